@@ -1,0 +1,1 @@
+"""What the product stands on: settings, PostgreSQL, the outbox, embedded servers, observation. Knows no business."""

@@ -1,0 +1,165 @@
+"""PostgreSQL: a small free-list of connections, one way to open a transaction, rows to Structs.
+
+``asyncpg.Pool`` would be the largest single cost of a request: its acquire and its reset query on release halve the
+throughput (docs/decisions/0003-connections.md). The free-list may leave the reset out because no code here leaves session
+state behind (no SET, LISTEN or advisory session lock) and a connection that saw an error or a cancellation outside of a
+clean rollback is thrown away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+T = TypeVar("T")
+Record = asyncpg.Record
+
+
+class Connection(asyncpg.Connection):
+    """One connection to PostgreSQL."""
+
+
+Transaction = Connection
+"""A connection inside the caller's transaction: what services and queries take."""
+
+UNREACHABLE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+)
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL cannot be reached, or no connection came free in time. Try again shortly."""
+
+
+class Database:
+    """At most ``size`` connections to ``url``; a caller waits at most ``wait`` seconds for one."""
+
+    def __init__(
+        self, url: str, *, size: int, wait: float, statement_timeout_ms: int, lock_timeout_ms: int, name: str
+    ) -> None:
+        self.url = url
+        self._wait = wait
+        self._free: list[Connection] = []
+        self._slots = asyncio.Semaphore(size)
+        self._closed = False
+        self._server_settings = {
+            "application_name": f"zhipei-{name}",
+            "statement_timeout": str(statement_timeout_ms),
+            "lock_timeout": str(lock_timeout_ms),
+            "idle_in_transaction_session_timeout": "30000",
+            "timezone": "UTC",
+            "jit": "off",  # compiling costs more than it saves on queries this short
+        }
+
+    async def connect(self) -> Connection:
+        """A connection outside of the free-list, for LISTEN; the caller closes it."""
+        try:
+            connection = await asyncpg.connect(
+                self.url,
+                connection_class=Connection,
+                timeout=self._wait,
+                server_settings=self._server_settings,
+                command_timeout=60,
+            )
+        except (*UNREACHABLE, TimeoutError) as error:
+            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error!r}") from error
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode)
+        return connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Everything inside is committed together, or not at all.
+
+        Raises:
+            DatabaseUnavailable: no connection could be had, or it broke before the commit was confirmed.
+        """
+        connection = await self._acquire()
+        try:
+            await connection.execute("BEGIN")
+            yield connection
+            await connection.execute("COMMIT")
+        except UNREACHABLE as error:
+            connection.terminate()
+            raise DatabaseUnavailable(f"lost the connection to PostgreSQL: {error}") from error
+        except Exception:
+            await self._roll_back(connection)
+            raise
+        except BaseException:
+            connection.terminate()  # cancelled: the protocol may be in the middle of a message
+            raise
+        finally:
+            self._release(connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A connection for a single SELECT, which is its own transaction."""
+        connection = await self._acquire()
+        try:
+            yield connection
+        except UNREACHABLE as error:
+            connection.terminate()
+            raise DatabaseUnavailable(f"lost the connection to PostgreSQL: {error}") from error
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            self._release(connection)
+
+    async def close(self) -> None:
+        """Close what is free; what is in use closes on release."""
+        self._closed = True
+        while self._free:
+            await self._free.pop().close(timeout=2)
+
+    async def _acquire(self) -> Connection:
+        try:
+            await asyncio.wait_for(self._slots.acquire(), self._wait)
+        except TimeoutError:
+            raise DatabaseUnavailable(f"no database connection came free in {self._wait:g} s") from None
+        while self._free:
+            connection = self._free.pop()
+            if not connection.is_closed():
+                return connection
+        try:
+            return await self.connect()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _release(self, connection: Connection) -> None:
+        if self._closed:
+            connection.terminate()
+        elif not connection.is_closed():
+            self._free.append(connection)
+        self._slots.release()
+
+    async def _roll_back(self, connection: Connection) -> None:
+        try:
+            await connection.execute("ROLLBACK")
+        except (*UNREACHABLE, TimeoutError):
+            connection.terminate()
+
+
+def one(kind: type[T], row: Record) -> T:
+    """``row`` as a ``kind``."""
+    return msgspec.convert(dict(row), kind)
+
+
+def one_or_none(kind: type[T], row: Record | None) -> T | None:
+    """``row`` as a ``kind``; None stays None."""
+    return None if row is None else one(kind, row)
+
+
+def many(kind: type[T], rows: Sequence[Record]) -> list[T]:
+    """Each of ``rows`` as a ``kind``."""
+    return [one(kind, row) for row in rows]
+
+
+def _encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

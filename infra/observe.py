@@ -1,0 +1,82 @@
+"""What a running Zhipei tells about itself: JSON logs with the request id that follows a need into its job, and metrics."""
+
+import logging
+import sys
+import uuid
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+REQUEST_ID = "request_id"
+
+
+def configure_logs(level: str, *, as_json: bool) -> None:
+    """Send structlog and the standard library's loggers to standard output, a line an event."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.getLogger("uvicorn.access").disabled = True  # the request middleware writes one line with more in it
+    logging.getLogger("arq.worker").setLevel(logging.WARNING)  # the jobs write their own lines
+
+
+def request_id() -> str | None:
+    """The id of the request, or of the request that caused the job, now worked on."""
+    value: str | None = structlog.contextvars.get_contextvars().get(REQUEST_ID)
+    return value
+
+
+def bind_request(given: str | None, **values: Any) -> str:
+    """Bind a request id (``given`` if it is a short plain word, otherwise a new one) to the log lines that follow."""
+    chosen = (
+        given
+        if given and len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii()
+        else uuid.uuid4().hex
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**{REQUEST_ID: chosen}, **values)
+    return chosen
+
+
+class Metrics:
+    """The process's metrics on a registry of its own, so that two applications in one process stay apart."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "zhipei_requests_total",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "zhipei_request_seconds", "Time from request to answer", ["route"], registry=self.registry
+        )
+        self.outbox_waiting = Gauge("zhipei_outbox_waiting", "Outbox rows not yet done", registry=self.registry)
+        self.outbox_parked = Gauge("zhipei_outbox_parked", "Outbox rows given up", registry=self.registry)
+        self.outbox_oldest = Gauge(
+            "zhipei_outbox_oldest_seconds", "Age of the oldest waiting outbox row", registry=self.registry
+        )
+        self.needs = Gauge("zhipei_needs", "Needs by state", ["state"], registry=self.registry)

@@ -1,0 +1,102 @@
+"""The outbox: PostgreSQL's queue of record between a change and its background work.
+
+A row is written by the transaction that makes the change. The relay leases it and hands it to arq; the job deletes it in
+the transaction that has the effect. So delivery is at least once, the effect exactly once, and a row that remains is proof
+that its effect did not happen. ``attempt`` grows with each lease and fences off a job whose lease has passed to another.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from infra.db import Transaction, many
+from infra.observe import request_id
+
+ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
+LEASE = """
+UPDATE outbox SET attempt = attempt + 1, leased_until = now() + make_interval(secs => $2)
+WHERE id IN (
+    SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3
+    ORDER BY leased_until, id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, topic, payload, attempt, request_id
+"""
+PARK = """
+UPDATE outbox SET parked_at = now()
+WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() RETURNING id, topic, payload, attempt, request_id
+"""
+DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
+# The next attempt waits 1, 2, 4 … seconds, at most five minutes.
+FAIL = """
+UPDATE outbox SET last_error = left($3, 2000), leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
+WHERE id = $1 AND attempt = $2
+"""
+UNPARK = "UPDATE outbox SET parked_at = NULL, attempt = 0, leased_until = '-infinity' WHERE parked_at IS NOT NULL RETURNING id"
+DEPTH = """
+SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting,
+       count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 AS oldest_seconds
+FROM outbox
+"""
+
+
+class Row(Struct, frozen=True):
+    """One leased row."""
+
+    id: int
+    topic: str
+    payload: dict[str, Any]
+    attempt: int
+    request_id: str | None
+
+
+class Depth(Struct, frozen=True):
+    """How much work waits, how much was given up, and the age in seconds of the oldest that waits."""
+
+    waiting: int
+    parked: int
+    oldest_seconds: float
+
+
+class LeaseLost(Exception):
+    """The row was leased to another attempt; this attempt must leave no effect."""
+
+
+async def add(tx: Transaction, topic: str, **payload: Any) -> None:
+    """Ask for background work on ``topic`` once ``tx`` commits."""
+    await tx.execute(ADD, topic, payload, request_id())
+
+
+async def lease(tx: Transaction, *, limit: int, seconds: float, attempts: int) -> list[Row]:
+    """Up to ``limit`` rows nobody works on, now ours for ``seconds``; none that was tried ``attempts`` times."""
+    return many(Row, await tx.fetch(LEASE, limit, seconds, attempts))
+
+
+async def park(tx: Transaction, *, attempts: int) -> list[Row]:
+    """Rows whose last attempt has run out, now left for a person to look at."""
+    return many(Row, await tx.fetch(PARK, attempts))
+
+
+async def done(tx: Transaction, row_id: int, attempt: int) -> None:
+    """Delete the row in the transaction of its effect.
+
+    Raises:
+        LeaseLost: the lease is not ours any more; the transaction must not commit.
+    """
+    if await tx.fetchval(DONE, row_id, attempt) is None:
+        raise LeaseLost(f"outbox row {row_id}, attempt {attempt}")
+
+
+async def fail(tx: Transaction, row_id: int, attempt: int, error: str) -> None:
+    """Note why an attempt failed and when the next may come; nothing if the lease is not ours any more."""
+    await tx.execute(FAIL, row_id, attempt, error)
+
+
+async def unpark(tx: Transaction) -> int:
+    """Give parked rows a new round of attempts; how many there were."""
+    return len(await tx.fetch(UNPARK))
+
+
+async def depth(tx: Transaction) -> Depth:
+    """How the outbox stands."""
+    return many(Depth, await tx.fetch(DEPTH))[0]

@@ -1,0 +1,102 @@
+"""Every setting of Zhipei, in one frozen Struct, read once from the environment (``ZHIPEI_*``) and passed in.
+
+docs/operations.md lists them; a test holds that list equal to this Struct.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "ZHIPEI_"
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Positive = Annotated[int, Meta(ge=1)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One field a setting; the environment variable is ``ZHIPEI_`` and the name in capitals."""
+
+    database_url: str | None = None
+    """PostgreSQL to use. None: the embedded one, in ``data_dir``."""
+    redis_url: str | None = None
+    """Redis to use. None: the embedded one, in ``data_dir``."""
+    data_dir: Path = Path(".zhipei")
+    """Folder of the embedded servers' data, logs and keys. Survives restarts."""
+    host: str = "127.0.0.1"
+    """Address the web server listens on."""
+    port: Port = 8000
+    """Port the web server listens on."""
+    public_url: str | None = None
+    """Address people see, for links and secure cookies. None: http://host:port."""
+    secure_cookies: bool = False
+    """Send cookies over HTTPS only. Set it wherever the public address is https."""
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Reverse proxies whose X-Forwarded-For is believed, as uvicorn takes them."""
+    db_connections: Positive = 10
+    """Connections to PostgreSQL kept by each process."""
+    db_wait_seconds: PositiveFloat = 5.0
+    """How long a request waits for a free connection before it is answered 503."""
+    statement_timeout_ms: Positive = 15_000
+    """PostgreSQL's limit for one statement."""
+    lock_timeout_ms: Positive = 3_000
+    """PostgreSQL's limit for one wait for a lock."""
+    session_hours: Positive = 12
+    """A log-in ends after so many hours without a request."""
+    job_poll_seconds: PositiveFloat = 0.02
+    """How often the worker looks for jobs in Redis."""
+    job_concurrency: Positive = 10
+    """Jobs one worker runs at once."""
+    outbox_lease_seconds: Positive = 15
+    """How long a leased outbox row is left alone before it is sent again."""
+    outbox_attempts: Positive = 8
+    """After so many attempts an outbox row is parked for a person to look at."""
+    match_days: Positive = 3
+    """Working days in which a node answers a need."""
+    accept_days: Positive = 2
+    """Working days in which an institution takes an approved match."""
+    shortlist_size: Positive = 20
+    """Candidates stored and shown for a need."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+    log_json: bool = True
+    """Logs as JSON lines; false for reading them in a terminal."""
+    debug: bool = False
+    """Tracebacks in answers. Never in production."""
+
+    @property
+    def address(self) -> str:
+        """Address people see, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def load(environ: Mapping[str, str], **overrides: Any) -> Settings:
+    """Settings from ``environ``; an override that is None is left out.
+
+    Raises:
+        SettingsError: a value does not fit, or a ``ZHIPEI_`` name is unknown; the message names the variable.
+    """
+    fields = {f.name: f for f in msgspec.structs.fields(Settings)}
+    values: dict[str, Any] = {}
+    for key, raw in environ.items():
+        name = key.removeprefix(PREFIX).lower()
+        if key.startswith(PREFIX) and not name.startswith("test_"):
+            if name not in fields:
+                raise SettingsError(f"{key}: there is no such setting; docs/operations.md lists them")
+            try:
+                values[name] = msgspec.convert(raw, fields[name].type, strict=False, dec_hook=_decode)
+            except msgspec.ValidationError as error:
+                raise SettingsError(f"{key}={raw!r}: {error}") from error
+    return Settings(**values | {k: v for k, v in overrides.items() if v is not None})
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value).expanduser()
+    raise NotImplementedError(kind)

@@ -1,0 +1,1 @@
+"""Accounts, their roles, sessions and API tokens."""

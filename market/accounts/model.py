@@ -1,0 +1,68 @@
+"""Who acts: roles, accounts and what the rest of the code needs to know of them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]*$")]
+Password = Annotated[str, Meta(min_length=10, max_length=200)]
+PersonName = Annotated[str, Meta(min_length=1, max_length=50)]
+Phone = Annotated[str, Meta(min_length=5, max_length=30, pattern=r"^[0-9+() -]+$")]
+
+
+class Role(StrEnum):
+    """What an account may come to do; labels in ROLE_NAMES."""
+
+    ENTERPRISE = "enterprise"
+    INSTITUTION = "institution"
+    COORDINATOR = "coordinator"
+    CLERK = "clerk"
+    ADMIN = "admin"
+
+
+ROLE_NAMES = {
+    Role.ENTERPRISE: "企业",
+    Role.INSTITUTION: "服务机构",
+    Role.COORDINATOR: "骨干节点工作人员",
+    Role.CLERK: "窗口人员",
+    Role.ADMIN: "管理员",
+}
+
+
+class Actor(Struct, frozen=True, kw_only=True):
+    """The account a request acts for, with what object checks need."""
+
+    id: int
+    login: str
+    name: str
+    role: Role
+    enterprise_id: int | None = None
+    institution_id: int | None = None
+    node_id: int | None = None
+    node_name: str | None = None
+    node_prefix: str | None = None
+    """The digits that all region codes below the actor's node begin with; None without a node."""
+
+    @property
+    def role_name(self) -> str:
+        """The role in words."""
+        return ROLE_NAMES[self.role]
+
+
+class Credentials(Struct, frozen=True):
+    """What a log-in is checked against."""
+
+    id: int
+    password_hash: str
+
+
+class ApiToken(Struct, frozen=True, kw_only=True):
+    """An API token as listed to its owner; the token itself is shown once and stored as a hash."""
+
+    id: int
+    name: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None

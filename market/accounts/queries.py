@@ -1,0 +1,87 @@
+"""All SQL of accounts."""
+
+from datetime import datetime
+
+from infra.db import Transaction, many, one_or_none
+from market.accounts.model import Actor, ApiToken, Credentials
+
+ACTOR = """
+SELECT a.id, a.login, a.name, a.role, a.enterprise_id, a.institution_id, a.node_id,
+       n.name AS node_name, n.region_prefix AS node_prefix
+FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id
+"""
+ACTOR_BY_ID = f"{ACTOR} WHERE a.id = $1 AND a.disabled_at IS NULL"
+ACTOR_BY_LOGIN = f"{ACTOR} WHERE a.login = lower($1) AND a.disabled_at IS NULL"
+ACTOR_BY_TOKEN = f"""{ACTOR} JOIN api_tokens t ON t.account_id = a.id
+WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > now() AND a.disabled_at IS NULL
+"""
+CREDENTIALS = "SELECT id, password_hash FROM accounts WHERE login = lower($1) AND disabled_at IS NULL"
+INSERT = """
+INSERT INTO accounts (login, password_hash, name, role, enterprise_id, institution_id, node_id)
+VALUES (lower($1), $2, $3, $4, $5, $6, $7) ON CONFLICT (login) DO NOTHING RETURNING id
+"""
+REHASH = "UPDATE accounts SET password_hash = $2 WHERE id = $1"
+INSERT_TOKEN = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
+TOKENS = "SELECT id, name, created_at, expires_at, revoked_at FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
+REVOKE_TOKEN = """
+UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING id
+"""
+
+
+async def actor_by_id(tx: Transaction, account_id: int) -> Actor | None:
+    """The account, unless it is disabled."""
+    return one_or_none(Actor, await tx.fetchrow(ACTOR_BY_ID, account_id))
+
+
+async def actor_by_login(tx: Transaction, login: str) -> Actor | None:
+    """The account, unless it is disabled."""
+    return one_or_none(Actor, await tx.fetchrow(ACTOR_BY_LOGIN, login))
+
+
+async def actor_by_token(tx: Transaction, token_hash: bytes) -> Actor | None:
+    """The account a live token belongs to."""
+    return one_or_none(Actor, await tx.fetchrow(ACTOR_BY_TOKEN, token_hash))
+
+
+async def credentials(tx: Transaction, login: str) -> Credentials | None:
+    """What a log-in is checked against."""
+    return one_or_none(Credentials, await tx.fetchrow(CREDENTIALS, login))
+
+
+async def insert(
+    tx: Transaction,
+    *,
+    login: str,
+    password_hash: str,
+    name: str,
+    role: str,
+    enterprise_id: int | None,
+    institution_id: int | None,
+    node_id: int | None,
+) -> int | None:
+    """The new account's id, or None where the login is taken."""
+    account_id: int | None = await tx.fetchval(
+        INSERT, login, password_hash, name, role, enterprise_id, institution_id, node_id
+    )
+    return account_id
+
+
+async def rehash(tx: Transaction, account_id: int, password_hash: str) -> None:
+    """Store the same password hashed with today's parameters."""
+    await tx.execute(REHASH, account_id, password_hash)
+
+
+async def insert_token(tx: Transaction, account_id: int, name: str, token_hash: bytes, expires_at: datetime) -> int:
+    """The new token's id."""
+    token_id: int = await tx.fetchval(INSERT_TOKEN, account_id, name, token_hash, expires_at)
+    return token_id
+
+
+async def tokens(tx: Transaction, account_id: int) -> list[ApiToken]:
+    """The account's tokens, newest first."""
+    return many(ApiToken, await tx.fetch(TOKENS, account_id))
+
+
+async def revoke_token(tx: Transaction, token_id: int, account_id: int) -> bool:
+    """Whether there was a live token of that account to revoke."""
+    return await tx.fetchval(REVOKE_TOKEN, token_id, account_id) is not None

@@ -1,0 +1,49 @@
+"""Log-in sessions and unsent drafts in Redis.
+
+The cookie holds 256 random bits; Redis knows only their hash, so that a copy of Redis logs nobody in.
+"""
+
+import hashlib
+import secrets
+
+from redis.asyncio import Redis
+
+DRAFT_SECONDS = 24 * 3600
+
+
+class Sessions:
+    """Sessions that end after ``hours`` without a request."""
+
+    def __init__(self, redis: Redis, hours: int) -> None:
+        self._redis = redis
+        self._seconds = hours * 3600
+
+    async def start(self, account_id: int) -> str:
+        """A new session; the value of its cookie."""
+        token = secrets.token_urlsafe(32)
+        await self._redis.set(_session(token), account_id, ex=self._seconds)
+        return token
+
+    async def find(self, token: str) -> int | None:
+        """The session's account, and the session prolonged; None where it ended."""
+        value = await self._redis.getex(_session(token), ex=self._seconds)
+        return None if value is None else int(value)
+
+    async def end(self, token: str) -> None:
+        """End the session at once."""
+        await self._redis.delete(_session(token))
+
+    async def keep_draft(self, text: str) -> str:
+        """Keep what somebody typed before logging in; the key to get it back."""
+        key = secrets.token_urlsafe(16)
+        await self._redis.set(f"draft:{key}", text.encode(), ex=DRAFT_SECONDS)
+        return key
+
+    async def draft(self, key: str) -> str | None:
+        """What was typed; None after a day."""
+        value = await self._redis.get(f"draft:{key}")
+        return None if value is None else value.decode()
+
+
+def _session(token: str) -> str:
+    return f"session:{hashlib.sha256(token.encode()).hexdigest()}"

@@ -1,0 +1,236 @@
+"""The application put together: the only place that knows all modules."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Litestar, MediaType, Response, Router, get
+from litestar.config.csrf import CSRFConfig
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware, DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.htmx import HTMXPlugin
+from litestar.static_files import create_static_files_router
+from litestar.template import TemplateConfig
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from redis.asyncio import Redis
+
+from infra.db import Database
+from infra.observe import Metrics, bind_request
+from infra.settings import Settings
+from market import health, presenting
+from market.accounts import api as accounts_api
+from market.accounts.sessions import Sessions
+from market.auth import Authenticate
+from market.calendars.service import DeadlinesSource
+from market.catalogue import api as catalogue_api
+from market.institutions import api as institutions_api
+from market.matches import api as matches_api
+from market.matches.ranking import CatalogueSource
+from market.needs import api as needs_api
+from market.offerings import api as offerings_api
+from market.pages import routers as page_routers
+from market.regions import api as regions_api
+from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
+
+HERE = Path(__file__).parent
+BODY_BYTES = 256 * 1024
+CSP = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
+"""Paths that need no account and no line in the log."""
+
+log = structlog.get_logger()
+
+
+class Observe(ASGIMiddleware):
+    """Gives each request an id, a line in the log, its place in the metrics, and the headers of every answer."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Wrap the request."""
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = bind_request(given)
+        started, status = time.perf_counter(), 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableScopeHeaders.from_message(message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+                headers["Content-Security-Policy"] = CSP
+            await send(message)
+
+        try:
+            await next_app(scope, receive, observed)
+        finally:
+            seconds = time.perf_counter() - started
+            route = scope.get("path_template") or "unknown"
+            self.metrics.requests.labels(_method(scope), route, status).inc()
+            self.metrics.seconds.labels(route).observe(seconds)
+            if not scope["path"].startswith(UNSEEN):
+                log.info(
+                    "request",
+                    method=_method(scope),
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(seconds * 1000, 1),
+                )
+
+
+@get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
+async def healthz() -> str:
+    """The process lives."""
+    return "ok"
+
+
+@get("/readyz", include_in_schema=False)
+async def readyz(request: AppRequest) -> Response[health.Readiness]:
+    """The process can serve: 503, with the reason, when it cannot."""
+    state = await health.readiness(services(request))
+    return Response(state, status_code=200 if state.ready else 503)
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: AppRequest) -> Response[bytes]:
+    """For Prometheus."""
+    body, media_type = await health.metrics(services(request))
+    return Response(body, media_type=media_type)
+
+
+def _method(scope: Scope) -> str:
+    return str(scope["method"]) if scope["type"] == ScopeType.HTTP else ""
+
+
+def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
+    """The web application. ``settings`` name the servers; ``csrf_secret`` has to be the same in every process."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    database = Database(
+        settings.database_url,
+        size=settings.db_connections,
+        wait=settings.db_wait_seconds,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        name="web",
+    )
+    redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    held = Services(
+        settings=settings,
+        db=database,
+        redis=redis,
+        sessions=Sessions(redis, settings.session_hours),
+        deadlines=DeadlinesSource(settings),
+        catalogue=CatalogueSource(),
+        metrics=Metrics(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
+        yield
+        await database.close()
+        await redis.aclose()
+
+    return Litestar(
+        route_handlers=[
+            healthz,
+            readyz,
+            metrics,
+            _api(),
+            *page_routers(),
+            create_static_files_router(
+                "/static",
+                directories=[HERE / "static"],
+                cache_control=presenting.STATIC_CACHE,
+                include_in_schema=False,
+                opt={"exclude_from_auth": True},
+            ),
+        ],
+        dependencies={
+            "tx": Provide(provide_tx),
+            "deadlines": Provide(provide_deadlines),
+            "catalogue": Provide(provide_catalogue),
+        },
+        middleware=[
+            Observe(held.metrics),
+            DefineMiddleware(Authenticate, exclude=["^/static", "^/healthz", "^/readyz", "^/metrics"]),
+        ],
+        csrf_config=CSRFConfig(
+            secret=csrf_secret,
+            cookie_name="zhipei_csrf",
+            cookie_secure=settings.secure_cookies,
+            cookie_httponly=True,
+            exclude=["^/api/"],
+        ),
+        exception_handlers={Exception: on_error},
+        lifespan=[lifespan],
+        logging_config=None,
+        openapi_config=_openapi(),
+        plugins=[HTMXPlugin()],
+        request_max_body_size=BODY_BYTES,
+        state=State({"services": held}),
+        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
+        debug=settings.debug,
+    )
+
+
+def _api() -> Router:
+    return Router(
+        "/api/v1",
+        route_handlers=[
+            accounts_api.router(),
+            catalogue_api.router(),
+            institutions_api.router(),
+            matches_api.router(),
+            needs_api.router(),
+            offerings_api.router(),
+            regions_api.router(),
+        ],
+        security=[{"token": []}],
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Zhipei 知配",
+        version="1",
+        description="Supply of and demand for public intellectual-property services. See docs/api.md.",
+        components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+        path="/api",
+        render_plugins=[],
+    )
+
+
+def _templates(settings: Settings) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=settings.debug,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    presenting.install(environment)
+    return environment

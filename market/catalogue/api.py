@@ -1,0 +1,38 @@
+"""JSON routes of service items. Public."""
+
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from infra.db import Transaction
+from market.catalogue import queries, service
+from market.catalogue.model import ServiceItem
+from market.forms import visible
+from market.matches.ranking import Catalogue, understand
+from market.needs.model import BODY_LIMIT, Understanding
+from market.web import Version
+
+
+@get("/items", summary="List service items")
+async def listing(tx: NamedDependency[Transaction]) -> list[ServiceItem]:
+    """All service items with their guides, in the versions now in force."""
+    return await queries.items(tx)
+
+
+@get("/items/{code:str}", summary="Show a service item")
+async def show(
+    tx: NamedDependency[Transaction], code: FromPath[str], version: FromQuery[Version | None] = None
+) -> ServiceItem:
+    """One service item, in the version asked for or in the one now in force."""
+    return await service.find(tx, code, version)
+
+
+@get("/understanding", summary="Understand a sentence")
+async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[str]) -> Understanding:
+    """What the platform reads out of a need before it is submitted: items, rights, stages, what is missing."""
+    return understand(catalogue, visible(text)[:BODY_LIMIT])
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    return Router("/", route_handlers=[listing, show, understanding], tags=["catalogue"])

@@ -1,0 +1,103 @@
+"""Service items and the vocabulary of the field (3-glossary.md)."""
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+
+class ItemList(StrEnum):
+    """The three lists of article 1."""
+
+    AUTHORITY = "authority"
+    COMMON = "common"
+    SPECIFIC = "specific"
+
+
+class RightKind(StrEnum):
+    """Kinds of intellectual property right."""
+
+    PATENT = "patent"
+    TRADEMARK = "trademark"
+    GI = "gi"
+    IC_LAYOUT = "ic_layout"
+    COPYRIGHT = "copyright"
+    TRADE_SECRET = "trade_secret"  # noqa: S105 - a kind of right
+    DATA = "data"
+
+
+class ChainStage(StrEnum):
+    """Stages of the whole chain (全链条)."""
+
+    CREATION = "creation"
+    UTILISATION = "utilisation"
+    PROTECTION = "protection"
+    MANAGEMENT = "management"
+    SERVICE = "service"
+
+
+ITEM_LIST_NAMES = {
+    ItemList.AUTHORITY: "事项清单",
+    ItemList.COMMON: "共性清单",
+    ItemList.SPECIFIC: "个性化清单",
+}
+RIGHT_NAMES = {
+    RightKind.PATENT: "专利",
+    RightKind.TRADEMARK: "商标",
+    RightKind.GI: "地理标志",
+    RightKind.IC_LAYOUT: "集成电路布图设计",
+    RightKind.COPYRIGHT: "著作权",
+    RightKind.TRADE_SECRET: "商业秘密",
+    RightKind.DATA: "数据知识产权",
+}
+STAGE_NAMES = {
+    ChainStage.CREATION: "创造",
+    ChainStage.UTILISATION: "运用",
+    ChainStage.PROTECTION: "保护",
+    ChainStage.MANAGEMENT: "管理",
+    ChainStage.SERVICE: "服务",
+}
+
+
+class Limit(Struct, frozen=True):
+    """A time limit; where a list states none, there is no Limit at all."""
+
+    value: int
+    unit: Literal["working_day", "month", "instant"]
+
+    @property
+    def working_days(self) -> int | None:
+        """In working days where the unit allows it: months have no fixed number of them."""
+        return {"working_day": self.value, "instant": 0, "month": None}[self.unit]
+
+
+class Guide(Struct, frozen=True, kw_only=True):
+    """The eight elements of a guide (办事指南). An empty list or text: the source does not state it."""
+
+    conditions: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+    process: tuple[str, ...] = ()
+    time_limit: str = ""
+    result: tuple[str, ...] = ()
+    supervision: str = ""
+
+
+class ServiceItem(Struct, frozen=True, kw_only=True):
+    """A service item in its version now in force, or in the version asked for."""
+
+    code: str
+    version: int
+    number: int
+    name: str
+    item_group: str
+    item_list: ItemList
+    rights: tuple[RightKind, ...]
+    stages: tuple[ChainStage, ...]
+    aliases: tuple[str, ...]
+    guide: Guide
+    fee: str | None
+    handlers: tuple[str, ...]
+    statutory_limit: Limit | None
+    promised_limit: Limit | None

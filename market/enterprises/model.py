@@ -1,0 +1,47 @@
+"""Enterprises (创新主体): who needs services."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from market.accounts.model import Login, Password, PersonName, Phone
+
+EnterpriseName = Annotated[str, Meta(min_length=2, max_length=100)]
+
+
+class Enterprise(Struct, frozen=True, kw_only=True):
+    """An enterprise, or a natural person, that asks for services."""
+
+    id: int
+    name: str
+    uscc: str | None
+    kind: str
+    region_code: str
+    industry_code: str | None
+    contact_name: str
+    contact_phone: str
+    demo: bool
+
+
+class Registration(Struct, frozen=True, kw_only=True):
+    """What an enterprise fills in once to get an account."""
+
+    name: EnterpriseName
+    uscc: str
+    kind: str
+    region_code: str
+    contact_name: PersonName
+    contact_phone: Phone
+    login: Login
+    password: Password
+
+
+class Party(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """On whose behalf a clerk files at the counter: no account is asked of them (article 6)."""
+
+    name: EnterpriseName
+    region_code: str
+    contact_name: PersonName
+    contact_phone: Phone
+    uscc: str | None = None
+    """None for a natural person."""

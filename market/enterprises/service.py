@@ -1,0 +1,105 @@
+"""Use cases of enterprises."""
+
+from infra.db import Transaction
+from market.accounts import service as accounts
+from market.accounts.model import Role
+from market.enterprises import queries, uscc
+from market.enterprises.model import Enterprise, Party, Registration
+from market.errors import InvalidInput, NotFound
+from market.regions import queries as regions
+
+INDIVIDUAL = "individual"
+OTHER = "other"
+ALREADY_REGISTERED = "这家单位已经登记。请用已有账号登录；如果是窗口代为登记的，请联系骨干节点开通账号。"
+UNKNOWN_REGION = "没有这个地区，请从列表中选择。"
+
+
+async def register(tx: Transaction, form: Registration) -> int:
+    """A new enterprise with its first account; the account's id.
+
+    Raises:
+        InvalidInput: all at once, by field: the code, the region, the kind, the login.
+    """
+    fields = {}
+    try:
+        code = uscc.validate(form.uscc)
+    except uscc.UsccError as error:
+        fields["uscc"] = str(error)
+    if await regions.region(tx, form.region_code) is None:
+        fields["region_code"] = UNKNOWN_REGION
+    if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
+        fields["kind"] = "请从列表中选择企业类型。"
+    if await accounts.is_taken(tx, form.login):
+        fields["login"] = accounts.LOGIN_TAKEN
+    if fields:
+        raise InvalidInput(fields=fields)
+    enterprise_id = await queries.insert(
+        tx,
+        name=form.name,
+        uscc=code,
+        kind=form.kind,
+        region_code=form.region_code,
+        contact_name=form.contact_name,
+        contact_phone=form.contact_phone,
+    )
+    if enterprise_id is None:  # whoever knows a code must not get at the needs filed under it
+        raise InvalidInput(fields={"uscc": ALREADY_REGISTERED})
+    return await accounts.create(
+        tx,
+        login=form.login,
+        password=form.password,
+        name=form.contact_name,
+        role=Role.ENTERPRISE,
+        enterprise_id=enterprise_id,
+    )
+
+
+async def find_or_add(tx: Transaction, party: Party) -> int:
+    """The id of the enterprise or person a clerk files for.
+
+    Raises:
+        InvalidInput: the code or the region cannot be right.
+    """
+    fields = {}
+    code = None
+    if party.uscc:
+        try:
+            code = uscc.validate(party.uscc)
+        except uscc.UsccError as error:
+            fields["party.uscc"] = str(error)
+    if await regions.region(tx, party.region_code) is None:
+        fields["party.region_code"] = UNKNOWN_REGION
+    if fields:
+        raise InvalidInput(fields=fields)
+    known = await queries.by_uscc(tx, code) if code else None
+    if known:
+        return known.id
+    enterprise_id = await queries.insert(
+        tx,
+        name=party.name,
+        uscc=code,
+        kind=OTHER if code else INDIVIDUAL,
+        region_code=party.region_code,
+        contact_name=party.contact_name,
+        contact_phone=party.contact_phone,
+    )
+    if enterprise_id is None:  # another counter added it between the look and the insert
+        return await find_or_add(tx, party)
+    return enterprise_id
+
+
+async def region_code(tx: Transaction, enterprise_id: int) -> str:
+    """Where the enterprise is at home."""
+    return (await find(tx, enterprise_id)).region_code
+
+
+async def find(tx: Transaction, enterprise_id: int) -> Enterprise:
+    """The enterprise.
+
+    Raises:
+        NotFound: there is none.
+    """
+    enterprise = await queries.by_id(tx, enterprise_id)
+    if enterprise is None:
+        raise NotFound
+    return enterprise

@@ -1,0 +1,101 @@
+"""Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """这一步没有完成。"""
+
+    status: ClassVar[int] = 400
+    slug: ClassVar[str] = "domain-error"
+    title: ClassVar[str] = "这一步没有完成"
+
+    def __init__(self, detail: str | None = None, *, fields: Mapping[str, str] | None = None) -> None:
+        self.detail = detail or type(self).__doc__ or self.title
+        self.fields = dict(fields or {})
+        super().__init__(self.detail)
+
+
+class InvalidInput(DomainError):
+    """有几处需要改一下，见各项旁边的说明。"""
+
+    status = 422
+    slug = "invalid-input"
+    title = "填写的内容需要修改"
+
+
+class NotFound(DomainError):
+    """没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。"""
+
+    status = 404
+    slug = "not-found"
+    title = "没有找到"
+
+
+class NotAuthenticated(DomainError):
+    """请先登录，再继续刚才的操作。"""
+
+    status = 401
+    slug = "not-authenticated"
+    title = "请先登录"
+
+
+class Forbidden(DomainError):
+    """您的账号没有做这一步的权限。"""
+
+    status = 403
+    slug = "forbidden"
+    title = "没有权限"
+
+
+class Conflict(DomainError):
+    """内容刚刚有了变化，请刷新后再试。"""
+
+    status = 409
+    slug = "conflict"
+    title = "内容有了变化"
+
+
+class InvalidTransition(Conflict):
+    """现在的状态下不能做这一步，请刷新查看最新状态。"""
+
+    slug = "invalid-transition"
+    title = "现在不能做这一步"
+
+
+class CapacityFull(Conflict):
+    """这项服务的名额刚刚用完，或已暂停受理，请改选其他候选。"""
+
+    slug = "capacity-full"
+    title = "名额已满"
+
+
+class AlreadyReturned(Conflict):
+    """这条需求已经退回补正过一次。一次性告知只能用一次，请直接联系企业补充。"""
+
+    slug = "already-returned"
+    title = "已经退回过一次"
+
+
+class CommonItemDecline(Conflict):
+    """共性清单中的事项不能自行谢绝，请向骨干节点提出申请并说明原因。"""
+
+    slug = "common-item-decline"
+    title = "共性事项不能谢绝"
+
+
+class IdempotencyMismatch(DomainError):
+    """这个 Idempotency-Key 已用于另一个请求，请换一个新的。"""
+
+    status = 422
+    slug = "idempotency-mismatch"
+    title = "重复使用了 Idempotency-Key"
+
+
+class IdempotencyMissing(DomainError):
+    """请在请求头中带上 Idempotency-Key，重试时用同一个值，这样不会重复提交。"""
+
+    status = 400
+    slug = "idempotency-missing"
+    title = "缺少 Idempotency-Key"

@@ -1,0 +1,92 @@
+"""Untrusted input as Structs: every wrong field at once, in words, and in a form's case without losing what was typed."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, TypeVar, get_args
+
+import msgspec
+from msgspec import Struct
+
+from market.errors import InvalidInput
+
+S = TypeVar("S", bound=Struct)
+
+REQUIRED = "请填写这一项。"
+# Invisible characters that pasted text brings along; tab and newline are text.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+_EXPLANATIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"`str` of length >= (\d+)"), lambda m: REQUIRED if m[1] == "1" else f"至少要 {m[1]} 个字。"),
+    (re.compile(r"`str` of length <= (\d+)"), lambda m: f"最多 {m[1]} 个字，请精简一些。"),
+    (re.compile(r"`array` of length >= (\d+)"), lambda m: f"至少要 {m[1]} 项。"),
+    (re.compile(r"`array` of length <= (\d+)"), lambda m: f"最多 {m[1]} 项。"),
+    (re.compile(r"`int` >= (-?\d+)"), lambda m: f"不能小于 {m[1]}。"),
+    (re.compile(r"`int` <= (-?\d+)"), lambda m: f"不能大于 {m[1]}。"),
+    (re.compile(r"Expected `int"), lambda _: "请填写整数。"),
+    (re.compile(r"RFC3339 encoded date|Expected `date"), lambda _: "请按 2026-11-25 的样子填写日期。"),
+    (re.compile(r"Invalid enum value|Expected `.*` .*enum"), lambda _: "请从列表中选择。"),
+    (re.compile(r"matching regex"), lambda _: "格式不对，请看旁边的说明。"),
+    (re.compile(r"missing required field `(\w+)`"), lambda m: f"缺少 {m[1]}，请补上。"),
+    (re.compile(r"unknown field `(\w+)`"), lambda m: f"没有 {m[1]} 这一项，请去掉。"),
+)
+
+
+def explain(message: str) -> str:
+    """msgspec's message in the reader's words; as it is where there are none for it."""
+    for pattern, words in _EXPLANATIONS:
+        if match := pattern.search(message):
+            return words(match)
+    return message
+
+
+def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> S:
+    """A posted form as a ``kind``. A list field takes all values of its name; an empty value counts as left out.
+
+    Raises:
+        InvalidInput: with every field that does not fit; ``hints`` say by field what a right value looks like.
+    """
+    values, errors = {}, {}
+    for field in msgspec.structs.fields(kind):
+        given = _clean(raw.get(field.name), as_list=_is_list(field.type))
+        if given in (None, "", []):
+            if field.required:
+                errors[field.name] = REQUIRED
+            continue
+        try:
+            values[field.name] = msgspec.convert(given, field.type, strict=False)
+        except msgspec.ValidationError as error:
+            hint = (hints or {}).get(field.name)
+            words = explain(str(error))
+            errors[field.name] = hint if hint and "格式" in words else words
+    if errors:
+        raise InvalidInput(fields=errors)
+    return kind(**values)
+
+
+def visible(text: str) -> str:
+    """``text`` with plain newlines and without invisible characters or white space around it."""
+    return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def check_date(day: date | None, today: date) -> None:
+    """Refuse a day that has passed.
+
+    Raises:
+        InvalidInput: at ``wanted_by``.
+    """
+    if day is not None and day < today:
+        raise InvalidInput(fields={"wanted_by": "这一天已经过去了，请选今天或以后的日期，或留空。"})
+
+
+def _clean(given: Any, *, as_list: bool) -> Any:
+    if as_list:
+        many = given if isinstance(given, list) else [] if given is None else [given]
+        return [text for text in (visible(str(one)) for one in many) if text]
+    one = given[-1] if isinstance(given, list) and given else given
+    return visible(one) if isinstance(one, str) else one
+
+
+def _is_list(annotation: Any) -> bool:
+    origins = [annotation, *get_args(annotation)]
+    return any(getattr(one, "__origin__", None) in (tuple, list) for one in origins)

@@ -1,0 +1,130 @@
+"""What is imported, what a file's row holds, and what is said when it does not fit."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from market.catalogue.model import ChainStage, Guide, ItemList, Limit, RightKind, ServiceItem
+from market.errors import DomainError
+
+SHOWN = 200
+"""Problems told of one file; of the rest only how many."""
+
+
+class Kind(StrEnum):
+    """What a file holds, a row each."""
+
+    ITEMS = "items"
+    INSTITUTIONS = "institutions"
+    OFFERINGS = "offerings"
+
+
+KIND_NAMES = {Kind.ITEMS: "服务事项", Kind.INSTITUTIONS: "服务机构", Kind.OFFERINGS: "服务供给"}
+
+Cell = str | tuple[str, ...]
+
+
+class Row(Struct, frozen=True):
+    """One row as the file gives it: cells by the file's own column names. ``place``: 第 3 行 or 第 3 条."""
+
+    place: str
+    cells: dict[str, Cell]
+
+
+class Sheet(Struct, frozen=True):
+    """A file that could be read; ``header`` has the columns of a CSV, or all names any object of a JSON list has."""
+
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Problem(Struct, frozen=True):
+    """What has to be changed in the file, and where. An empty ``column``: the row as a whole."""
+
+    place: str
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}{self.column}：{self.message}"
+
+
+class ImportFailed(DomainError):
+    """文件没有导入，请按提示修改后再导入一次。"""
+
+    status = 422
+    slug = "import-failed"
+    title = "文件没有导入"
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems[:SHOWN])
+        self.more = len(problems) - len(self.problems)
+        lines = [str(problem) for problem in self.problems]
+        if self.more:
+            lines.append(f"另有 {self.more} 处没有列出，请先改好以上各处。")
+        super().__init__("\n".join(lines))
+
+
+class Report(Struct, frozen=True):
+    """What an import did; rows that say what is stored already are ``unchanged``."""
+
+    kind: Kind
+    rows: int
+    added: int
+    revised: int
+    unchanged: int
+
+
+class FactsReport(Struct, frozen=True):
+    """How many of the shipped facts were new or different; all 0 when they had been loaded before."""
+
+    regions: int
+    industries: int
+    kinds: int
+    calendar: int
+    items: int
+
+
+class ItemForm(Struct, frozen=True, kw_only=True):
+    """A row of a list of service items, flat as it stands in a table."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    number: Annotated[int, Meta(ge=1, le=1_000_000)]
+    name: Annotated[str, Meta(min_length=2, max_length=100)]
+    item_group: Annotated[str, Meta(min_length=1, max_length=50)]
+    item_list: ItemList
+    rights: tuple[RightKind, ...] = ()
+    stages: tuple[ChainStage, ...] = ()
+    aliases: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+    process: tuple[str, ...] = ()
+    time_limit: str = ""
+    result: tuple[str, ...] = ()
+    supervision: str = ""
+    fee: str | None = None
+    handlers: tuple[str, ...] = ()
+    statutory_limit: Limit | None = None
+    promised_limit: Limit | None = None
+
+    def item(self) -> ServiceItem:
+        """The item, its guide put together; the version is given when it is stored."""
+        return ServiceItem(
+            code=self.code,
+            version=1,
+            number=self.number,
+            name=self.name,
+            item_group=self.item_group,
+            item_list=self.item_list,
+            rights=self.rights,
+            stages=self.stages,
+            aliases=self.aliases,
+            guide=Guide(**{name: getattr(self, name) for name in Guide.__struct_fields__}),
+            fee=self.fee,
+            handlers=self.handlers,
+            statutory_limit=self.statutory_limit,
+            promised_limit=self.promised_limit,
+        )

@@ -1,0 +1,211 @@
+"""Rows of text → forms. Words are looked up in vocabularies that the caller has read; every problem is collected."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from market import forms
+from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Guide, ServiceItem
+from market.enterprises import uscc
+from market.errors import InvalidInput
+from market.importing.columns import COLUMNS, GUIDE_COLUMNS, Column
+from market.importing.model import Cell, ImportFailed, ItemForm, Kind, Problem, Row
+from market.institutions.model import InstitutionForm
+from market.offerings.model import CHANNELS, OfferingForm
+from market.regions.model import NATION, PLACEHOLDERS, Region, full_name
+
+SEPARATORS = re.compile(r"[;；、\n]")
+LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")
+INSTANT = frozenset({"即办", "当场办结", "即时办结"})
+
+Words = Mapping[str, tuple[str, ...]]
+"""What may be written → the codes it may mean; more than one: it has to be said more exactly."""
+
+
+class Vocabularies(Struct, frozen=True):
+    """What the cells of a file may refer to, by the vocabulary's name in Column.words."""
+
+    words: dict[str, Words]
+    items: dict[str, ServiceItem]
+    """By code: for the guide an offering has unless its row says otherwise."""
+
+
+class OfferingRow(Struct, frozen=True):
+    """An offering as a file gives it, with its guide put together."""
+
+    uscc: str
+    form: OfferingForm
+
+
+Form = ItemForm | InstitutionForm | OfferingRow
+Progress = Callable[[int, int], None]
+"""Told how many steps are done, of how many."""
+
+
+class _Unfit(Exception):
+    """A cell that means nothing; what to do."""
+
+
+def fixed_words() -> dict[str, Words]:
+    """The vocabularies that are part of the program."""
+    return {
+        "item_list": _named(ITEM_LIST_NAMES),
+        "rights": _named(RIGHT_NAMES),
+        "stages": _named(STAGE_NAMES),
+        "channels": {channel: (channel,) for channel in CHANNELS},
+    }
+
+
+def kind_words(names: Mapping[str, str]) -> Words:
+    """Codes and names of a vocabulary of the database."""
+    return _named(names)
+
+
+def region_words(regions: Sequence[Region]) -> Words:
+    """Codes, names as people say them (南山区, which there are two of) and full names (深圳市南山区)."""
+    by_code = {region.code: region for region in regions}
+    words: dict[str, tuple[str, ...]] = {}
+    full: dict[str, tuple[str, ...]] = {}
+    for region in regions:
+        if region.name in PLACEHOLDERS:
+            continue
+        words[region.name] = (*words.get(region.name, ()), region.code)
+        whole = full_name(region.code, by_code)
+        province = by_code.get(region.code[:2] + "0000")
+        names = {whole, whole.removeprefix(province.name) if province and region.code[2:] != "0000" else whole}
+        full |= {name: (region.code,) for name in names if name not in full}
+    return words | full | {code: (code,) for code in by_code} | {"全国": (NATION,)}
+
+
+def convert(
+    kind: Kind, rows: Sequence[Row], meant: Mapping[str, Column], known: Vocabularies, step: Callable[[], None]
+) -> list[Form]:
+    """Every row as a form; ``step`` is called after each.
+
+    Raises:
+        ImportFailed: with everything that is wrong in any row, rows that repeat an earlier one included.
+    """
+    parsers: dict[Kind, Callable[[dict[str, Any], Vocabularies], Form]] = {
+        Kind.ITEMS: lambda values, _: forms.decode(ItemForm, values),
+        Kind.INSTITUTIONS: _institution,
+        Kind.OFFERINGS: _offering,
+    }
+    columns = {column.field: column for column in COLUMNS[kind]}
+    found: list[Form] = []
+    problems: list[Problem] = []
+    seen: dict[tuple[str, object], str] = {}
+    for row in rows:
+        values, unfit = _values(row, meant, known)
+        try:
+            form = parsers[kind](values, known)
+        except InvalidInput as error:
+            unfit = error.fields | unfit
+        else:
+            found.append(form)
+            for key in _keys(form):
+                if key in seen:
+                    unfit[key[0]] = f"与{seen[key]}重复，请删去一行，或改成不同的内容。"
+                seen.setdefault(key, row.place)
+        problems += [Problem(row.place, columns[field].label, what) for field, what in unfit.items()]
+        step()
+    if problems:
+        raise ImportFailed(problems)
+    return found
+
+
+def _values(row: Row, meant: Mapping[str, Column], known: Vocabularies) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values by field, words replaced by codes; what could not be read, by field."""
+    values: dict[str, Any] = {}
+    unfit = {}
+    for name, cell in row.cells.items():
+        column = meant[name]
+        try:
+            values[column.field] = _value(column, cell, known)
+        except _Unfit as error:
+            unfit[column.field] = str(error)
+    return values, unfit
+
+
+def _value(column: Column, cell: Cell, known: Vocabularies) -> Any:
+    if column.many:
+        parts = SEPARATORS.split(cell) if isinstance(cell, str) else cell
+        texts = list(dict.fromkeys(text for text in (part.strip() for part in parts) if text))
+        return [_code(known.words[column.words], text) for text in texts] if column.words else texts
+    if not isinstance(cell, str):
+        raise _Unfit("这一列只能填一个值。")
+    if column.words is None or not cell:
+        return cell
+    if column.words == "limit":
+        return _limit(cell)
+    if column.words == "institution":
+        return _institution_code(cell, known.words["institution"])
+    return _code(known.words[column.words], cell)
+
+
+def _code(words: Words, text: str) -> str:
+    codes = words.get(text, ())
+    if len(codes) > 1:
+        raise _Unfit(f"「{text}」有 {len(codes)} 个，请写全称或代码（{'、'.join(codes[:5])}）。")
+    if not codes:
+        near = "、".join(word for word in words if not word.isascii()) if len(words) < 30 else ""
+        raise _Unfit(f"没有「{text[:50]}」，请" + (f"从这些里选：{near}。" if near else "核对名称或代码。"))
+    return codes[0]
+
+
+def _limit(text: str) -> dict[str, object]:
+    if text in INSTANT:
+        return {"value": 0, "unit": "instant"}
+    if match := LIMIT.fullmatch(text):
+        return {"value": int(match[1]), "unit": "month" if match[2] == "月" else "working_day"}
+    raise _Unfit(f"时限「{text[:50]}」请写成「7个工作日」「9个月」或「即办」；没有规定时限就留空。")
+
+
+def _institution_code(text: str, words: Words) -> str:
+    try:
+        code = uscc.validate(text)
+    except uscc.UsccError as error:
+        raise _Unfit(str(error)) from None
+    if code not in words:
+        raise _Unfit(f"还没有代码为 {code} 的服务机构，请先导入这家机构。")
+    return code
+
+
+def _institution(values: dict[str, Any], _: Vocabularies) -> InstitutionForm:
+    form = forms.decode(InstitutionForm, values)
+    try:
+        return msgspec.structs.replace(form, uscc=uscc.validate(form.uscc))
+    except uscc.UsccError as error:
+        raise InvalidInput(fields={"uscc": str(error)}) from None
+
+
+def _offering(values: dict[str, Any], known: Vocabularies) -> OfferingRow:
+    own = {column.field for column in GUIDE_COLUMNS}
+    guide = {field: value for field, value in values.items() if field in own and value}
+    code = values.get("institution_uscc")
+    try:
+        form = forms.decode(OfferingForm, {f: v for f, v in values.items() if f not in own and f != "institution_uscc"})
+    except InvalidInput as error:
+        raise error if code else InvalidInput(fields={"institution_uscc": forms.REQUIRED} | error.fields) from None
+    if not code:
+        raise InvalidInput(fields={"institution_uscc": forms.REQUIRED})
+    whole = msgspec.convert(msgspec.to_builtins(known.items[form.item_code].guide) | guide, Guide)
+    return OfferingRow(code, msgspec.structs.replace(form, guide=whole))
+
+
+def _keys(form: Form) -> Iterator[tuple[str, object]]:
+    """What no two rows of a file may share, each with the field that is named when they do."""
+    match form:
+        case ItemForm():
+            yield "code", form.code
+            yield "number", form.number
+        case InstitutionForm():
+            yield "uscc", form.uscc
+        case OfferingRow():
+            yield "title", (form.uscc, form.form.item_code, form.form.title)
+
+
+def _named(names: Mapping[Any, str]) -> Words:
+    return {str(code): (str(code),) for code in names} | {name: (str(code),) for code, name in names.items()}

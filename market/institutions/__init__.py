@@ -1,0 +1,1 @@
+"""Institutions (公共服务机构): who serves."""

@@ -1,0 +1,1 @@
+"""Matches (撮合): ranking a need, approving a candidate, serving it."""

@@ -1,0 +1,288 @@
+"""JSON routes of matches, of rankings, and of what coordinators, institutions and enterprises decide."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from infra.db import Transaction
+from market.accounts.model import Role
+from market.auth import allow
+from market.calendars.service import Deadlines
+from market.matches import queries, service
+from market.matches.model import Candidate, DeskRow, Match, MatchState, RankingRun
+from market.matches.model import LIVE as LIVE_STATES
+from market.needs import service as needs
+from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Need, NeedBody, Note
+from market.web import AppRequest, Id, Page, PageSize, actor_of, once, page_of, read_cursor
+
+Missing = Annotated[tuple[Note, ...], Meta(min_length=1, max_length=20)]
+Explanation = Annotated[str, Meta(max_length=NOTE_LIMIT, pattern=OPTIONAL_TEXT)]
+
+
+class Approval(Struct, frozen=True, forbid_unknown_fields=True):
+    """The proposal the coordinator has seen."""
+
+    match_id: Id
+
+
+class Override(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another candidate, and why."""
+
+    offering_id: Id
+    reason: Note
+
+
+class OneTimeNotice(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is missing, at once."""
+
+    missing: Missing
+    note: Explanation = ""
+
+
+class Remark(Struct, frozen=True, forbid_unknown_fields=True):
+    """A reason, or what to do."""
+
+    note: Note
+
+
+class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an institution may decline an item of the common list, and why."""
+
+    grant: bool
+    note: Note
+
+
+class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The result, in words."""
+
+    result: NeedBody
+
+
+class Shortlist(Struct, frozen=True):
+    """A ranking with its candidates, best first."""
+
+    run: RankingRun
+    candidates: list[Candidate]
+
+
+async def _need_after(
+    request: AppRequest, tx: Transaction, need_id: int, act: Callable[[], Awaitable[object]]
+) -> Response[bytes]:
+    """The need as it is once ``act`` is done."""
+
+    async def acted() -> Need:
+        await act()
+        return await needs.find(tx, actor_of(request), need_id)
+
+    return await once(request, tx, acted)
+
+
+async def _match_after(
+    request: AppRequest, tx: Transaction, match_id: int, act: Callable[[], Awaitable[object]]
+) -> Response[bytes]:
+    """The match as it is once ``act`` is done."""
+
+    async def acted() -> Match | None:
+        await act()
+        return await queries.find(tx, match_id)
+
+    return await once(request, tx, acted)
+
+
+@get("/needs/{need_id:int}/ranking", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Show candidates")
+async def shortlist(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Shortlist:
+    """The newest ranking of a need: candidates with every part of their scores, and what was left out and why."""
+    run, candidates = await service.ranking(tx, actor_of(request), need_id)
+    return Shortlist(run, candidates)
+
+
+@post("/needs/{need_id:int}/approve", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Approve")
+async def approve(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: FromPath[Id],
+    data: JSONBody[Approval],
+) -> Response[bytes]:
+    """Assign the proposed offering."""
+    actor = actor_of(request)
+    return await _need_after(
+        request, tx, need_id, lambda: service.approve(tx, actor, need_id, data.match_id, deadlines)
+    )
+
+
+@post("/needs/{need_id:int}/override", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Override")
+async def override(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: FromPath[Id],
+    data: JSONBody[Override],
+) -> Response[bytes]:
+    """Assign another candidate, for a reason."""
+    actor = actor_of(request)
+    return await _need_after(
+        request,
+        tx,
+        need_id,
+        lambda: service.override(tx, actor, need_id, data.offering_id, data.reason, deadlines),
+    )
+
+
+@post("/needs/{need_id:int}/return", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Return once")
+async def return_once(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[OneTimeNotice]
+) -> Response[bytes]:
+    """Send a need back, once, with everything that is missing."""
+    actor = actor_of(request)
+    return await _need_after(
+        request, tx, need_id, lambda: service.return_once(tx, actor, need_id, data.missing, data.note)
+    )
+
+
+@post("/needs/{need_id:int}/escalate", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Escalate")
+async def escalate(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+) -> Response[bytes]:
+    """Hand a need to the node above."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.escalate(tx, actor, need_id, data.note))
+
+
+@post("/needs/{need_id:int}/rank-again", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Rank again")
+async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Response[bytes]:
+    """Have a need ranked anew."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.rank_again(tx, actor, need_id))
+
+
+@post("/needs/{need_id:int}/close", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Close")
+async def close(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+) -> Response[bytes]:
+    """End a need that no service can answer."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.close(tx, actor, need_id, data.note))
+
+
+@post(
+    "/needs/{need_id:int}/withdraw",
+    status_code=200,
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    summary="Withdraw",
+)
+async def withdraw(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+) -> Response[bytes]:
+    """Take a need back."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.withdraw(tx, actor, need_id, data.note))
+
+
+@post(
+    "/needs/{need_id:int}/confirm",
+    status_code=200,
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    summary="Confirm the result",
+)
+async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Response[bytes]:
+    """Accept the delivered result."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.confirm(tx, actor, need_id))
+
+
+@post(
+    "/needs/{need_id:int}/rework",
+    status_code=200,
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    summary="Ask for rework",
+)
+async def rework(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+) -> Response[bytes]:
+    """Ask the institution to go on."""
+    actor = actor_of(request)
+    return await _need_after(request, tx, need_id, lambda: service.rework(tx, actor, need_id, data.note))
+
+
+@get("/matches", guards=[allow(Role.INSTITUTION)], summary="List the desk")
+async def desk(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    in_state: Annotated[MatchState | None, QueryParameter(name="state")] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[PageSize] = 20,
+) -> Page[DeskRow]:
+    """Your institution's matches, newest first."""
+    states = [in_state] if in_state else [one for one in MatchState if one in LIVE_STATES or one is MatchState.COMPLETED]
+    rows = await queries.desk(tx, actor_of(request), states, before=read_cursor(cursor, int), limit=limit + 1)
+    return page_of(rows, limit, lambda row: row.id)
+
+
+@get("/matches/{match_id:int}", guards=[allow()], summary="Show a match")
+async def show(request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id]) -> Match:
+    """One match."""
+    return await service.find(tx, actor_of(request), match_id)
+
+
+@post("/matches/{match_id:int}/accept", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Accept")
+async def accept(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: FromPath[Id],
+) -> Response[bytes]:
+    """Take what was assigned to your institution."""
+    actor = actor_of(request)
+    return await _match_after(request, tx, match_id, lambda: service.accept(tx, actor, match_id, deadlines))
+
+
+@post("/matches/{match_id:int}/decline", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Decline")
+async def decline(
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Remark]
+) -> Response[bytes]:
+    """Decline for a reason. An item of the common list is not declined but put before the coordinator."""
+    actor = actor_of(request)
+    return await _match_after(request, tx, match_id, lambda: service.decline(tx, actor, match_id, data.note))
+
+
+@post(
+    "/matches/{match_id:int}/answer-decline",
+    status_code=200,
+    guards=[allow(Role.COORDINATOR)],
+    summary="Answer a request to decline",
+)
+async def answer_decline(
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Answer]
+) -> Response[bytes]:
+    """Grant or refuse an institution's request to decline an item of the common list."""
+    actor = actor_of(request)
+    return await _match_after(
+        request,
+        tx,
+        match_id,
+        lambda: service.answer_decline(tx, actor, match_id, grant=data.grant, note=data.note),
+    )
+
+
+@post("/matches/{match_id:int}/deliver", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Deliver")
+async def deliver(
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Delivery]
+) -> Response[bytes]:
+    """Hand over the result."""
+    actor = actor_of(request)
+    return await _match_after(request, tx, match_id, lambda: service.deliver(tx, actor, match_id, data.result))
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    of_needs = [shortlist, approve, override, return_once, escalate, rank_again, close, withdraw, confirm, rework]
+    return Router(
+        "/",
+        route_handlers=[*of_needs, desk, show, accept, decline, answer_decline, deliver],
+        tags=["matches"],
+    )

@@ -1,0 +1,222 @@
+"""A match: an offering assigned to a need; its states, and the ranking it came from."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from market.catalogue.model import ItemList
+from market.errors import InvalidTransition
+from matching.types import Exclusion, Part
+
+
+class MatchState(StrEnum):
+    """Where a match stands; NEW is before it exists."""
+
+    NEW = "new"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    DECLINE_REQUESTED = "decline_requested"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    DECLINED = "declined"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class MatchAction(StrEnum):
+    """What moves a match."""
+
+    PROPOSE = "propose"
+    OVERRIDE = "override"
+    APPROVE = "approve"
+    SUPERSEDE = "supersede"
+    CANCEL = "cancel"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    REQUEST_DECLINE = "request_decline"
+    GRANT_DECLINE = "grant_decline"
+    REFUSE_DECLINE = "refuse_decline"
+    DELIVER = "deliver"
+    CONFIRM = "confirm"
+    REWORK = "rework"
+
+
+S, A = MatchState, MatchAction
+
+TRANSITIONS: Mapping[tuple[MatchState, MatchAction], MatchState] = {
+    (S.NEW, A.PROPOSE): S.PROPOSED,
+    (S.NEW, A.OVERRIDE): S.APPROVED,
+    (S.PROPOSED, A.APPROVE): S.APPROVED,
+    (S.PROPOSED, A.SUPERSEDE): S.SUPERSEDED,
+    (S.APPROVED, A.SUPERSEDE): S.SUPERSEDED,
+    (S.DECLINE_REQUESTED, A.SUPERSEDE): S.SUPERSEDED,
+    (S.PROPOSED, A.CANCEL): S.CANCELLED,
+    (S.APPROVED, A.CANCEL): S.CANCELLED,
+    (S.DECLINE_REQUESTED, A.CANCEL): S.CANCELLED,
+    (S.APPROVED, A.ACCEPT): S.ACCEPTED,
+    (S.DECLINE_REQUESTED, A.ACCEPT): S.ACCEPTED,
+    (S.APPROVED, A.DECLINE): S.DECLINED,
+    (S.APPROVED, A.REQUEST_DECLINE): S.DECLINE_REQUESTED,
+    (S.DECLINE_REQUESTED, A.GRANT_DECLINE): S.DECLINED,
+    (S.DECLINE_REQUESTED, A.REFUSE_DECLINE): S.APPROVED,
+    (S.ACCEPTED, A.DELIVER): S.DELIVERED,
+    (S.DELIVERED, A.CONFIRM): S.COMPLETED,
+    (S.DELIVERED, A.REWORK): S.ACCEPTED,
+}
+
+LIVE = frozenset({S.PROPOSED, S.APPROVED, S.DECLINE_REQUESTED, S.ACCEPTED, S.DELIVERED})
+"""A need has at most one match in these states (unique index matches_one_live)."""
+HOLDING = frozenset({S.APPROVED, S.DECLINE_REQUESTED, S.ACCEPTED})
+"""A match in these states holds one slot of its offering's capacity (trigger matches_count)."""
+
+STATE_NAMES: Mapping[MatchState, str] = {
+    S.NEW: "未生成",
+    S.PROPOSED: "推荐，等待审核",
+    S.APPROVED: "等待机构受理",
+    S.DECLINE_REQUESTED: "机构申请谢绝",
+    S.ACCEPTED: "办理中",
+    S.DELIVERED: "结果已送达",
+    S.COMPLETED: "已办结",
+    S.DECLINED: "机构已谢绝",
+    S.SUPERSEDED: "已改派",
+    S.CANCELLED: "已取消",
+}
+
+ACTION_NAMES: Mapping[MatchAction, str] = {
+    A.PROPOSE: "推荐",
+    A.OVERRIDE: "改派到",
+    A.APPROVE: "派单给",
+    A.SUPERSEDE: "不再派给",
+    A.CANCEL: "取消派单",
+    A.ACCEPT: "受理",
+    A.DECLINE: "谢绝",
+    A.REQUEST_DECLINE: "申请谢绝",
+    A.GRANT_DECLINE: "同意谢绝",
+    A.REFUSE_DECLINE: "不同意谢绝",
+    A.DELIVER: "送达结果",
+    A.CONFIRM: "企业确认结果",
+    A.REWORK: "企业请求继续办理",
+}
+
+
+def next_state(state: MatchState, action: MatchAction) -> MatchState:
+    """Where ``action`` leads from ``state``.
+
+    Raises:
+        InvalidTransition: it leads nowhere.
+    """
+    try:
+        return TRANSITIONS[state, action]
+    except KeyError:
+        raise InvalidTransition(
+            f"这次派单现在是「{STATE_NAMES[state]}」，不能再{ACTION_NAMES[action]}。请刷新查看最新状态。"
+        ) from None
+
+
+class Match(Struct, frozen=True, kw_only=True):
+    """A match with the names its readers need."""
+
+    id: int
+    need_id: int
+    run_id: int
+    state: MatchState
+    offering_id: int
+    offering_version: int
+    offering_title: str
+    item_code: str
+    item_version: int
+    item_name: str
+    item_list: ItemList
+    institution_id: int
+    institution_version: int
+    institution_name: str
+    promised_days: int | None
+    due_at: datetime | None
+    due_provisional: bool
+    result: str | None
+    created_at: datetime
+
+    @property
+    def state_name(self) -> str:
+        """The state in words."""
+        return STATE_NAMES[self.state]
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """One ranked offering for a need, as the run stored it, with the offering's load now."""
+
+    rank: int
+    score: float
+    parts: tuple[Part, ...]
+    offering_id: int
+    offering_version: int
+    title: str
+    item_code: str
+    item_name: str
+    institution_id: int
+    institution_name: str
+    institution_region: str
+    fee: str
+    promised_days: int | None
+    capacity: int
+    load: int
+
+
+class RankingRun(Struct, frozen=True, kw_only=True):
+    """One ranking of one need: which model, how many offerings, which were left out and why."""
+
+    id: int
+    need_id: int
+    need_version: int
+    node_id: int
+    model_version: str
+    seed: int
+    considered: int
+    excluded: tuple[Exclusion, ...]
+    """Offerings of the items asked for that a hard rule left out."""
+    excluded_counts: dict[str, int]
+    """How many of all offerings each rule left out."""
+    created_at: datetime
+
+
+class DeskRow(Struct, frozen=True, kw_only=True):
+    """A match on its institution's desk."""
+
+    id: int
+    need_id: int
+    state: MatchState
+    body: str
+    enterprise_name: str
+    offering_title: str
+    item_name: str
+    due_at: datetime | None
+    due_provisional: bool
+    created_at: datetime
+
+    @property
+    def state_name(self) -> str:
+        """The state in words."""
+        return STATE_NAMES[self.state]
+
+
+class PublishedOffering(Struct, frozen=True, kw_only=True):
+    """What ranking needs of an offering, without what changes with every match."""
+
+    offering_id: int
+    version: int
+    institution_id: int
+    institution_name: str
+    institution_region: str
+    institution_uscc: str
+    item_code: str
+    item_name: str
+    title: str
+    summary: str
+    region_codes: tuple[str, ...]
+    audience: tuple[str, ...]
+    promised_days: int | None
+    rights: tuple[str, ...]
+    stages: tuple[str, ...]

@@ -1,0 +1,288 @@
+"""All SQL of matches, ranking runs and candidates."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from infra.db import Transaction, many, one_or_none
+from infra.observe import request_id
+from market.accounts.model import Actor
+from market.errors import CapacityFull
+from market.matches.model import Candidate, DeskRow, Match, MatchAction, MatchState, PublishedOffering, RankingRun
+from matching.types import Exclusion, Ranking, Record
+
+TAKES_NO_MORE = "ZP001"
+
+MATCH = """
+SELECT m.id, m.need_id, m.run_id, m.state, m.offering_id, m.offering_version, v.title AS offering_title, m.item_code,
+       m.item_version, s.name AS item_name, s.item_list, m.institution_id, m.institution_version,
+       n.name AS institution_name, v.promised_days, m.due_at, m.due_provisional, m.result,
+       m.created_at
+FROM matches m
+JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
+JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
+JOIN institution_versions n ON n.institution_id = m.institution_id AND n.version = m.institution_version
+"""
+# To an institution a match exists from its approval on; what was proposed, or superseded before, is not its business.
+OF_INSTITUTION = "m.institution_id = $2 AND m.state <> 'proposed'"
+MATCH_BY_ID = f"{MATCH} WHERE m.id = $1 AND ($2::bigint IS NULL OR ({OF_INSTITUTION}))"
+LIVE = f"""{MATCH} WHERE m.need_id = $1
+AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered') FOR UPDATE OF m"""
+LATEST = f"""{MATCH} WHERE m.need_id = $1
+AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered', 'completed')"""
+PUBLISHED = """
+SELECT f.id AS offering_id, f.version, f.institution_id, n.region_code AS institution_region, n.name AS institution_name,
+       i.uscc AS institution_uscc, v.item_code, s.name AS item_name, v.title, v.summary, v.region_codes, v.audience,
+       v.promised_days, s.rights, s.stages
+FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
+JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
+JOIN institutions i ON i.id = f.institution_id AND i.state = 'active'
+JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
+WHERE f.state = 'published' ORDER BY f.id
+"""
+RECORDS = """
+SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time
+FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.state = 'active' WHERE f.state = 'published'
+"""
+OWN_INSTITUTION = """
+SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
+"""
+ENTERPRISE_KIND = "SELECT kind FROM enterprises WHERE id = $1"
+DECLINED_BY = "SELECT DISTINCT institution_id FROM matches WHERE need_id = $1 AND state = 'declined'"
+INSERT_RUN = """
+INSERT INTO ranking_runs (need_id, need_version, node_id, model_version, seed, considered, excluded,
+                          excluded_counts, request_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+"""
+INSERT_CANDIDATES = """
+INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts)
+SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::integer[], $5::float8[], $6::jsonb[])
+"""
+# The versions of item and institution in force at this moment are the ones the match will always refer to.
+INSERT_MATCH = """
+WITH made AS (
+    INSERT INTO matches (need_id, run_id, state, offering_id, offering_version, item_code, item_version,
+                         institution_id, institution_version, due_at, due_provisional)
+    SELECT r.need_id, r.id, $3, c.offering_id, c.offering_version, v.item_code, v.item_version, f.institution_id,
+           i.version, $4, $5
+    FROM ranking_runs r JOIN candidates c ON c.run_id = r.id AND c.offering_id = $2
+    JOIN offering_versions v ON v.offering_id = c.offering_id AND v.version = c.offering_version
+    JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
+    WHERE r.id = $1 RETURNING id, need_id
+), step AS (
+    INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, actor_id, note, request_id)
+    SELECT need_id, id, 'match', 'new', $6, $3, $7::bigint, $8, $9 FROM made
+)
+SELECT id FROM made
+"""
+MOVE = """
+WITH moved AS (
+    UPDATE matches SET state = $4 WHERE id = $1 RETURNING id, need_id
+)
+INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, actor_id, note, data, request_id)
+SELECT need_id, id, 'match', $2, $3, $4, $5::bigint, $6, $7, $8 FROM moved
+"""
+SET_DUE = "UPDATE matches SET due_at = $2, due_provisional = $3 WHERE id = $1"
+SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = due_at IS NULL OR now() <= due_at WHERE id = $1"
+RUN = """
+SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, created_at
+FROM ranking_runs WHERE need_id = $1 ORDER BY id DESC LIMIT 1
+"""
+CANDIDATES = """
+SELECT c.rank, c.score, c.parts, c.offering_id, c.offering_version, v.title, v.item_code, s.name AS item_name,
+       f.institution_id, n.name AS institution_name, r.name AS institution_region, v.fee, v.promised_days, f.capacity,
+       f.load
+FROM candidates c
+JOIN offering_versions v ON v.offering_id = c.offering_id AND v.version = c.offering_version
+JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
+JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
+JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
+JOIN regions r ON r.code = n.region_code
+WHERE c.run_id = $1 ORDER BY c.rank
+"""
+TITLES = """
+SELECT f.id, n.name || '：' || v.title AS title
+FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
+JOIN institutions i ON i.id = f.institution_id
+JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
+WHERE f.id = ANY($1::bigint[])
+"""
+DESK_ROW = """
+SELECT m.id, m.need_id, m.state, left(d.body, 200) AS body, e.name AS enterprise_name, v.title AS offering_title,
+       s.name AS item_name, m.due_at, m.due_provisional, m.created_at
+FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id
+JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
+JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
+"""
+DESK = f"""{DESK_ROW}
+WHERE m.institution_id = $1 AND m.state = ANY($2::text[]) AND ($3::bigint IS NULL OR m.id < $3::bigint)
+ORDER BY m.id DESC LIMIT $4
+"""
+URGENT = f"""{DESK_ROW}
+WHERE m.institution_id = $1 AND m.state IN ('approved', 'decline_requested', 'accepted')
+ORDER BY m.due_at NULLS LAST, m.id LIMIT $2
+"""
+
+
+async def find(tx: Transaction, match_id: int, *, institution_id: int | None = None) -> Match | None:
+    """The match; for an institution only one that was assigned to it."""
+    return one_or_none(Match, await tx.fetchrow(MATCH_BY_ID, match_id, institution_id))
+
+
+async def lock_live(tx: Transaction, need_id: int) -> Match | None:
+    """The need's live match, locked until the transaction ends. The caller holds the need's lock already."""
+    return one_or_none(Match, await tx.fetchrow(LIVE, need_id))
+
+
+async def latest(tx: Transaction, need_id: int) -> Match | None:
+    """The match that serves the need now, or served it to the end."""
+    return one_or_none(Match, await tx.fetchrow(LATEST, need_id))
+
+
+async def published(tx: Transaction) -> list[PublishedOffering]:
+    """All that may be proposed to anyone."""
+    return many(PublishedOffering, await tx.fetch(PUBLISHED))
+
+
+async def records(tx: Transaction) -> dict[int, Record]:
+    """Capacity, load and record of each published offering, by its id."""
+    return {
+        row["id"]: Record(
+            row["capacity"], row["load"], row["accepted"], row["declined"], row["delivered"], row["on_time"]
+        )
+        for row in await tx.fetch(RECORDS)
+    }
+
+
+async def own_institution(tx: Transaction, enterprise_id: int) -> int | None:
+    """The institution that is this enterprise itself (the same social credit code)."""
+    institution_id: int | None = await tx.fetchval(OWN_INSTITUTION, enterprise_id)
+    return institution_id
+
+
+async def enterprise_kind(tx: Transaction, enterprise_id: int) -> str:
+    """The enterprise's kind, which offerings may be limited to."""
+    kind: str = await tx.fetchval(ENTERPRISE_KIND, enterprise_id)
+    return kind
+
+
+async def declined_by(tx: Transaction, need_id: int) -> tuple[int, ...]:
+    """Institutions that declined this need."""
+    return tuple(row[0] for row in await tx.fetch(DECLINED_BY, need_id))
+
+
+async def insert_run(
+    tx: Transaction,
+    need_id: int,
+    need_version: int,
+    node_id: int,
+    ranking: Ranking,
+    excluded: Sequence[Exclusion],
+    excluded_counts: Mapping[str, int],
+) -> int:
+    """The id of the stored ranking, with all its candidates."""
+    run_id: int = await tx.fetchval(
+        INSERT_RUN,
+        need_id,
+        need_version,
+        node_id,
+        ranking.model_version,
+        ranking.seed,
+        ranking.considered,
+        excluded,
+        excluded_counts,
+        request_id(),
+    )
+    await tx.execute(
+        INSERT_CANDIDATES,
+        run_id,
+        [c.rank for c in ranking.ranked],
+        [c.offering_id for c in ranking.ranked],
+        [c.offering_version for c in ranking.ranked],
+        [c.score for c in ranking.ranked],
+        [c.parts for c in ranking.ranked],
+    )
+    return run_id
+
+
+async def insert(
+    tx: Transaction,
+    run_id: int,
+    offering_id: int,
+    *,
+    state: MatchState,
+    action: MatchAction,
+    due_at: datetime | None,
+    due_provisional: bool,
+    actor_id: int | None,
+    note: str,
+) -> int | None:
+    """The id of a new match on a candidate of the run, with its event; None where it is no candidate."""
+    values = (run_id, offering_id, state, due_at, due_provisional, action, actor_id, note, request_id())
+    try:
+        match_id: int | None = await tx.fetchval(INSERT_MATCH, *values)
+    except asyncpg.PostgresError as error:
+        raise _known(error) from error
+    return match_id
+
+
+async def move(
+    tx: Transaction,
+    match_id: int,
+    *,
+    before: MatchState,
+    action: MatchAction,
+    after: MatchState,
+    actor_id: int | None,
+    note: str,
+    data: dict[str, Any],
+) -> None:
+    """Move the match and write the event, in one statement."""
+    try:
+        await tx.execute(MOVE, match_id, before, action, after, actor_id, note, data, request_id())
+    except asyncpg.PostgresError as error:
+        raise _known(error) from error
+
+
+async def set_due(tx: Transaction, match_id: int, due_at: datetime | None, *, provisional: bool) -> None:
+    """A new deadline; None where no limit is promised."""
+    await tx.execute(SET_DUE, match_id, due_at, provisional)
+
+
+async def set_result(tx: Transaction, match_id: int, result: str) -> None:
+    """What was delivered, and whether in time: a match without a limit is always in time."""
+    await tx.execute(SET_RESULT, match_id, result)
+
+
+async def latest_run(tx: Transaction, need_id: int) -> RankingRun | None:
+    """The need's newest ranking."""
+    return one_or_none(RankingRun, await tx.fetchrow(RUN, need_id))
+
+
+async def candidates(tx: Transaction, run_id: int) -> list[Candidate]:
+    """The run's candidates, best first."""
+    return many(Candidate, await tx.fetch(CANDIDATES, run_id))
+
+
+async def titles(tx: Transaction, offering_ids: list[int]) -> dict[int, str]:
+    """Institution and title of offerings, for lists that hold only ids."""
+    return {row["id"]: row["title"] for row in await tx.fetch(TITLES, offering_ids)}
+
+
+async def desk(
+    tx: Transaction, actor: Actor, states: list[MatchState], *, before: int | None, limit: int
+) -> list[DeskRow]:
+    """The matches of the actor's institution in these states, newest first, with ids below ``before``."""
+    return many(DeskRow, await tx.fetch(DESK, actor.institution_id, states, before, limit))
+
+
+async def urgent(tx: Transaction, actor: Actor, limit: int) -> list[DeskRow]:
+    """What the actor's institution has to do, the most urgent first."""
+    return many(DeskRow, await tx.fetch(URGENT, actor.institution_id, limit))
+
+
+def _known(error: asyncpg.PostgresError) -> Exception:
+    """What the trigger matches_count means by its own SQLSTATE; other errors as they are."""
+    return CapacityFull() if error.sqlstate == TAKES_NO_MORE else error

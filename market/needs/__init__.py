@@ -1,0 +1,1 @@
+"""Needs (服务需求): what an enterprise asks for, from submission to its end."""

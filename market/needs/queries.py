@@ -1,0 +1,279 @@
+"""All SQL of needs and of their events."""
+
+from datetime import date, datetime
+from typing import Any
+
+from infra.db import Transaction, many, one_or_none
+from infra.observe import request_id
+from market.accounts.model import Actor
+from market.needs.model import Event, Need, NeedAction, NeedRow, NeedState, Understanding
+
+NEED = """
+SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
+       n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.wanted_by, n.understanding, n.due_at,
+       n.due_provisional, n.created_at
+FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
+LEFT JOIN accounts o ON o.id = n.owner_id
+"""
+# Who may see a need. $1: role, $2: account, $3: enterprise, $4: institution, $5: prefix of the node's region.
+# An institution sees it while it is, or has been to the end, the one that serves it: never a mere proposal.
+VISIBLE = """
+CASE $1::text
+    WHEN 'enterprise' THEN n.enterprise_id = $3::bigint
+    WHEN 'clerk' THEN n.submitted_by = $2::bigint
+    WHEN 'coordinator' THEN starts_with(n.region_code, $5::text)
+    WHEN 'institution' THEN EXISTS (
+        SELECT FROM matches m WHERE m.need_id = n.id AND m.institution_id = $4::bigint
+        AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered', 'completed'))
+    ELSE $1::text = 'admin'
+END
+"""
+VISIBLE_NEED = f"{NEED} WHERE n.id = $6 AND {VISIBLE}"
+LOCKED_NEED = f"{VISIBLE_NEED} FOR UPDATE OF n"
+NEED_FOR_JOB = f"{NEED} WHERE n.id = $1"
+LOCKED_NEED_FOR_JOB = f"{NEED_FOR_JOB} FOR UPDATE OF n"
+
+# One round trip writes need, event and outbox row. It writes nothing where the region, its node or an item is unknown;
+# the service then finds out which. The node is the nearest that covers the region.
+SUBMIT = """
+WITH fact AS (
+    SELECT e.id AS enterprise_id, e.contact_name, e.contact_phone, r.code AS region_code,
+           (SELECT d.id FROM nodes d WHERE starts_with(r.code, d.region_prefix)
+            ORDER BY length(d.region_prefix) DESC LIMIT 1) AS node_id
+    FROM enterprises e JOIN regions r ON r.code = coalesce($4::text, e.region_code)
+    WHERE e.id = $1
+), need AS (
+    INSERT INTO needs (enterprise_id, submitted_by, channel, state, body, region_code, item_codes, wanted_by,
+                       contact_name, contact_phone, node_id, due_at, due_provisional)
+    SELECT enterprise_id, $2, $9::text, 'submitted', $3, region_code, $5::text[], $6::date,
+           coalesce($7::text, contact_name), coalesce($8::text, contact_phone), node_id, $10::timestamptz, $11::boolean
+    FROM fact
+    WHERE node_id IS NOT NULL
+      AND NOT EXISTS (SELECT unnest($5::text[]) EXCEPT SELECT code FROM service_items)
+    RETURNING *
+), step AS (
+    INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, request_id)
+    SELECT id, 'need', 'new', 'submit', 'submitted', $2, $12::text FROM need
+), told AS (
+    INSERT INTO outbox (topic, payload, request_id)
+    SELECT 'match_need', jsonb_build_object('need_id', id), $12::text FROM need
+)
+SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
+       n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.wanted_by, n.understanding, n.due_at,
+       n.due_provisional, n.created_at
+FROM need n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
+"""
+NODE_OF_REGION = """
+SELECT d.id FROM regions r JOIN nodes d ON starts_with(r.code, d.region_prefix)
+WHERE r.code = $1 ORDER BY length(d.region_prefix) DESC LIMIT 1
+"""
+UNKNOWN_ITEMS = "SELECT unnest($1::text[]) EXCEPT SELECT code FROM service_items"
+MOVE = """
+WITH moved AS (
+    UPDATE needs SET state = $4, version = version + 1, owner_id = coalesce(owner_id, $6::bigint)
+    WHERE id = $1 RETURNING id
+)
+INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, note, data, request_id)
+SELECT id, 'need', $2, $3, $4, $5::bigint, $7, $8, $9 FROM moved
+"""
+SET_NODE = "UPDATE needs SET node_id = $2, owner_id = NULL WHERE id = $1"
+PARENT_NODE = "SELECT parent_id FROM nodes WHERE id = $1"
+SET_DUE = "UPDATE needs SET due_at = $2, due_provisional = $3 WHERE id = $1"
+SET_UNDERSTANDING = "UPDATE needs SET understanding = $2 WHERE id = $1"
+REWRITE = """
+UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, contact_name = coalesce($5, contact_name),
+                 contact_phone = coalesce($6, contact_phone)
+WHERE id = $1
+"""
+ROW = """
+SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
+       d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional, n.created_at
+FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
+JOIN nodes d ON d.id = n.node_id LEFT JOIN accounts o ON o.id = n.owner_id
+LEFT JOIN matches m ON m.need_id = n.id
+     AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered', 'completed')
+LEFT JOIN institution_versions v ON v.institution_id = m.institution_id AND v.version = m.institution_version
+"""
+VISIBLE_ROWS = f"""{ROW}
+WHERE {VISIBLE} AND ($6::text IS NULL OR n.state = $6::text) AND ($7::bigint IS NULL OR n.id < $7::bigint)
+ORDER BY n.id DESC LIMIT $8
+"""
+# A queue is worked by deadline. The cursor is the last row's due_at and id.
+QUEUE = f"""{ROW}
+WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[])
+  AND ($3::timestamptz IS NULL OR (n.due_at, n.id) > ($3::timestamptz, $4::bigint))
+ORDER BY n.due_at, n.id LIMIT $5
+"""
+COUNTS = """
+SELECT n.state, count(*) AS n FROM needs n JOIN nodes d ON d.id = n.node_id
+WHERE starts_with(d.region_prefix, $1) GROUP BY n.state
+"""
+NEXT_IN_QUEUE = """
+SELECT n.id FROM needs n JOIN nodes d ON d.id = n.node_id
+WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[]) AND n.id <> $3
+ORDER BY n.due_at, n.id LIMIT 1
+"""
+EVENTS = """
+SELECT v.id, v.need_id, v.match_id, v.machine, v.from_state, v.action, v.to_state, a.name AS actor_name,
+       a.role AS actor_role, v.note, v.data, v.at
+FROM events v LEFT JOIN accounts a ON a.id = v.actor_id WHERE v.need_id = $1 ORDER BY v.id
+"""
+APPROVED_MATCHES = """
+SELECT DISTINCT v.match_id FROM events v JOIN matches m ON m.id = v.match_id
+WHERE v.need_id = $1 AND v.to_state = 'approved' AND ($2::bigint IS NULL OR m.institution_id = $2::bigint)
+"""
+TRANSITIONS = "SELECT from_state, action, to_state FROM transitions WHERE machine = $1"
+
+
+def _seer(actor: Actor) -> tuple[str, int, int | None, int | None, str | None]:
+    """The first five parameters of VISIBLE."""
+    return actor.role, actor.id, actor.enterprise_id, actor.institution_id, actor.node_prefix
+
+
+async def find(tx: Transaction, actor: Actor, need_id: int, *, lock: bool = False) -> Need | None:
+    """The need, if ``actor`` may see it; with ``lock`` until the transaction ends."""
+    return one_or_none(Need, await tx.fetchrow(LOCKED_NEED if lock else VISIBLE_NEED, *_seer(actor), need_id))
+
+
+async def find_for_job(tx: Transaction, need_id: int, *, lock: bool = False) -> Need | None:
+    """The need, for background work that acts for nobody."""
+    return one_or_none(Need, await tx.fetchrow(LOCKED_NEED_FOR_JOB if lock else NEED_FOR_JOB, need_id))
+
+
+async def submit(
+    tx: Transaction,
+    *,
+    enterprise_id: int,
+    submitted_by: int,
+    channel: str,
+    body: str,
+    region_code: str | None,
+    item_codes: tuple[str, ...],
+    wanted_by: date | None,
+    contact_name: str | None,
+    contact_phone: str | None,
+    due_at: datetime,
+    due_provisional: bool,
+) -> Need | None:
+    """The new need; None where the region is unknown or without a node, or an item is unknown."""
+    row = await tx.fetchrow(
+        SUBMIT,
+        enterprise_id,
+        submitted_by,
+        body,
+        region_code,
+        item_codes,
+        wanted_by,
+        contact_name,
+        contact_phone,
+        channel,
+        due_at,
+        due_provisional,
+        request_id(),
+    )
+    return one_or_none(Need, row)
+
+
+async def node_of_region(tx: Transaction, region_code: str) -> int | None:
+    """The nearest node that covers the region; None where there is none, or no such region."""
+    node_id: int | None = await tx.fetchval(NODE_OF_REGION, region_code)
+    return node_id
+
+
+async def unknown_items(tx: Transaction, codes: tuple[str, ...]) -> list[str]:
+    """Those of ``codes`` that no item has."""
+    return [row[0] for row in await tx.fetch(UNKNOWN_ITEMS, codes)]
+
+
+async def move(
+    tx: Transaction,
+    need_id: int,
+    *,
+    before: NeedState,
+    action: NeedAction,
+    after: NeedState,
+    actor_id: int | None,
+    owner_id: int | None,
+    note: str,
+    data: dict[str, Any],
+) -> None:
+    """Move the need and write the event, in one statement. ``owner_id`` owns it if nobody does yet."""
+    await tx.execute(MOVE, need_id, before, action, after, actor_id, owner_id, note, data, request_id())
+
+
+async def parent_node(tx: Transaction, node_id: int) -> int | None:
+    """The node above, if there is one."""
+    parent_id: int | None = await tx.fetchval(PARENT_NODE, node_id)
+    return parent_id
+
+
+async def set_node(tx: Transaction, need_id: int, node_id: int) -> None:
+    """Hand the need to another node, where nobody owns it yet."""
+    await tx.execute(SET_NODE, need_id, node_id)
+
+
+async def set_due(tx: Transaction, need_id: int, due_at: datetime, *, provisional: bool) -> None:
+    """A new deadline."""
+    await tx.execute(SET_DUE, need_id, due_at, provisional)
+
+
+async def set_understanding(tx: Transaction, need_id: int, understanding: Understanding) -> None:
+    """Store what was read out of the text."""
+    await tx.execute(SET_UNDERSTANDING, need_id, understanding)
+
+
+async def rewrite(
+    tx: Transaction,
+    need_id: int,
+    *,
+    body: str,
+    item_codes: tuple[str, ...],
+    wanted_by: date | None,
+    contact_name: str | None,
+    contact_phone: str | None,
+) -> None:
+    """A new text and new facts; a contact that is None stays as it was."""
+    await tx.execute(REWRITE, need_id, body, item_codes, wanted_by, contact_name, contact_phone)
+
+
+async def visible_rows(
+    tx: Transaction, actor: Actor, *, state: NeedState | None, before: int | None, limit: int
+) -> list[NeedRow]:
+    """Needs ``actor`` may see, newest first, with ids below ``before``."""
+    return many(NeedRow, await tx.fetch(VISIBLE_ROWS, *_seer(actor), state, before, limit))
+
+
+async def queue(
+    tx: Transaction, prefix: str, states: list[NeedState], *, after: tuple[datetime, int] | None, limit: int
+) -> list[NeedRow]:
+    """Needs at nodes below ``prefix``, by deadline, after the row that ``after`` names."""
+    due_at, need_id = after or (None, None)
+    return many(NeedRow, await tx.fetch(QUEUE, prefix, states, due_at, need_id, limit))
+
+
+async def counts(tx: Transaction, prefix: str) -> dict[NeedState, int]:
+    """How many needs stand where, at nodes below ``prefix``."""
+    return {NeedState(row["state"]): row["n"] for row in await tx.fetch(COUNTS, prefix)}
+
+
+async def next_in_queue(tx: Transaction, prefix: str, states: list[NeedState], *, but: int) -> int | None:
+    """The need to work on next."""
+    need_id: int | None = await tx.fetchval(NEXT_IN_QUEUE, prefix, states, but)
+    return need_id
+
+
+async def events(tx: Transaction, need_id: int) -> list[Event]:
+    """Every step of the need and of its matches, oldest first."""
+    return many(Event, await tx.fetch(EVENTS, need_id))
+
+
+async def approved_matches(tx: Transaction, need_id: int, institution_id: int | None) -> set[int]:
+    """Matches of the need that were ever approved; with an institution, only its own."""
+    return {row[0] for row in await tx.fetch(APPROVED_MATCHES, need_id, institution_id)}
+
+
+async def transitions(tx: Transaction, machine: str) -> dict[tuple[str, str], str]:
+    """PostgreSQL's copy of a transition table."""
+    return {(row["from_state"], row["action"]): row["to_state"] for row in await tx.fetch(TRANSITIONS, machine)}

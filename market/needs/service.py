@@ -1,0 +1,174 @@
+"""Use cases of a need on its own; what concerns its match is in market.matches."""
+
+from typing import Any
+
+from infra import outbox
+from infra.db import Transaction
+from market.accounts.model import Actor, Role
+from market.calendars.service import Deadlines
+from market.enterprises import service as enterprises
+from market.errors import Forbidden, InvalidInput, NotFound
+from market.needs import queries
+from market.needs.model import ACTORS, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
+
+MATCH_NEED = "match_need"
+"""Topic of the outbox: this need waits to be ranked."""
+
+
+async def submit(tx: Transaction, actor: Actor, submission: Submission, deadlines: Deadlines) -> Need:
+    """A new need, and the request to rank it, in one statement.
+
+    Raises:
+        Forbidden: the role files no needs.
+        InvalidInput: a region without a node, an unknown item, or a party where there must be none, or none.
+    """
+    _check_role(actor, NeedAction.SUBMIT)
+    if (actor.role is Role.CLERK) != (submission.party is not None):
+        raise InvalidInput(fields={"party": "窗口代办请填写企业或个人的信息；企业自己提交时不用填写。"})
+    enterprise_id = actor.enterprise_id
+    if submission.party is not None:
+        enterprise_id = await enterprises.find_or_add(tx, submission.party)
+    assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
+    due = deadlines.match_due()
+    need = await queries.submit(
+        tx,
+        enterprise_id=enterprise_id,
+        submitted_by=actor.id,
+        channel=Channel.COUNTER if submission.party else Channel.ONLINE,
+        body=submission.body,
+        region_code=submission.region_code,
+        item_codes=submission.item_codes,
+        wanted_by=submission.wanted_by,
+        contact_name=submission.contact_name,
+        contact_phone=submission.contact_phone,
+        due_at=due.at,
+        due_provisional=due.provisional,
+    )
+    if need is None:
+        raise InvalidInput(fields=await _explain(tx, enterprise_id, submission))
+    return need
+
+
+async def find(tx: Transaction, actor: Actor, need_id: int) -> Need:
+    """The need, if ``actor`` may see it.
+
+    Raises:
+        NotFound: it is not there, or not for this actor: both look the same from outside.
+    """
+    need = await queries.find(tx, actor, need_id)
+    if need is None:
+        raise NotFound
+    return need
+
+
+async def find_to_act(tx: Transaction, actor: Actor, need_id: int, action: NeedAction) -> Need:
+    """The need, locked, if ``actor`` may do ``action`` to it.
+
+    Raises:
+        NotFound: as ``find``.
+        Forbidden: it is another role's move, or the need was handed to a node above.
+    """
+    _check_role(actor, action)
+    need = await queries.find(tx, actor, need_id, lock=True)
+    if need is None:
+        raise NotFound
+    if actor.node_prefix is not None and actor.role is Role.COORDINATOR and not covers(actor, need):
+        raise Forbidden(f"这条需求已交由{need.node_name}处理，您可以查看，不能再操作。")
+    return need
+
+
+def covers(actor: Actor, need: Need) -> bool:
+    """Whether the node the need now lies with is the coordinator's, or below it."""
+    return actor.node_prefix is not None and need.node_prefix.startswith(actor.node_prefix)
+
+
+async def advance(
+    tx: Transaction, need: Need, action: NeedAction, actor: Actor | None, *, note: str = "", **data: Any
+) -> NeedState:
+    """Move ``need``, which the caller has locked, and write the event; the new state.
+
+    The coordinator who acts first owns the need from then on (首问负责).
+
+    Raises:
+        InvalidTransition: the need's state does not allow it.
+    """
+    after = next_state(need.state, action)
+    await queries.move(
+        tx,
+        need.id,
+        before=need.state,
+        action=action,
+        after=after,
+        actor_id=actor.id if actor else None,
+        owner_id=actor.id if actor and actor.role is Role.COORDINATOR else None,
+        note=note,
+        data=data,
+    )
+    return after
+
+
+async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
+    """Have the worker rank the need once ``tx`` commits."""
+    await outbox.add(tx, MATCH_NEED, need_id=need_id)
+
+
+async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Submission, deadlines: Deadlines) -> None:
+    """Complete a returned need and have it ranked again, with a new deadline.
+
+    Raises:
+        NotFound, Forbidden, InvalidTransition: as ``find_to_act`` and ``advance``.
+        InvalidInput: an unknown item, or a change of region or party, which would be another need.
+    """
+    need = await find_to_act(tx, actor, need_id, NeedAction.RESUBMIT)
+    next_state(need.state, NeedAction.RESUBMIT)
+    if submission.region_code not in (None, need.region_code) or submission.party is not None:
+        raise InvalidInput(fields={"region_code": "补充材料时不能更换地区或申请人，请另外提交一条需求。"})
+    if await queries.unknown_items(tx, submission.item_codes):
+        raise InvalidInput(fields={"item_codes": UNKNOWN_ITEM})
+    await queries.rewrite(
+        tx,
+        need.id,
+        body=submission.body,
+        item_codes=submission.item_codes,
+        wanted_by=submission.wanted_by,
+        contact_name=submission.contact_name,
+        contact_phone=submission.contact_phone,
+    )
+    due = deadlines.match_due()
+    await queries.set_due(tx, need.id, due.at, provisional=due.provisional)
+    await advance(tx, need, NeedAction.RESUBMIT, actor, before=need.body)
+    await ask_for_ranking(tx, need.id)
+
+
+UNKNOWN_ITEM = "所选的服务事项不在目录中，请重新选择，或不选，由平台判断。"
+
+
+def _check_role(actor: Actor, action: NeedAction) -> None:
+    if actor.role not in ACTORS[action]:
+        raise Forbidden
+
+
+async def _explain(tx: Transaction, enterprise_id: int, submission: Submission) -> dict[str, str]:
+    """Why the submission wrote nothing, field by field."""
+    fields = {}
+    region_code = submission.region_code or await enterprises.region_code(tx, enterprise_id)
+    if await queries.node_of_region(tx, region_code) is None:
+        fields["region_code"] = "这个地区还没有骨干节点，暂时不能提交；请检查地区是否选对。"
+    if await queries.unknown_items(tx, submission.item_codes):
+        fields["item_codes"] = UNKNOWN_ITEM
+    return fields
+
+
+async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
+    """The need's events as ``actor`` may see them.
+
+    Mere proposals are the node's business: neither the enterprise nor an institution learns who was considered. An
+    institution sees only the matches that were its own.
+    """
+    events = await queries.events(tx, need.id)
+    if actor.role in (Role.COORDINATOR, Role.ADMIN):
+        return events
+    matches = await queries.approved_matches(tx, need.id, actor.institution_id)
+    return [
+        event for event in events if event.match_id is None or (event.match_id in matches and event.action != "propose")
+    ]

@@ -1,0 +1,115 @@
+"""JSON routes of offerings: public to read, an institution's own to write."""
+
+from litestar import Response, Router, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct
+
+from infra.db import Transaction
+from market.accounts.model import Role
+from market.auth import allow
+from market.catalogue.model import ChainStage, ItemList, RightKind
+from market.offerings import queries, service
+from market.offerings.model import Offering, OfferingFilter, OfferingForm, OfferingState
+from market.web import AppRequest, Id, Page, PageSize, Search, Version, actor_of, once, page_of, read_cursor
+
+
+class NewOffering(OfferingForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An offering, and whether it is published at once."""
+
+    state: OfferingState = OfferingState.PUBLISHED
+
+
+class Revision(OfferingForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An offering revised, and the version it was read in."""
+
+    version: Version
+
+
+class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """Publish, or pause."""
+
+    state: OfferingState
+
+
+@get("/", summary="List offerings")
+async def listing(
+    tx: NamedDependency[Transaction],
+    q: FromQuery[Search] = "",
+    item_code: FromQuery[str | None] = None,
+    item_list: FromQuery[ItemList | None] = None,
+    right: FromQuery[RightKind | None] = None,
+    stage: FromQuery[ChainStage | None] = None,
+    region_code: FromQuery[str | None] = None,
+    institution_id: FromQuery[Id | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[PageSize] = 20,
+) -> Page[Offering]:
+    """Published offerings that have every word of ``q``; ``region_code``: that serve this region."""
+    wanted = OfferingFilter(
+        q=q,
+        item_code=item_code,
+        item_list=item_list,
+        right=right,
+        stage=stage,
+        region_code=region_code,
+        institution_id=institution_id,
+    )
+    rows = await service.browse(tx, wanted, after=read_cursor(cursor, str), limit=limit + 1)
+    return page_of(rows, limit, lambda row: queries.sort_key(row.id))
+
+
+@get("/{offering_id:int}", summary="Show an offering")
+async def show(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    offering_id: FromPath[Id],
+    version: FromQuery[Version | None] = None,
+) -> Offering:
+    """One offering, in the version asked for or in its current one."""
+    return await service.find(tx, request.user, offering_id, version)
+
+
+@post("/", guards=[allow(Role.INSTITUTION)], summary="Add an offering")
+async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NewOffering]) -> Response[bytes]:
+    """Add an offering of your institution."""
+    actor = actor_of(request)
+
+    async def act() -> Offering:
+        offering_id = await service.publish(tx, actor, data, data.state)
+        return await service.own(tx, actor, offering_id)
+
+    return await once(request, tx, act, status=201)
+
+
+@put("/{offering_id:int}", guards=[allow(Role.INSTITUTION)], summary="Revise an offering")
+async def revise(
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: JSONBody[Revision]
+) -> Response[bytes]:
+    """Store a new version. Matches made before keep theirs."""
+    actor = actor_of(request)
+
+    async def act() -> Offering:
+        await service.revise(tx, actor, offering_id, data.version, data)
+        return await service.own(tx, actor, offering_id)
+
+    return await once(request, tx, act)
+
+
+@post("/{offering_id:int}/state", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Publish or pause")
+async def set_state(
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: JSONBody[StateChange]
+) -> Response[bytes]:
+    """Publish or pause. A paused offering finishes what it has and takes nothing new."""
+    actor = actor_of(request)
+
+    async def act() -> Offering:
+        await service.set_state(tx, actor, offering_id, data.state)
+        return await service.own(tx, actor, offering_id)
+
+    return await once(request, tx, act)
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    return Router("/offerings", route_handlers=[listing, show, add, revise, set_state], tags=["offerings"])

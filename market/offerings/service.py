@@ -1,0 +1,138 @@
+"""Use cases of offerings."""
+
+from infra.db import Transaction
+from market.accounts.model import Actor, Role
+from market.catalogue import queries as catalogue
+from market.catalogue.model import Guide
+from market.enterprises import queries as enterprises
+from market.errors import Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
+from market.offerings import queries
+from market.offerings.model import (
+    CHANNELS,
+    Facets,
+    Offering,
+    OfferingFilter,
+    OfferingForm,
+    OfferingState,
+)
+from market.regions import queries as regions
+from search.terms import like_patterns
+
+
+async def browse(
+    tx: Transaction, wanted: OfferingFilter, *, after: str | None = None, limit: int = 20
+) -> list[Offering]:
+    """Published offerings that fit, after the one whose ``queries.sort_key`` is ``after``."""
+    return await queries.page(tx, wanted, like_patterns(wanted.q), after=after, limit=limit)
+
+
+async def facets(tx: Transaction, wanted: OfferingFilter) -> Facets:
+    """How what fits divides by list, right and stage."""
+    return Facets(**await queries.facets(tx, wanted, like_patterns(wanted.q)))
+
+
+async def find(tx: Transaction, actor: Actor | None, offering_id: int, version: int | None = None) -> Offering:
+    """The offering, if it is public or the actor's own; coordinators and admins see all.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's draft.
+    """
+    offering = await queries.find(tx, offering_id, version)
+    if offering is None:
+        raise NotFound
+    own = actor is not None and actor.institution_id == offering.institution_id
+    staff = actor is not None and actor.role in (Role.COORDINATOR, Role.ADMIN)
+    if offering.state is OfferingState.DRAFT and not own and not staff:
+        raise NotFound
+    return offering
+
+
+async def publish(tx: Transaction, actor: Actor, form: OfferingForm, state: OfferingState) -> int:
+    """A new offering of the actor's institution; its id.
+
+    Raises:
+        Forbidden: the actor is no institution.
+        InvalidInput: by field.
+    """
+    if actor.institution_id is None:
+        raise Forbidden
+    return await add(tx, actor.institution_id, form, state, created_by=actor.id)
+
+
+async def add(
+    tx: Transaction, institution_id: int, form: OfferingForm, state: OfferingState, *, created_by: int | None = None
+) -> int:
+    """A new offering of an institution; its id.
+
+    Raises:
+        InvalidInput: by field.
+    """
+    guide = await _check(tx, form)
+    offering_id = await queries.insert(tx, institution_id, form.item_code, state, form.capacity)
+    await queries.insert_version(tx, offering_id, form, guide, created_by)
+    return offering_id
+
+
+async def revise(tx: Transaction, actor: Actor, offering_id: int, version: int, form: OfferingForm) -> None:
+    """Store a new version of the actor's own offering; matches made before keep the old one.
+
+    Raises:
+        NotFound: it is not the actor's.
+        Conflict: somebody changed it since ``version`` was read.
+        InvalidInput: by field; the item cannot change.
+    """
+    offering = await own(tx, actor, offering_id)
+    if form.item_code != offering.item_code:
+        raise InvalidInput(fields={"item_code": "服务事项不能更换，请另外发布一项服务。"})
+    guide = await _check(tx, form)
+    if not await queries.bump(tx, offering_id, version):
+        raise Conflict("这项服务刚刚被同事修改过，请刷新后再改；您填写的内容请先复制保存。")
+    await queries.insert_version(tx, offering_id, form, guide, actor.id)
+    await queries.set_capacity(tx, offering_id, form.capacity)
+
+
+async def set_state(tx: Transaction, actor: Actor, offering_id: int, state: OfferingState) -> None:
+    """Publish or pause the actor's own offering.
+
+    Raises:
+        NotFound: it is not the actor's.
+        InvalidTransition: what was once published does not become a draft again.
+    """
+    offering = await own(tx, actor, offering_id)
+    if state is OfferingState.DRAFT and offering.state is not OfferingState.DRAFT:
+        raise InvalidTransition("发布过的服务不能退回草稿，可以暂停受理。")
+    await queries.set_state(tx, offering_id, state)
+
+
+async def own(tx: Transaction, actor: Actor, offering_id: int) -> Offering:
+    """The actor's own offering.
+
+    Raises:
+        NotFound: it is another's, or there is none.
+    """
+    offering = await queries.find(tx, offering_id)
+    if offering is None or actor.institution_id != offering.institution_id:
+        raise NotFound
+    return offering
+
+
+async def _check(tx: Transaction, form: OfferingForm) -> Guide:
+    """The guide the version will have.
+
+    Raises:
+        InvalidInput: an unknown item, region, audience or channel, by field.
+    """
+    fields = {}
+    item = await catalogue.item(tx, form.item_code)
+    if item is None:
+        fields["item_code"] = "没有这个服务事项，请从清单中选择。"
+    known = await regions.named(tx, list(form.region_codes))
+    if unknown := [code for code in form.region_codes if code not in known]:
+        fields["region_codes"] = f"没有这些地区：{'、'.join(unknown)}。请从列表中选择。"
+    if not set(form.audience) <= (await enterprises.kinds(tx)).keys():
+        fields["audience"] = "请从列表中选择服务对象。"
+    if not set(form.channels) <= set(CHANNELS):
+        fields["channels"] = f"办理渠道只能是：{'、'.join(CHANNELS)}。"
+    if fields or item is None:
+        raise InvalidInput(fields=fields)
+    return form.guide or item.guide

@@ -1,0 +1,298 @@
+"""Between HTTP and the use cases: what handlers are given, how pages are rendered, how errors are told."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Annotated, Any, Generic, TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect, Template
+from litestar.status_codes import HTTP_303_SEE_OTHER
+from msgspec import Meta, Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from infra import idempotency
+from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.observe import Metrics, request_id
+from infra.settings import Settings
+from market import errors
+from market.accounts.model import Actor
+from market.accounts.sessions import Sessions
+from market.calendars.service import Deadlines, DeadlinesSource
+from market.forms import explain
+from market.matches.ranking import Catalogue, CatalogueSource
+
+T = TypeVar("T")
+AppRequest = Request[Actor | None, str | None, State]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""An id in a path: what PostgreSQL's bigint holds."""
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""A version number: what PostgreSQL's integer holds."""
+Search = Annotated[str, Meta(max_length=500)]
+PAGE_LIMIT = 100
+PageSize = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+
+log = structlog.get_logger()
+
+
+class Services(Struct, frozen=True, eq=False):
+    """What one process shares between its requests. Held by the application's state."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+    sessions: Sessions
+    deadlines: DeadlinesSource
+    catalogue: CatalogueSource
+    metrics: Metrics
+
+
+def services(request: AppRequest) -> Services:
+    """The application's services."""
+    held: Services = request.app.state.services
+    return held
+
+
+# what handlers are given ---------------------------------------------------------------------------------------------
+
+
+async def provide_tx(request: AppRequest) -> AsyncGenerator[Transaction, None]:
+    """One request, one transaction: committed after the answer is rendered, before it is sent."""
+    async with services(request).db.transaction() as tx:
+        yield tx
+
+
+async def provide_deadlines(request: AppRequest, tx: NamedDependency[Transaction]) -> Deadlines:
+    """Time limits on the calendar in force."""
+    return await services(request).deadlines.get(tx)
+
+
+async def provide_catalogue(request: AppRequest, tx: NamedDependency[Transaction]) -> Catalogue:
+    """The catalogue, ready to understand a sentence."""
+    return await services(request).catalogue.get(tx)
+
+
+def actor_of(request: AppRequest) -> Actor:
+    """Who the request acts for.
+
+    Raises:
+        NotAuthenticated: nobody has logged in.
+    """
+    if request.user is None:
+        raise errors.NotAuthenticated
+    return request.user
+
+
+# lists ---------------------------------------------------------------------------------------------------------------
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A part of a list. ``next`` is the cursor of the part that follows; None at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+def page_of(rows: list[T], limit: int, cursor: Callable[[T], Any]) -> Page[T]:
+    """A page out of up to ``limit + 1`` rows; the one too many tells that there are more."""
+    if len(rows) <= limit:
+        return Page(rows, None)
+    last = rows[limit - 1]
+    return Page(rows[:limit], base64.urlsafe_b64encode(msgspec.json.encode(cursor(last))).decode().rstrip("="))
+
+
+def read_cursor(text: str | None, kind: type[T]) -> T | None:
+    """What ``page_of`` put into a cursor.
+
+    Raises:
+        InvalidInput: it is none of ours.
+    """
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
+    except (msgspec.DecodeError, binascii.Error, ValueError):
+        raise errors.InvalidInput(fields={"cursor": "翻页标记不对，请从第一页重新开始。"}) from None
+
+
+# idempotency ---------------------------------------------------------------------------------------------------------
+
+
+class Replayed(Exception):
+    """The key has an answer already: roll back and repeat it."""
+
+    def __init__(self, answer: idempotency.Answer) -> None:
+        self.answer = answer
+
+
+async def once(
+    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200
+) -> Response[bytes]:
+    """Answer with what ``act`` returns; under an Idempotency-Key only the first call acts.
+
+    Raises:
+        Replayed: the key was used for the same call before.
+        IdempotencyMismatch: the key was used for another call.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return json_bytes(msgspec.json.encode(await act()), status)
+    if not 1 <= len(key) <= 255 or not key.isprintable():
+        raise errors.InvalidInput(fields={"Idempotency-Key": "请用 1 到 255 个可见字符。"})
+    actor = actor_of(request)
+    asked = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
+    fingerprint = hashlib.sha256(asked).digest()
+    try:
+        body = msgspec.json.encode(await act())
+    except errors.DomainError:
+        # A repeated call finds the world changed by the first: its answer counts, not the refusal it would get now.
+        async with services(request).db.reading() as reading:
+            await _replay(reading, actor, key, fingerprint)
+        raise
+    if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, status, body)):
+        await _replay(tx, actor, key, fingerprint)
+    return json_bytes(body, status)
+
+
+async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes) -> None:
+    kept = await idempotency.find(tx, actor.id, key)
+    if kept is None:
+        return
+    if kept.fingerprint != fingerprint:
+        raise errors.IdempotencyMismatch
+    raise Replayed(kept)
+
+
+def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """An answer that is encoded already."""
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+# pages ---------------------------------------------------------------------------------------------------------------
+
+
+class Rejected(Exception):
+    """A page as an exception: it is shown, and the transaction is rolled back."""
+
+    def __init__(self, page: Template) -> None:
+        self.page = page
+
+
+def page(template: str, *, status: int = 200, **context: Any) -> Template:
+    """A page, or a fragment of one."""
+    return Template(template, context=context, status_code=status)
+
+
+def go(path: str) -> Redirect:
+    """Show another page after a form was posted."""
+    return Redirect(path, status_code=HTTP_303_SEE_OTHER)
+
+
+# errors --------------------------------------------------------------------------------------------------------------
+
+
+class FieldError(Struct, frozen=True):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 problem details, with the fields at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None = None
+    errors: tuple[FieldError, ...] = ()
+
+
+HTTP_WORDS: Mapping[int, tuple[str, str, str]] = {
+    400: ("bad-request", "请求有误", "请求的格式不对，请核对后再试。"),
+    401: ("not-authenticated", "请先登录", "请先登录，再继续刚才的操作。"),
+    403: ("forbidden", "没有权限", "页面停留太久，或您的账号没有做这一步的权限。请返回、刷新页面后再试。"),
+    404: ("not-found", "没有找到", "没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。"),
+    405: ("method-not-allowed", "不能这样访问", "这个地址不接受这种访问方式。"),
+    413: ("too-large", "内容太大", "提交的内容太大，请精简后再试。"),
+    415: ("unsupported-media-type", "格式不支持", "请以 JSON 格式提交。"),
+    429: ("too-many-requests", "操作太频繁", "操作太频繁，请稍等一会儿再试。"),
+    500: ("internal-error", "暂时出了问题", "我们这边出了问题，已经记录。您可以稍后再试；已提交的内容不会丢失。"),
+    503: ("unavailable", "服务暂时繁忙", "服务暂时繁忙，请稍后再试。已提交的内容不会丢失。"),
+}
+
+
+def on_error(request: AppRequest, error: Exception) -> Response[Any]:
+    """Any error as problem details, or as the page that says the same."""
+    if isinstance(error, Rejected):
+        return error.page
+    if isinstance(error, Replayed):
+        kept = error.answer
+        return json_bytes(kept.body, kept.status, {"Idempotency-Replayed": "true"})
+    problem = _problem(request, error)
+    if problem.status >= 500:
+        log.error("request failed", status=problem.status, exc_info=error)
+    headers = {"Retry-After": "3"} if problem.status == 503 else {}
+    if request.url.path.startswith("/api/"):
+        if problem.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        body = msgspec.json.encode(problem)
+        return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
+    if problem.status == 401 and request.method == "GET":
+        return go_to_login(request)
+    return Template("error.html", context={"problem": problem}, status_code=problem.status, headers=headers)
+
+
+def go_to_login(request: AppRequest) -> Redirect:
+    """Log in, then come back to this page."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return Redirect("/login", query_params={"next": wanted}, status_code=HTTP_303_SEE_OTHER)
+
+
+def _problem(request: AppRequest, error: Exception) -> Problem:
+    fields: Mapping[str, str] = {}
+    if isinstance(error, errors.DomainError):
+        slug, title, status, detail, fields = error.slug, error.title, error.status, error.detail, error.fields
+    else:
+        status = _status(error)
+        slug, title, detail = HTTP_WORDS.get(status) or HTTP_WORDS[400]
+        if isinstance(error, ValidationException):
+            status, slug, title, detail, fields = _invalid(error)
+    return Problem(
+        type=f"/problems/{slug}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request_id(),
+        errors=tuple(FieldError(name, words) for name, words in fields.items()),
+    )
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, HTTPException):
+        return error.status_code
+    # Deadlocks and lock timeouts end one of two; asked again, it goes through.
+    busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+    return 503 if isinstance(error, (*busy, asyncpg.QueryCanceledError)) else 500
+
+
+def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[str, str]]:
+    """Litestar's validation errors; one in a path is an address that leads nowhere."""
+    found: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
+    if any(one.get("source") == "path" for one in found):
+        return (404, *HTTP_WORDS[404], {})
+    kind = errors.InvalidInput
+    fields = {str(one.get("key", "")): explain(str(one.get("message", ""))) for one in found}
+    status = kind.status if fields else 400
+    return (status, kind.slug, kind.title, explain(error.detail) if not fields else kind.__doc__ or "", fields)

@@ -1,0 +1,159 @@
+"""The whole flow: a need and the published offerings → hard rules → features → score → the best, with reasons."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Self
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from matching.encode import OfferingArrays, Vocabularies, encode_need, encode_offerings, record_columns
+from matching.errors import FeatureError
+from matching.features import FEATURES, FeatureMatrix, Pairs, feature_matrix
+from matching.rules import RULES, exclusions, first_broken
+from matching.scorer import Scorer, Scores
+from matching.text import TextIndex
+from matching.types import FloatArray, IntArray, NeedView, OfferingView, Part, Ranked, Ranking, Record
+from matching.understand import Understander
+
+# Understanding a text is never as sure as a person's confirmation, and once a person has confirmed an item the others
+# are only alternatives.
+UNDERSTOOD = 0.9
+ALTERNATIVE = 0.45
+
+# Scores closer than this are equal: the last bits of a sum are noise, not merit.
+TIE_DIGITS = 9
+
+
+class OfferingIndex(Struct, frozen=True, eq=False):
+    """All published offerings, encoded and vectorised once, for many needs."""
+
+    arrays: OfferingArrays
+    vocabularies: Vocabularies
+    texts: TextIndex
+    item_codes: Mapping[int, str]
+
+    @classmethod
+    def build(cls, offerings: Sequence[OfferingView]) -> Self:
+        """Seconds for ten thousand: done when the catalogue changes, not for every need."""
+        arrays, vocabularies = encode_offerings(offerings)
+        texts = TextIndex.fit([f"{offering.title} {offering.text}" for offering in offerings])
+        return cls(arrays, vocabularies, texts, {offering.offering_id: offering.item_code for offering in offerings})
+
+    def item_of(self, offering_id: int) -> str:
+        """The item under which an offering is published. Raises KeyError for one the index does not hold."""
+        return self.item_codes[offering_id]
+
+    def with_records(self, records: Mapping[int, Record]) -> Self:
+        """The same texts with today's records, by offering id: milliseconds, done before every ranking.
+
+        `records` tells what is published now: an offering not in it is excluded as unpublished. Ids the index does
+        not hold are newer than it and wait for the next build.
+        """
+        gone = Record(capacity=0)
+        ids = self.arrays.offering_id.tolist()
+        published = np.fromiter((offering_id in records for offering_id in ids), dtype=np.bool_)
+        columns = record_columns([records.get(offering_id, gone) for offering_id in ids])
+        return replace(self, arrays=replace(self.arrays, published=published, **columns))
+
+
+def rank(
+    need: NeedView,
+    index: OfferingIndex,
+    scorer: Scorer,
+    understander: Understander,
+    *,
+    top: int,
+    seed: int,
+) -> Ranking:
+    """The `top` best offerings for a need. Raises EncodingError on a malformed region, FeatureError on a bad model.
+
+    Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age.
+    """
+    names = tuple(feature.name for feature in FEATURES)
+    if scorer.features != names:
+        raise FeatureError(f"{scorer.version} reads {scorer.features}, features are {names}")
+    need = _completed(need, understander)
+    encoded = encode_need(need, index.vocabularies)
+    broken = first_broken(encoded, index.arrays)
+    eligible = np.flatnonzero(broken == len(RULES))
+    pairs = Pairs(
+        need=encoded,
+        offerings=index.arrays,
+        similarity=index.texts.similarity(need.text),
+        item_fit=_item_fit(need, index, understander),
+    )
+    matrix = feature_matrix(pairs).rows(eligible)
+    scores = scorer.score(matrix.values)
+    best = best_first(scores.total, index.arrays.offering_id[eligible], top=top, seed=seed)
+    rows = eligible[best]
+    return Ranking(
+        model_version=scorer.version,
+        seed=seed,
+        considered=len(index.arrays),
+        ranked=_ranked(
+            scorer,
+            matrix.rows(best),
+            scores.rows(best),
+            ids=index.arrays.offering_id[rows].tolist(),
+            versions=index.arrays.version[rows].tolist(),
+        ),
+        excluded=exclusions(index.arrays, broken),
+    )
+
+
+def best_first(scores: FloatArray, offering_ids: IntArray, *, top: int, seed: int) -> IntArray:
+    """Positions of the `top` highest scores, best first; ties by a hash of seed and offering."""
+    rounded = np.round(scores, TIE_DIGITS)
+    if 0 < top < len(rounded):
+        # Only what can reach the list is hashed; all that tie with its last place are kept for the hash to decide.
+        kept = np.flatnonzero(rounded >= np.partition(rounded, len(rounded) - top)[len(rounded) - top])
+    else:
+        kept = np.arange(len(rounded))
+    tie = np.fromiter((_tie(seed, offering_id) for offering_id in offering_ids[kept].tolist()), dtype=np.uint64)
+    order: IntArray = kept[np.lexsort((tie, -rounded[kept]))][:top]
+    return order
+
+
+def _tie(seed: int, offering_id: int) -> int:
+    return int.from_bytes(blake2b(f"{seed}:{offering_id}".encode(), digest_size=8).digest())
+
+
+def _completed(need: NeedView, understander: Understander) -> NeedView:
+    """The need with rights and stages read from its text where nobody confirmed any."""
+    if need.rights and need.stages:
+        return need
+    understood = understander.understand(need.text)
+    return replace(need, rights=need.rights or understood.rights, stages=need.stages or understood.stages)
+
+
+def _item_fit(need: NeedView, index: OfferingIndex, understander: Understander) -> FloatArray:
+    """How well each offering's item fits the need, [n], 0..1."""
+    items = index.vocabularies.items
+    likely = understander.scores(need.text)
+    ceiling = ALTERNATIVE if need.item_codes else UNDERSTOOD
+    fit = np.array([ceiling * likely.get(code, 0.0) for code in items], dtype=np.float64)
+    for code in need.item_codes:
+        if code in items:
+            fit[items[code]] = 1.0
+    by_offering: FloatArray = fit[index.arrays.item]
+    return by_offering
+
+
+def _ranked(
+    scorer: Scorer, matrix: FeatureMatrix, scores: Scores, *, ids: list[int], versions: list[int]
+) -> tuple[Ranked, ...]:
+    """All rows as values, in their order."""
+    weights, totals, points = scorer.weights.tolist(), scores.total.tolist(), scores.parts.tolist()
+    values, evidence = matrix.values.tolist(), matrix.evidence.tolist()
+    return tuple(
+        Ranked(
+            rank=row + 1,
+            offering_id=ids[row],
+            offering_version=versions[row],
+            score=totals[row],
+            parts=tuple(map(Part, scorer.features, values[row], weights, points[row], evidence[row])),
+        )
+        for row in range(len(ids))
+    )

@@ -1,0 +1,26 @@
+"""A score in words."""
+
+from collections.abc import Iterable
+
+from matching.features import FEATURES
+from matching.types import Lang, Part
+
+MOST_REASONS = 3
+
+
+def reasons(parts: Iterable[Part], lang: Lang) -> list[str]:
+    """The strongest reasons for a candidate, strongest first: what gave most points, of what is known.
+
+    What is unknown gave its neutral points to everyone alike and speaks for nobody.
+    """
+    known = [part for part in parts if part.evidence > 0 and part.points > 0]
+    strongest = sorted(known, key=lambda part: part.points, reverse=True)[:MOST_REASONS]
+    return [explain(part, lang) for part in strongest]
+
+
+def explain(part: Part, lang: Lang) -> str:
+    """One part in words, without its points. Raises KeyError for a feature that no longer exists."""
+    feature = next((feature for feature in FEATURES if feature.name == part.feature), None)
+    if feature is None:
+        raise KeyError(part.feature)
+    return feature.sentence(part.value, part.evidence, lang)

@@ -1,0 +1,94 @@
+"""From features to a score that is exactly the sum of its parts."""
+
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import numpy as np
+from msgspec import Struct
+
+from matching.errors import FeatureError
+from matching.features import FEATURES, check_features
+from matching.types import FloatArray, IntArray
+
+
+class Scores(Struct, frozen=True, eq=False):
+    """`total` [n] is the sum of `parts` [n, k] along its rows."""
+
+    total: FloatArray
+    parts: FloatArray
+
+    def rows(self, selected: IntArray) -> Self:
+        """Some of the rows, in the order asked for."""
+        return type(self)(self.total[selected], self.parts[selected])
+
+
+class Scorer(Protocol):
+    """Whatever can rank: the scorecard now, a learned additive model behind the same four members later."""
+
+    @property
+    def version(self) -> str:
+        """Names the model in every stored ranking; two models that score differently never share it."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns it reads, in their order."""
+
+    @property
+    def weights(self) -> FloatArray:
+        """[k], the most points each feature can give."""
+
+    def score(self, values: FloatArray) -> Scores:
+        """Score the rows of `values` [n, k]. Raises FeatureError if they are not finite or do not fit."""
+
+
+# Points out of a hundred. The item decides, then the text; where these are level, nearness and free capacity come
+# before the record, so that a newcomer next door is seen.
+SCORECARD_1: Mapping[str, float] = {
+    "text_similarity": 20.0,
+    "item_fit": 32.0,
+    "right_fit": 8.0,
+    "stage_fit": 6.0,
+    "region_distance": 10.0,
+    "load": 8.0,
+    "acceptance": 6.0,
+    "on_time": 6.0,
+    "promised_limit": 4.0,
+}
+
+
+class Scorecard:
+    """A weighted sum anyone can check by hand: each feature gives its weight, times how near it is to its best."""
+
+    def __init__(self, version: str, points: Mapping[str, float]) -> None:
+        """Raises FeatureError unless `points` has a weight of 0 or more for exactly the FEATURES."""
+        self._version = version
+        self._features = tuple(feature.name for feature in FEATURES)
+        if set(points) != set(self._features):
+            raise FeatureError(f"weights for {sorted(points)}, features are {sorted(self._features)}")
+        self._weights = np.array([points[name] for name in self._features])
+        if not (np.isfinite(self._weights) & (self._weights >= 0)).all():
+            raise FeatureError("weights must be finite and not negative")
+        self._worst = np.array([feature.worst for feature in FEATURES])
+        self._span = np.array([feature.best - feature.worst for feature in FEATURES])
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self._features
+
+    @property
+    def weights(self) -> FloatArray:
+        return self._weights
+
+    def score(self, values: FloatArray) -> Scores:
+        check_features(values, len(self._features))
+        parts = self._weights * (values - self._worst) / self._span
+        return Scores(total=parts.sum(axis=1), parts=parts)
+
+
+def default_scorecard() -> Scorecard:
+    """The hand-set weights that rank until enough decisions have been seen to learn from."""
+    return Scorecard("scorecard-1", SCORECARD_1)

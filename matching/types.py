@@ -1,0 +1,165 @@
+"""What goes into matching and what comes out: plain values, ready to be stored as JSON."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+Lang = Literal["zh", "en"]
+
+
+class NeedView(Struct, frozen=True):
+    """What ranking may know of a need (服务需求).
+
+    `item_codes`, `rights` and `stages` are what a person confirmed; where they are empty, the text is understood
+    instead. `territory` is the region of the node that ranks: it has the institutions there and below to offer.
+    `audience` is the code of the enterprise's kind. `conflicts` are institutions that must not serve this
+    need because they are the enterprise itself (same 统一社会信用代码); `declined_by` those that declined it before.
+    """
+
+    text: str
+    region_code: str
+    territory: str = "000000"
+    item_codes: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    audience: str | None = None
+    conflicts: tuple[int, ...] = ()
+    declined_by: tuple[int, ...] = ()
+
+
+class Record(Struct, frozen=True):
+    """What changes with every match of an offering: counts since the beginning, and the load now.
+
+    `delivered` are finished matches, `on_time` those of them that kept their deadline.
+    """
+
+    capacity: int
+    load: int = 0
+    accepted: int = 0
+    declined: int = 0
+    delivered: int = 0
+    on_time: int = 0
+
+
+class OfferingView(Struct, frozen=True):
+    """One published version of an offering (服务供给), with its record.
+
+    `rights` empty: serves every kind of right. `audience` empty: open to everyone. `region_codes`: what it covers,
+    each with all below it. `promised_days`: working days, None where no limit is promised.
+    """
+
+    offering_id: int
+    version: int
+    institution_id: int
+    institution_region: str
+    item_code: str
+    title: str
+    text: str
+    region_codes: tuple[str, ...]
+    record: Record
+    rights: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    promised_days: float | None = None
+
+
+class Part(Struct, frozen=True):
+    """One feature's share of a score.
+
+    `value` in the feature's unit; `points` what it adds to the score, of at most `weight`; `evidence` the number of
+    facts behind the value, 0 when it is unknown and counted as the feature's neutral value.
+    """
+
+    feature: str
+    value: float
+    weight: float
+    points: float
+    evidence: int
+
+
+class Ranked(Struct, frozen=True):
+    """One candidate. `rank` starts at 1; `score` is exactly the sum of the parts' points."""
+
+    rank: int
+    offering_id: int
+    offering_version: int
+    score: float
+    parts: tuple[Part, ...]
+
+
+class Exclusion(Struct, frozen=True):
+    """An offering that may not be proposed, with the code of the first hard rule it breaks."""
+
+    offering_id: int
+    rule: str
+
+
+class Ranking(Struct, frozen=True):
+    """One ranking: the best candidates, best first; how many offerings were looked at; who was excluded and why."""
+
+    model_version: str
+    seed: int
+    considered: int
+    ranked: tuple[Ranked, ...]
+    excluded: tuple[Exclusion, ...]
+
+
+class ItemText(Struct, frozen=True):
+    """A service item as text: what `understand` learns from.
+
+    `number` is the item's number in its source list; `text` its guide; `aliases` how users call it.
+    `consultation`: takes any question on its rights, so it answers what no other item does.
+    """
+
+    number: int
+    code: str
+    name: str
+    text: str = ""
+    aliases: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    group: str = ""
+    consultation: bool = False
+
+
+class Cue(Struct, frozen=True):
+    """A word of the field and what it tells: kinds of right, stages of the chain.
+
+    `weight` 0..1: how surely a text with this word concerns intellectual property at all (专利 1, 抄袭 perhaps .6).
+    """
+
+    word: str
+    weight: float
+    rights: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+
+class UnderstoodItem(Struct, frozen=True):
+    """A service item that may answer a need; `score` 0..1."""
+
+    number: int
+    code: str
+    name: str
+    score: float
+
+
+Gap = Literal["what", "right", "by_when", "contact", "goal"]
+
+
+class Understanding(Struct, frozen=True):
+    """What a plain sentence was understood to ask for.
+
+    `items`: at most five, best first; empty when `outside_scope`. `missing`: what the text does not tell yet.
+    """
+
+    items: tuple[UnderstoodItem, ...]
+    rights: tuple[str, ...]
+    stages: tuple[str, ...]
+    outside_scope: bool
+    missing: tuple[Gap, ...]

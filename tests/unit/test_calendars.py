@@ -1,0 +1,111 @@
+"""Working days against the notices of the State Council and against counting one day at a time."""
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market.calendars.model import ZONE, Calendar, DueDate
+from market.data import load_calendar
+
+HOLIDAYS = Path(__file__).parents[2].parent / "shared" / "data" / "holidays"
+SHIPPED = load_calendar()
+CALENDAR = Calendar(days={d.day: d.working for d in SHIPPED.days}, horizon=SHIPPED.horizon)
+
+days = st.dates(date(2022, 6, 1), date(2028, 6, 1))
+# A period of ten thousand working days is some forty years.
+periods = st.integers(0, 10_000)
+
+
+def every_day(first: date, last: date) -> list[date]:
+    return [first + timedelta(n) for n in range((last - first).days + 1)]
+
+
+@pytest.mark.skipif(not HOLIDAYS.exists(), reason="the shared holiday notices are not here")
+@pytest.mark.parametrize("year", [2023, 2024, 2025, 2026])
+def test_every_day_is_as_announced(year: int) -> None:
+    notices = [json.loads(path.read_text(encoding="utf-8"))["days"] for path in sorted(HOLIDAYS.glob("20*.json"))]
+    off = {date.fromisoformat(day["date"]): day["isOffDay"] for notice in notices for day in notice}
+    for day in every_day(date(year, 1, 1), date(year, 12, 31)):
+        assert CALENDAR.is_working(day) is not off.get(day, day.weekday() >= 5), day
+
+
+@pytest.mark.parametrize(
+    ("start", "n", "due"),
+    [
+        (date(2024, 9, 27), 1, date(2024, 9, 29)),  # a shifted Sunday is worked
+        (date(2024, 9, 30), 1, date(2024, 10, 8)),  # seven days of the national holiday
+        (date(2024, 9, 27), 3, date(2024, 10, 8)),
+        (date(2024, 10, 1), 0, date(2024, 10, 8)),
+        (date(2024, 9, 29), 0, date(2024, 9, 29)),
+        (date(2026, 12, 30), 1, date(2026, 12, 31)),
+    ],
+)
+def test_periods_around_holidays(start: date, n: int, due: date) -> None:
+    assert CALENDAR.add_working_days(start, n) == DueDate(due, provisional=False)
+
+
+def test_past_the_horizon_the_plain_rule_holds_provisionally() -> None:
+    assert CALENDAR.horizon == date(2026, 12, 31)
+    assert CALENDAR.add_working_days(date(2026, 12, 31), 1) == DueDate(date(2027, 1, 1), provisional=True)
+    assert CALENDAR.add_working_days(date(2027, 1, 1), 1) == DueDate(date(2027, 1, 4), provisional=True)
+
+
+def test_days_left_and_days_late() -> None:
+    due = date(2024, 10, 8)
+    assert CALENDAR.working_days_between(date(2024, 9, 29), due) == 2
+    assert CALENDAR.working_days_between(due, due) == 0
+    assert CALENDAR.working_days_between(date(2024, 10, 9), due) == -1
+
+
+def test_counts_as_one_would_day_by_day() -> None:
+    start = date(2022, 12, 1)
+    worked = 0
+    for day in every_day(start + timedelta(1), date(2027, 3, 1)):
+        worked += CALENDAR.is_working(day)
+        assert CALENDAR.working_days_between(start, day) == worked
+        if CALENDAR.is_working(day):
+            assert CALENDAR.add_working_days(start, worked).day == day
+
+
+@given(days, periods)
+def test_adding_and_counting_are_inverse(start: date, n: int) -> None:
+    due = CALENDAR.add_working_days(start, n)
+    assert CALENDAR.is_working(due.day)
+    assert due.provisional is (due.day > CALENDAR.horizon)
+    assert CALENDAR.working_days_between(start, due.day) == (n or not CALENDAR.is_working(start))
+    assert CALENDAR.working_days_between(due.day, start) == -CALENDAR.working_days_between(start, due.day)
+
+
+@given(days, days, periods, periods)
+def test_later_start_or_longer_period_never_ends_earlier(a: date, b: date, m: int, n: int) -> None:
+    first, last = CALENDAR.add_working_days(min(a, b), min(m, n)), CALENDAR.add_working_days(max(a, b), max(m, n))
+    assert first.day <= last.day
+
+
+def test_refuses_what_has_no_end() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        CALENDAR.add_working_days(date(2024, 1, 1), -1)
+    with pytest.raises(ValueError, match="10000"):
+        CALENDAR.add_working_days(date(2024, 1, 1), 10_000_000)
+
+
+def test_due_at_close_of_business_in_china() -> None:
+    # 17:30 UTC on Friday is already Saturday in China, and Sunday the 29th is worked.
+    submitted = datetime(2024, 9, 27, 17, 30, tzinfo=UTC)
+    assert CALENDAR.due_at(submitted, 1) == (datetime(2024, 9, 29, 18, tzinfo=ZONE), False)
+    assert CALENDAR.due_at(datetime(2026, 12, 31, 9, tzinfo=ZONE), 1)[1] is True
+
+
+@given(days, st.times(), periods)
+def test_due_after_submission(day: date, at: time, n: int) -> None:
+    submitted = datetime.combine(day, at, ZONE)
+    assert CALENDAR.due_at(submitted, n)[0] > submitted
+
+
+def test_due_at_needs_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        CALENDAR.due_at(datetime(2024, 1, 1), 1)  # noqa: DTZ001 - the point of the test

@@ -1,0 +1,91 @@
+"""Text normalisation and similarity; phrases."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matching.phrases import PhraseCover, WordFinder
+from matching.text import MAX_CHARS, TextIndex, normalise
+
+TEXTS = ["专利申请受理", "注册商标续展", "集成电路布图设计登记", ""]
+any_text = st.text(st.characters(), max_size=200)
+
+
+@pytest.mark.parametrize(
+    ("raw", "normal"),
+    [
+        ("ＬＯＧＯ　注册\t\n商标", "logo 注册 商标"),
+        ("专\u200b利\x00申请", "专 利 申请"),
+        ("\ud800商标", "商标"),
+        ("  \r\n ", ""),
+        ("🙂商标", "🙂商标"),
+        ("ﷺ" * MAX_CHARS, None),
+    ],
+)
+def test_normalise(raw: str, normal: str | None) -> None:
+    if normal is not None:
+        assert normalise(raw) == normal
+    assert len(normalise(raw)) <= MAX_CHARS
+
+
+@given(any_text)
+def test_normalise_is_stable(text: str) -> None:
+    assert normalise(normalise(text)) == normalise(text)
+
+
+def test_similar_text_is_nearest() -> None:
+    index = TextIndex.fit(TEXTS)
+    assert index.similarity("商标快到期了怎么续展").argmax() == 1
+    assert index.similarity(TEXTS[0])[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("query", ["", " ", "é", "🙂🙂", "龘", "\x00\x01", "\ud800"])
+def test_nothing_in_common_is_zero(query: str) -> None:
+    assert TextIndex.fit(TEXTS).similarity(query).tolist() == [0.0] * len(TEXTS)
+
+
+@pytest.mark.parametrize("query", ["专", "专利" * 25_000])
+def test_one_character_and_fifty_thousand(query: str) -> None:
+    similarity = TextIndex.fit(TEXTS).similarity(query)
+    assert similarity[0] > 0
+    assert similarity[1] == 0
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["", "\x00"]])
+def test_texts_without_characters(texts: list[str]) -> None:
+    assert TextIndex.fit(texts).similarity("专利").tolist() == [0.0] * len(texts)
+
+
+@given(st.lists(any_text, max_size=4), any_text)
+def test_similarity_is_always_a_share(texts: list[str], query: str) -> None:
+    similarity = TextIndex.fit(texts).similarity(query)
+    assert similarity.shape == (len(texts),)
+    assert ((similarity >= 0) & (similarity <= 1)).all()
+
+
+def test_the_longer_of_overlapping_words_counts() -> None:
+    finder = WordFinder([("申请专利", 1), ("专利费减", 2), ("费减备案", 3), ("专利", 4)])
+    assert finder.find("申请专利的专利费减") == [1, 2]
+    assert finder.find("费减备案") == [3]
+    assert finder.find("专利、专利") == [4, 4]
+
+
+def test_a_word_may_have_several_meanings_and_odd_characters() -> None:
+    finder = WordFinder([("C++", "a"), ("c++", "b"), ("", "never")])
+    assert finder.find(normalise("会Ｃ++")) == ["a", "b"]
+    assert WordFinder[str]([]).find("专利") == []
+
+
+def test_cover_is_the_best_phrase_in_any_order() -> None:
+    cover = PhraseCover.fit([("商标续展", "商标到期"), ("布图设计",), ()])
+    whole, none, nameless = cover.share("到期的商标到期")
+    assert whole == pytest.approx(1.0)
+    assert none == 0
+    assert nameless == 0
+    assert 0.3 < cover.share("期到标商")[0] < 1.0
+
+
+def test_cover_of_nothing() -> None:
+    assert PhraseCover.fit([(), ("",)]).share("商标").tolist() == [0.0, 0.0]
+    assert np.array_equal(PhraseCover.fit([]).share("商标"), np.zeros(0))

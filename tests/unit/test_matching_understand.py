@@ -1,0 +1,148 @@
+"""From a plain sentence to items, rights, stages, scope, and what is missing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matching.cues import field_cues
+from matching.gaps import gaps
+from matching.types import Cue, ItemText
+from matching.understand import MOST_ITEMS, Understander
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+ITEMS = [
+    ItemText(
+        1, "P-1", "专利申请受理", "请求书、权利要求书", ("申请专利", "把发明保护起来"), ("patent",), ("creation",)
+    ),
+    ItemText(2, "P-2", "专利费用减缴申请受理", "年收入不高于6万元", ("费减", "专利费太贵"), ("patent",), ("creation",)),
+    ItemText(3, "T-1", "商标注册申请受理", "商标图样", ("注册商标", "店名注册"), ("trademark",), ("creation",)),
+    ItemText(4, "T-2", "注册商标续展申请受理", "期满前十二个月", ("商标到期",), ("trademark",), ("management",)),
+    ItemText(5, "A-1", "维权援助申请受理", "", ("被侵权", "被仿冒"), ("patent", "trademark"), ("protection",)),
+    ItemText(6, "C-1", "知识产权咨询", "", ("法律咨询",), ("patent", "trademark"), ("service",), consultation=True),
+]
+U = Understander(ITEMS, field_cues())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("想给新产品申请专利，怎么弄", 1),
+        ("专利费能不能少交点", 2),
+        ("新开的奶茶店想注册商标", 3),
+        ("商标下个月到期了怎么办", 4),
+        ("我们的商标被别人仿冒了，怎么维权", 5),
+    ],
+)
+def test_items(text: str, number: int) -> None:
+    understood = U.understand(text)
+    assert not understood.outside_scope
+    assert understood.items[0].number == number
+
+
+def test_a_new_item_is_understood_at_once() -> None:
+    chip = ItemText(7, "I-1", "集成电路布图设计登记", "", ("芯片版图",), ("ic_layout",), ("creation",))
+    assert Understander([*ITEMS, chip], field_cues()).understand("芯片版图怎么登记").items[0].code == "I-1"
+
+
+def test_rights_and_stages_are_what_the_text_names() -> None:
+    understood = U.understand("我的商标和外观专利被侵权")
+    assert set(understood.rights) == {"trademark", "patent"}
+    assert understood.stages == ("protection",)
+    assert U.understand("有人侵权").rights == ()
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "🙂", "离婚后房子怎么分", "交通事故赔偿", "你好", "的" * 50_000])
+def test_outside_scope(text: str) -> None:
+    understood = U.understand(text)
+    assert understood.outside_scope
+    assert understood.items == ()
+    assert "what" in understood.missing
+
+
+def test_within_scope_without_a_fitting_item_leads_to_consultation() -> None:
+    understood = U.understand("知识产权方面有个问题")
+    assert not understood.outside_scope
+    assert "C-1" in {item.code for item in understood.items[:3]}
+
+
+def test_words_are_data() -> None:
+    text = "种子新品种权"
+    assert U.understand(text).outside_scope
+    assert not Understander(ITEMS, [Cue("新品种", 1.0)]).understand(text).outside_scope
+
+
+@pytest.mark.parametrize("items", [[], [ItemText(1, "X", "")]])
+def test_a_catalogue_without_words(items: list[ItemText]) -> None:
+    u = Understander(items, [])
+    assert u.understand("申请专利").outside_scope
+    assert list(u.scores("申请专利")) == [item.code for item in items]
+
+
+@given(st.text(st.characters(), max_size=300))
+@settings(deadline=None)
+def test_any_text(text: str) -> None:
+    understood = U.understand(text)
+    scores = [item.score for item in understood.items]
+    assert len(scores) <= MOST_ITEMS
+    assert scores == sorted(scores, reverse=True)
+    assert understood == U.understand(text)
+    assert sum(U.scores(text).values()) == pytest.approx(1.0)
+
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+
+def test_everything_missing_and_nothing() -> None:
+    assert U.understand("你好").missing == ("what", "right", "goal", "by_when", "contact")
+    whole = "希望在3月底前办好注册商标的申请，联系电话13800138000"
+    assert U.understand(whole).missing == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["越快越好，尽快", "两周内", "30个工作日内", "6月15日前", "年底之前", "下个月展会要用"]
+)
+def test_a_time_is_told(text: str) -> None:
+    assert "by_when" not in gaps(text, item_known=True, right_known=True)
+
+
+@pytest.mark.parametrize("text", ["专利3件", "月饼商标", "半年没有消息"])
+def test_no_time_is_told(text: str) -> None:
+    assert "by_when" in gaps(text, item_known=True, right_known=True)
+
+
+@pytest.mark.parametrize("text", ["13800138000", "0755-12345678", "a.b@example.com", "微信:zhipei", "联系人是王工"])
+def test_a_contact_is_told(text: str) -> None:
+    assert "contact" not in gaps(text, item_known=True, right_known=True)
+
+
+@pytest.mark.parametrize("text", ["专利号 202310000000.0", "公司电话打不通", "2013800138000123"])
+def test_no_contact_is_told(text: str) -> None:
+    assert "contact" in gaps(text, item_known=True, right_known=True)
+
+
+# --- the shared data -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="shared data absent")
+def test_real_questions_by_names_and_guides_alone() -> None:
+    """Without a single alias: a floor for what the shipped synonyms then raise."""
+    listed = json.loads((SHARED / "items/shenzhen_2024_items.json").read_text())["items"]
+    u = Understander(
+        [ItemText(i["no"], str(i["no"]), i["name"], " ".join(i["conditions"] + i["materials"])) for i in listed],
+        field_cues(),
+    )
+    needs = json.loads((SHARED / "needs/ip_needs.json").read_text())["needs"]
+    outside = json.loads((SHARED / "needs/outside_scope.json").read_text())["questions"]
+    understood = [u.understand(need["text"]) for need in needs]
+    assert not any(result.outside_scope for result in understood)
+    found = [
+        any(item.number in need["items"] for item in result.items[:3])
+        for need, result in zip(needs, understood, strict=True)
+        if need["items"]
+    ]
+    assert sum(found) >= 5
+    assert sum(u.understand(text).outside_scope for text in outside) >= 0.9 * len(outside)

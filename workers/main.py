@@ -1,0 +1,110 @@
+"""The worker process: an arq worker with the relay beside it. ``python -m workers.main`` runs it."""
+
+import asyncio
+import os
+from typing import Any
+
+import msgspec
+import structlog
+from arq import Worker, cron
+from arq.connections import RedisSettings
+
+from infra import idempotency, outbox
+from infra.db import Database
+from infra.embedded import with_urls
+from infra.observe import bind_request, configure_logs
+from infra.settings import Settings, load
+from market.matches.ranking import CatalogueSource
+from workers.context import Context
+from workers.match import match_need
+from workers.relay import JOB, Relay
+
+JOBS = {"match_need": match_need}
+"""Topic of the outbox → job."""
+IDEMPOTENCY_HOURS = 24
+
+log = structlog.get_logger()
+
+
+async def run_outbox_row(ctx: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Do what an outbox row asks for. A failure is noted on the row, which is sent again after a while."""
+    row = msgspec.convert(raw, outbox.Row)
+    context: Context = ctx["context"]
+    bind_request(row.request_id, outbox_id=row.id, attempt=row.attempt, topic=row.topic)
+    try:
+        await JOBS[row.topic](context, row, **row.payload)
+    except outbox.LeaseLost:
+        log.info("another attempt has the lease")
+    except Exception as error:
+        log.exception("job failed")
+        async with context.db.transaction() as tx:
+            await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error}")
+
+
+async def forget_answers(ctx: dict[str, Any]) -> None:
+    """Drop idempotency keys nobody will repeat any more."""
+    context: Context = ctx["context"]
+    async with context.db.transaction() as tx:
+        log.info("idempotency keys forgotten", count=await idempotency.forget(tx, IDEMPOTENCY_HOURS))
+
+
+async def start(ctx: dict[str, Any]) -> None:
+    """arq's on_startup: connect, and set the relay going."""
+    settings: Settings = ctx["settings"]
+    database = open_database(settings)
+    ctx["context"] = Context(settings, database, CatalogueSource())
+    ctx["relay"] = asyncio.create_task(Relay(settings, database, ctx["redis"]).run())
+    log.info("worker started")
+
+
+async def stop(ctx: dict[str, Any]) -> None:
+    """arq's on_shutdown."""
+    ctx["relay"].cancel()
+    await asyncio.gather(ctx["relay"], return_exceptions=True)
+    await ctx["context"].db.close()
+
+
+def open_database(settings: Settings) -> Database:
+    """The worker's connections."""
+    assert settings.database_url is not None
+    return Database(
+        settings.database_url,
+        size=settings.job_concurrency + 2,
+        wait=settings.db_wait_seconds,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        name="worker",
+    )
+
+
+def make_worker(settings: Settings, **options: Any) -> Worker:
+    """An arq worker on the settings' servers; ``options`` go to arq."""
+    assert settings.redis_url is not None
+    return Worker(
+        functions=[run_outbox_row],
+        cron_jobs=[cron(forget_answers, minute=17)],
+        redis_settings=RedisSettings.from_dsn(settings.redis_url),
+        on_startup=start,
+        on_shutdown=stop,
+        ctx={"settings": settings},
+        max_jobs=settings.job_concurrency,
+        poll_delay=settings.job_poll_seconds,
+        keep_result=0,
+        max_tries=1,  # the outbox tries again, not arq
+        job_timeout=60,
+        job_serializer=msgspec.msgpack.encode,
+        job_deserializer=msgspec.msgpack.decode,
+        **options,
+    )
+
+
+def main() -> None:
+    """Run until a signal says stop."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # two threads under contention were twenty times slower
+    settings = with_urls(load(os.environ))
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    make_worker(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The relay: takes rows from the outbox in PostgreSQL and hands them to arq.
+
+Woken by NOTIFY, and by a clock in case one was missed. A row is leased for some seconds; if its job has not deleted it by
+then, it is sent again as another job, because arq would hold back a job id it believes to be in progress.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from infra import outbox
+from infra.db import Connection, Database, DatabaseUnavailable
+from infra.settings import Settings
+
+JOB = "run_outbox_row"
+BATCH = 50
+POLL_SECONDS = 1.0
+ERROR_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Leases and sends until it is cancelled."""
+
+    def __init__(self, settings: Settings, database: Database, arq: ArqRedis) -> None:
+        self._settings = settings
+        self._db = database
+        self._arq = arq
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled, through outages of PostgreSQL and Redis."""
+        listening: Connection | None = None
+        try:
+            while True:
+                try:
+                    if listening is None or listening.is_closed():
+                        listening = await self._listen()
+                    self._wake.clear()
+                    if await self._send_batch() < BATCH:
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                except (DatabaseUnavailable, RedisError, OSError) as error:
+                    log.warning("relay waits", reason=str(error))
+                    await asyncio.sleep(ERROR_SECONDS)
+        finally:
+            if listening is not None:
+                listening.terminate()
+
+    async def _listen(self) -> Connection:
+        connection = await self._db.connect()
+        await connection.add_listener("outbox", self._told)
+        return connection
+
+    def _told(self, *_: Any) -> None:
+        self._wake.set()
+
+    async def _send_batch(self) -> int:
+        """How many rows were sent."""
+        limits = self._settings
+        async with self._db.transaction() as tx:
+            rows = await outbox.lease(
+                tx, limit=BATCH, seconds=limits.outbox_lease_seconds, attempts=limits.outbox_attempts
+            )
+            parked = await outbox.park(tx, attempts=limits.outbox_attempts)
+        for row in parked:
+            log.error("outbox row parked", outbox_id=row.id, topic=row.topic, request_id=row.request_id)
+        # Sent after the commit: a job must find its lease. If this process dies here, the lease runs out and the row is
+        # leased again.
+        for row in rows:
+            await self._arq.enqueue_job(JOB, row, _job_id=f"outbox:{row.id}:{row.attempt}")
+        return len(rows)
