@@ -118,7 +118,7 @@ def _locked(descriptor: int) -> bool:
 def make(folder: Path) -> None:
     """Make our own folder, passable whatever the umask; one that exists is left as it is."""
     if not folder.is_dir():
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(PASSABLE)
 
 
@@ -186,8 +186,7 @@ def _add_user() -> None:
 
 def _can_enter(account: Account, folder: Path) -> bool:
     # Tried, not computed from mode bits: access lists and mount options count as well.
-    argv = ["/bin/sh", "-c", 'cd -- "$0"', str(folder)]
-    return _try(account, argv)
+    return _try(account, ["/bin/sh", "-c", 'cd -- "$0"', str(folder)])
 
 
 def program(home: Home, distribution: str, package: str, relative: str) -> Path:

@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port the web server listens on."""
     public_url: str | None = None
     """Address people see, for links and secure cookies. None: http://host:port."""
+    secret: str | None = None
+    """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
     forwarded_allow_ips: str = "127.0.0.1"

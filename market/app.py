@@ -9,14 +9,15 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Response, Router, get
 from litestar.config.csrf import CSRFConfig
-from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware, DefineMiddleware
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.htmx import HTMXPlugin
+from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -219,7 +220,7 @@ def _openapi() -> OpenAPIConfig:
         description="Supply of and demand for public intellectual-property services. See docs/api.md.",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         path="/api",
-        render_plugins=[],
+        render_plugins=[JsonRenderPlugin()],
     )
 
 

@@ -1,4 +1,4 @@
-"""Untrusted input as Structs: every wrong field at once, in words, and in a form's case without losing what was typed."""
+"""Untrusted input as Structs: every wrong field at once, in words, without losing what was typed."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,11 +1,113 @@
 """Words and numbers as a reader of a page wants them; the filters and globals of all templates."""
 
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
 from jinja2 import Environment
+from litestar import Request
 from litestar.datastructures import CacheControlHeader
 
+from market.accounts.model import ROLE_NAMES
+from market.calendars.model import ZONE, Calendar
+from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
+from market.matches import model as matches
+from market.needs import model as needs
+
+STATIC = Path(__file__).parent / "static"
 STATIC_CACHE = CacheControlHeader(public=True, max_age=31_536_000, immutable=True)
+WEEKDAYS = "一二三四五六日"
+LIMIT_UNITS = {"working_day": "{} 个工作日", "month": "{} 个月", "instant": "即时办结"}
+MISSING_NAMES = {
+    "what": "具体要办什么事",
+    "right": "涉及专利、商标还是其他权利",
+    "goal": "希望达到什么目的",
+    "by_when": "什么时候要",
+    "contact": "怎么联系您",
+}
+"""What a need's text may lack, in words; the keys are matching's gaps."""
+NAMES = {
+    "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
+    "MISSING_NAMES": MISSING_NAMES,
+    "RIGHT_NAMES": RIGHT_NAMES,
+    "ROLE_NAMES": ROLE_NAMES,
+    "STAGE_NAMES": STAGE_NAMES,
+}
 
 
 def install(environment: Environment) -> None:
-    """Give templates their filters."""
-    environment.filters.update({})
+    """Give templates their filters and names."""
+    filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event}
+    environment.filters.update(filters)
+    environment.globals.update(NAMES, asset=assets(STATIC), link=link)
+
+
+def assets(static: Path) -> Callable[[str], str]:
+    """The address of a built asset by its source's name.
+
+    Where nothing has been built it is the source itself: pages then work all the same, without script.
+    """
+    manifest = static / "dist" / "manifest.json"
+    built = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str]) if manifest.exists() else {}
+    return lambda name: f"/static/{built.get(name, name)}"
+
+
+def link(request: Request[Any, Any, Any], **changes: object) -> str:
+    """This page with other parameters; None leaves one out. Whatever changes, the list starts again."""
+    kept = {name: value for name, value in request.query_params.dict().items() if name != "cursor"}
+    query = urlencode({name: value for name, value in (kept | changes).items() if value is not None}, doseq=True)
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def day(value: date | datetime) -> str:
+    """11月25日（周三）; with the year where it is not this one."""
+    local = _local_day(value)
+    year = "" if local.year == _today().year else f"{local.year}年"
+    return f"{year}{local.month}月{local.day}日（周{WEEKDAYS[local.weekday()]}）"
+
+
+def moment(value: datetime) -> str:
+    """11月25日 14:05; with the year where it is not this one."""
+    local = value.astimezone(ZONE)
+    year = "" if local.year == _today().year else f"{local.year}年"
+    return f"{year}{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def left(due: datetime, calendar: Calendar) -> str:
+    """还剩 2 个工作日, 今天到期, 已超 1 个工作日."""
+    days = calendar.working_days_between(_today(), _local_day(due))
+    if late(due):
+        return f"已超 {-days} 个工作日" if days < 0 else "刚刚到期"
+    return f"还剩 {days} 个工作日" if days > 0 else "今天到期"
+
+
+def late(due: datetime) -> bool:
+    """Whether it is past."""
+    return due < datetime.now(UTC)
+
+
+def limit(value: Limit | int | None) -> str:
+    """A time limit in words; an int is working days. None is unknown, never zero."""
+    if value is None:
+        return "未载明时限"
+    if isinstance(value, int):
+        value = Limit(value, "working_day" if value else "instant")
+    return LIMIT_UNITS[value.unit].format(value.value)
+
+
+def event(step: needs.Event) -> str:
+    """What was done, in words."""
+    if step.machine == "need":
+        return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    return matches.ACTION_NAMES[matches.MatchAction(step.action)]
+
+
+def _today() -> date:
+    return datetime.now(ZONE).date()
+
+
+def _local_day(value: date | datetime) -> date:
+    return value.astimezone(ZONE).date() if isinstance(value, datetime) else value

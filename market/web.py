@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -182,7 +183,7 @@ def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) 
 class Rejected(Exception):
     """A page as an exception: it is shown, and the transaction is rolled back."""
 
-    def __init__(self, page: Template) -> None:
+    def __init__(self, page: Template | Redirect) -> None:
         self.page = page
 
 
@@ -194,6 +195,31 @@ def page(template: str, *, status: int = 200, **context: Any) -> Template:
 def go(path: str) -> Redirect:
     """Show another page after a form was posted."""
     return Redirect(path, status_code=HTTP_303_SEE_OTHER)
+
+
+def one_time_key() -> str:
+    """For the hidden field ``key`` of a form that ``go_once`` answers."""
+    return secrets.token_urlsafe(16)
+
+
+async def go_once(
+    tx: Transaction, actor: Actor, form: Mapping[str, Any], act: Callable[[], Awaitable[str]]
+) -> Redirect:
+    """Do what a form asks and go where ``act`` says; the same form posted again goes there too, and does nothing.
+
+    Only the same form: with another text, after the back button, it is another wish.
+
+    Raises:
+        Rejected: it was posted before.
+    """
+    fields = {name: value for name, value in form.items() if name != "_csrf_token"}
+    fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
+    path = await act()
+    key = f"form:{fingerprint.hex()}"
+    if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, 303, path.encode())):
+        kept = await idempotency.find(tx, actor.id, key)
+        raise Rejected(go(kept.body.decode() if kept else path))
+    return go(path)
 
 
 # errors --------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from arq import Worker, cron
+from arq import Worker, cron, func
 from arq.connections import RedisSettings
 
 from infra import idempotency, outbox
@@ -81,7 +81,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
     """An arq worker on the settings' servers; ``options`` go to arq."""
     assert settings.redis_url is not None
     return Worker(
-        functions=[run_outbox_row],
+        functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[cron(forget_answers, minute=17)],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         on_startup=start,

@@ -21,9 +21,9 @@ INSERT INTO accounts (login, password_hash, name, role, enterprise_id, instituti
 VALUES (lower($1), $2, $3, $4, $5, $6, $7) ON CONFLICT (login) DO NOTHING RETURNING id
 """
 REHASH = "UPDATE accounts SET password_hash = $2 WHERE id = $1"
-INSERT_TOKEN = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
+ADD_KEY = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
 TOKENS = "SELECT id, name, created_at, expires_at, revoked_at FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
-REVOKE_TOKEN = """
+REVOKE = """
 UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING id
 """
 
@@ -73,7 +73,7 @@ async def rehash(tx: Transaction, account_id: int, password_hash: str) -> None:
 
 async def insert_token(tx: Transaction, account_id: int, name: str, token_hash: bytes, expires_at: datetime) -> int:
     """The new token's id."""
-    token_id: int = await tx.fetchval(INSERT_TOKEN, account_id, name, token_hash, expires_at)
+    token_id: int = await tx.fetchval(ADD_KEY, account_id, name, token_hash, expires_at)
     return token_id
 
 
@@ -84,4 +84,4 @@ async def tokens(tx: Transaction, account_id: int) -> list[ApiToken]:
 
 async def revoke_token(tx: Transaction, token_id: int, account_id: int) -> bool:
     """Whether there was a live token of that account to revoke."""
-    return await tx.fetchval(REVOKE_TOKEN, token_id, account_id) is not None
+    return await tx.fetchval(REVOKE, token_id, account_id) is not None

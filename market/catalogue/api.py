@@ -7,9 +7,6 @@ from litestar.params import FromPath, FromQuery
 from infra.db import Transaction
 from market.catalogue import queries, service
 from market.catalogue.model import ServiceItem
-from market.forms import visible
-from market.matches.ranking import Catalogue, understand
-from market.needs.model import BODY_LIMIT, Understanding
 from market.web import Version
 
 
@@ -27,12 +24,6 @@ async def show(
     return await service.find(tx, code, version)
 
 
-@get("/understanding", summary="Understand a sentence")
-async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[str]) -> Understanding:
-    """What the platform reads out of a need before it is submitted: items, rights, stages, what is missing."""
-    return understand(catalogue, visible(text)[:BODY_LIMIT])
-
-
 def router() -> Router:
     """The routes, for create_app."""
-    return Router("/", route_handlers=[listing, show, understanding], tags=["catalogue"])
+    return Router("/", route_handlers=[listing, show], tags=["catalogue"])

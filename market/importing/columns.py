@@ -53,10 +53,12 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("promised_limit", ("承诺时限", "承诺办结时限"), "5个工作日", words="limit"),
     ),
     Kind.INSTITUTIONS: (
-        Column("uscc", ("统一社会信用代码", "信用代码"), "12440300MA0EXAMP15", required=True),
+        Column("uscc", ("统一社会信用代码", "信用代码"), "12440300MA0EXAMP1M", required=True),
         Column("name", ("机构名称", "名称"), "示例区知识产权服务站", required=True),
         Column("kind", ("机构类型", "类型"), "技术与创新支持中心（TISC）", required=True, words="kind"),
-        Column("region_code", ("所在地区", "行政区划", "地区", "行政区划代码"), "440305", required=True, words="region"),
+        Column(
+            "region_code", ("所在地区", "行政区划", "地区", "行政区划代码"), "440305", required=True, words="region"
+        ),
         Column("address", ("地址", "办公地址"), "示例路 1 号", required=True),
         Column("phone", ("电话", "联系电话"), "0755-00000100", required=True),
         Column("summary", ("机构简介", "简介"), "面向本区企业提供专利检索和咨询。", required=True),
@@ -65,7 +67,7 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column(
             "institution_uscc",
             ("机构统一社会信用代码", "服务机构信用代码", "统一社会信用代码"),
-            "12440300MA0EXAMP15",
+            "12440300MA0EXAMP1M",
             required=True,
             words="institution",
         ),

@@ -112,7 +112,8 @@ def _cell(given: Any) -> Cell | None:
             return None
         case list():
             cells = [_cell(one) for one in given]
-            return tuple(cell for cell in cells if cell) if all(isinstance(cell, str) for cell in cells) else None
+            texts = tuple(cell for cell in cells if isinstance(cell, str))
+            return texts if len(texts) == len(cells) else None
         case _:
             return str(given).strip()
 

@@ -41,8 +41,6 @@ class OfferingRow(Struct, frozen=True):
 
 
 Form = ItemForm | InstitutionForm | OfferingRow
-Progress = Callable[[int, int], None]
-"""Told how many steps are done, of how many."""
 
 
 class _Unfit(Exception):
@@ -81,9 +79,9 @@ def region_words(regions: Sequence[Region]) -> Words:
 
 
 def convert(
-    kind: Kind, rows: Sequence[Row], meant: Mapping[str, Column], known: Vocabularies, step: Callable[[], None]
+    kind: Kind, rows: Sequence[Row], meant: Mapping[str, Column], known: Vocabularies, step: Callable[[int], None]
 ) -> list[Form]:
-    """Every row as a form; ``step`` is called after each.
+    """Every row as a form; ``step`` is told of each.
 
     Raises:
         ImportFailed: with everything that is wrong in any row, rows that repeat an earlier one included.
@@ -110,7 +108,7 @@ def convert(
                     unfit[key[0]] = f"与{seen[key]}重复，请删去一行，或改成不同的内容。"
                 seen.setdefault(key, row.place)
         problems += [Problem(row.place, columns[field].label, what) for field, what in unfit.items()]
-        step()
+        step(1)
     if problems:
         raise ImportFailed(problems)
     return found
@@ -185,12 +183,13 @@ def _offering(values: dict[str, Any], known: Vocabularies) -> OfferingRow:
     own = {column.field for column in GUIDE_COLUMNS}
     guide = {field: value for field, value in values.items() if field in own and value}
     code = values.get("institution_uscc")
+    fields = {} if code else {"institution_uscc": forms.REQUIRED}
     try:
         form = forms.decode(OfferingForm, {f: v for f, v in values.items() if f not in own and f != "institution_uscc"})
     except InvalidInput as error:
-        raise error if code else InvalidInput(fields={"institution_uscc": forms.REQUIRED} | error.fields) from None
+        raise InvalidInput(fields=fields | error.fields) from None
     if not code:
-        raise InvalidInput(fields={"institution_uscc": forms.REQUIRED})
+        raise InvalidInput(fields=fields)
     whole = msgspec.convert(msgspec.to_builtins(known.items[form.item_code].guide) | guide, Guide)
     return OfferingRow(code, msgspec.structs.replace(form, guide=whole))
 

@@ -27,6 +27,7 @@ WITH institution AS (
 INSERT INTO institution_versions (institution_id, version, name, kind, region_code, address, phone, summary)
 SELECT id, version, $2, $3, $4, $5, $6, $7 FROM institution RETURNING institution_id
 """
+COUNT = "SELECT count(*) FROM institutions WHERE state = 'active'"
 KINDS = "SELECT code, name FROM institution_kinds ORDER BY code"
 
 
@@ -59,6 +60,12 @@ async def add_version(tx: Transaction, form: InstitutionForm, *, demo: bool) -> 
         ADD, form.uscc, form.name, form.kind, form.region_code, form.address, form.phone, form.summary, demo
     )
     return institution_id
+
+
+async def count(tx: Transaction) -> int:
+    """How many institutions are active."""
+    n: int = await tx.fetchval(COUNT)
+    return n
 
 
 async def kinds(tx: Transaction) -> dict[str, str]:

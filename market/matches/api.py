@@ -12,11 +12,13 @@ from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
+from market.forms import visible
 from market.matches import queries, service
-from market.matches.model import Candidate, DeskRow, Match, MatchState, RankingRun
 from market.matches.model import LIVE as LIVE_STATES
+from market.matches.model import Candidate, DeskRow, Match, MatchState, RankingRun
+from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
-from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Need, NeedBody, Note
+from market.needs.model import BODY_LIMIT, NOTE_LIMIT, OPTIONAL_TEXT, Need, NeedBody, Note, Understanding
 from market.web import AppRequest, Id, Page, PageSize, actor_of, once, page_of, read_cursor
 
 Missing = Annotated[tuple[Note, ...], Meta(min_length=1, max_length=20)]
@@ -91,6 +93,12 @@ async def _match_after(
         return await queries.find(tx, match_id)
 
     return await once(request, tx, acted)
+
+
+@get("/understanding", summary="Understand a sentence")
+async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[str]) -> Understanding:
+    """What the platform reads out of a need before it is submitted: items, rights, stages, what is missing."""
+    return understand(catalogue, visible(text)[:BODY_LIMIT])
 
 
 @get("/needs/{need_id:int}/ranking", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Show candidates")
@@ -218,7 +226,9 @@ async def desk(
     limit: FromQuery[PageSize] = 20,
 ) -> Page[DeskRow]:
     """Your institution's matches, newest first."""
-    states = [in_state] if in_state else [one for one in MatchState if one in LIVE_STATES or one is MatchState.COMPLETED]
+    states = (
+        [in_state] if in_state else [one for one in MatchState if one in LIVE_STATES or one is MatchState.COMPLETED]
+    )
     rows = await queries.desk(tx, actor_of(request), states, before=read_cursor(cursor, int), limit=limit + 1)
     return page_of(rows, limit, lambda row: row.id)
 
@@ -280,7 +290,19 @@ async def deliver(
 
 def router() -> Router:
     """The routes, for create_app."""
-    of_needs = [shortlist, approve, override, return_once, escalate, rank_again, close, withdraw, confirm, rework]
+    of_needs = [
+        understanding,
+        shortlist,
+        approve,
+        override,
+        return_once,
+        escalate,
+        rank_again,
+        close,
+        withdraw,
+        confirm,
+        rework,
+    ]
     return Router(
         "/",
         route_handlers=[*of_needs, desk, show, accept, decline, answer_decline, deliver],

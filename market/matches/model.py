@@ -192,6 +192,7 @@ class DeskRow(Struct, frozen=True, kw_only=True):
     enterprise_name: str
     offering_title: str
     item_name: str
+    item_list: ItemList
     due_at: datetime | None
     due_provisional: bool
     created_at: datetime
@@ -200,6 +201,16 @@ class DeskRow(Struct, frozen=True, kw_only=True):
     def state_name(self) -> str:
         """The state in words."""
         return STATE_NAMES[self.state]
+
+
+class DeclineRequest(Struct, frozen=True, kw_only=True):
+    """An institution's open request not to serve a need."""
+
+    need_id: int
+    institution_name: str
+    item_name: str
+    reason: str
+    at: datetime
 
 
 class PublishedOffering(Struct, frozen=True, kw_only=True):

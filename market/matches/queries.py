@@ -10,7 +10,16 @@ from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
 from market.errors import CapacityFull
-from market.matches.model import Candidate, DeskRow, Match, MatchAction, MatchState, PublishedOffering, RankingRun
+from market.matches.model import (
+    Candidate,
+    DeclineRequest,
+    DeskRow,
+    Match,
+    MatchAction,
+    MatchState,
+    PublishedOffering,
+    RankingRun,
+)
 from matching.types import Exclusion, Ranking, Record
 
 TAKES_NO_MORE = "ZP001"
@@ -111,7 +120,7 @@ WHERE f.id = ANY($1::bigint[])
 """
 DESK_ROW = """
 SELECT m.id, m.need_id, m.state, left(d.body, 200) AS body, e.name AS enterprise_name, v.title AS offering_title,
-       s.name AS item_name, m.due_at, m.due_provisional, m.created_at
+       s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at
 FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -123,6 +132,19 @@ ORDER BY m.id DESC LIMIT $4
 URGENT = f"""{DESK_ROW}
 WHERE m.institution_id = $1 AND m.state IN ('approved', 'decline_requested', 'accepted')
 ORDER BY m.due_at NULLS LAST, m.id LIMIT $2
+"""
+
+DECLINE_REQUESTS = """
+SELECT m.need_id, n.name AS institution_name, s.name AS item_name, v.note AS reason, v.at
+FROM needs d JOIN nodes o ON o.id = d.node_id
+JOIN matches m ON m.need_id = d.id AND m.state = 'decline_requested'
+JOIN institution_versions n ON n.institution_id = m.institution_id AND n.version = m.institution_version
+JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
+CROSS JOIN LATERAL (
+    SELECT note, at FROM events e WHERE e.need_id = d.id AND e.match_id = m.id AND e.action = 'request_decline'
+    ORDER BY e.id DESC LIMIT 1
+) v
+WHERE starts_with(o.region_prefix, $1) AND d.state = 'assigned' ORDER BY v.at
 """
 
 
@@ -281,6 +303,11 @@ async def desk(
 async def urgent(tx: Transaction, actor: Actor, limit: int) -> list[DeskRow]:
     """What the actor's institution has to do, the most urgent first."""
     return many(DeskRow, await tx.fetch(URGENT, actor.institution_id, limit))
+
+
+async def decline_requests(tx: Transaction, prefix: str) -> list[DeclineRequest]:
+    """What institutions asked of nodes below ``prefix`` and nobody has answered, oldest first."""
+    return many(DeclineRequest, await tx.fetch(DECLINE_REQUESTS, prefix))
 
 
 def _known(error: asyncpg.PostgresError) -> Exception:

@@ -18,7 +18,6 @@ from market.needs import queries as need_queries
 from market.needs import service as needs
 from market.needs.model import ACTION_NAMES, Need, NeedAction
 
-
 # the coordinator's decisions -----------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,7 @@ SELECT 'item_list' AS facet, item_list AS value, count(*) AS n FROM fit GROUP BY
 UNION ALL SELECT 'right', value, count(*) FROM fit, unnest(rights) AS value GROUP BY value
 UNION ALL SELECT 'stage', value, count(*) FROM fit, unnest(stages) AS value GROUP BY value
 """
+BY_IDS = f"{COLUMNS} AND v.version = f.version WHERE f.id = ANY($1::bigint[])"
 OF_INSTITUTION = f"{COLUMNS} AND v.version = f.version WHERE f.institution_id = $1 ORDER BY f.state, f.id DESC"
 VERSIONS = f"{COLUMNS} WHERE f.id = $1 ORDER BY v.version DESC"
 INSERT = """
@@ -72,6 +73,11 @@ WHERE f.institution_id = $1 AND f.item_code = $2 AND v.title = $3
 async def find(tx: Transaction, offering_id: int, version: int | None = None) -> Offering | None:
     """The offering in that version, or in its current one; in any state."""
     return one_or_none(Offering, await tx.fetchrow(BY_ID, offering_id, version))
+
+
+async def by_ids(tx: Transaction, offering_ids: list[int]) -> list[Offering]:
+    """These offerings in their current versions, in no order."""
+    return many(Offering, await tx.fetch(BY_IDS, offering_ids))
 
 
 async def page(

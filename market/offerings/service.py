@@ -104,6 +104,16 @@ async def set_state(tx: Transaction, actor: Actor, offering_id: int, state: Offe
     await queries.set_state(tx, offering_id, state)
 
 
+async def set_capacity(tx: Transaction, actor: Actor, offering_id: int, capacity: int) -> None:
+    """How many needs the actor's own offering serves at once.
+
+    Raises:
+        NotFound: it is not the actor's.
+    """
+    await own(tx, actor, offering_id)
+    await queries.set_capacity(tx, offering_id, capacity)
+
+
 async def own(tx: Transaction, actor: Actor, offering_id: int) -> Offering:
     """The actor's own offering.
 

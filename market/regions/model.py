@@ -4,7 +4,7 @@ A code has three pairs of digits: province, city, county; pairs of zeros at the 
 is Shenzhen and 000000 the nation. Everything here but ``full_name`` follows from the code alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -47,6 +47,12 @@ def prefix_of(code: str) -> str:
 def covers(outer: str, inner: str) -> bool:
     """Whether ``inner`` is ``outer`` or lies within it."""
     return prefix_of(inner).startswith(prefix_of(outer))
+
+
+def nearest(nodes: Iterable[Node], code: str) -> Node | None:
+    """The node that matches for the region: of those that cover it, the one of the smallest region."""
+    covering = (node for node in nodes if covers(node.region_code, code))
+    return max(covering, key=lambda node: len(prefix_of(node.region_code)), default=None)
 
 
 def level_distance(a: str, b: str) -> int:

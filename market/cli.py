@@ -1,0 +1,331 @@
+"""``zhipei``: everything a person does from a terminal."""
+
+import asyncio
+import errno
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import httpx
+import uvicorn
+from rich.progress import Progress
+
+from infra import embedded, outbox
+from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.migrate import MigrationError, migrate
+from infra.observe import configure_logs
+from infra.settings import Settings, SettingsError, load
+from infra.supervise import Program, StartError, run, supervised
+from market import doctor as doctors
+from market.accounts import service as accounts
+from market.accounts.model import Role
+from market.app import create_app
+from market.demo import service as demos
+from market.errors import DomainError
+from market.importing import service as importing
+from market.importing.model import Kind
+
+T = TypeVar("T")
+QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
+"""Real questions in users' own words, where the folder beside the checkout has them."""
+
+
+class Failure(click.ClickException):
+    """An error whose message says what to do."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="zhipei")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Zhipei 知配: supply of and demand for public intellectual-property services meet."""
+    try:
+        context.obj = load(os.environ)
+    except SettingsError as error:
+        raise Failure(str(error)) from error
+
+
+@main.command()
+@click.option("--demo", is_flag=True, help="Load the demo node, institutions and enterprises on the first start.")
+@click.pass_obj
+def up(settings: Settings, *, demo: bool) -> None:
+    """Start everything: databases where none are given, web server, worker."""
+    _check_port(settings)
+    try:
+        run(_up(settings, demo=demo))
+    except (StartError, MigrationError, DatabaseUnavailable) as error:
+        raise Failure(str(error)) from error
+
+
+@main.command()
+@click.pass_obj
+def serve(settings: Settings) -> None:
+    """Run the web server alone, on the databases of the settings."""
+    ready = embedded.with_urls(settings)
+    configure_logs(ready.log_level, as_json=ready.log_json)
+    uvicorn.run(
+        create_app(ready, csrf_secret=_secret(ready)),
+        host=ready.host,
+        port=ready.port,
+        access_log=False,
+        log_config=None,
+        forwarded_allow_ips=ready.forwarded_allow_ips,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+
+
+@main.command()
+def worker() -> None:
+    """Run one worker, on the databases of the settings."""
+    # By name: workers stand above the market and are never imported by it.
+    os.execv(sys.executable, _worker_argv())  # noqa: S606
+
+
+@main.command("migrate")
+@click.pass_obj
+def migrate_command(settings: Settings) -> None:
+    """Bring the database up to this release, and load the facts it ships."""
+    names = _with_database(settings, _prepare)
+    click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
+
+
+@main.command("import")
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Told from the columns if left out.")
+@click.option("--template", type=click.Choice([kind.value for kind in Kind]), help="Print an example file instead.")
+@click.pass_obj
+def import_command(settings: Settings, path: Path | None, kind: str | None, template: str | None) -> None:
+    """Load service items, institutions or offerings from a CSV or JSON file: all rows, or none."""
+    if template:
+        click.echo(importing.template(Kind(template)), nl=False)
+        return
+    if path is None:
+        raise click.UsageError("name a file, or ask for a --template")
+
+    async def load_file(database: Database) -> importing.Report:
+        with Progress(transient=True) as bar:
+            task = bar.add_task(path.name, total=None)
+            async with database.transaction() as tx:
+                return await importing.import_file(
+                    tx,
+                    path,
+                    Kind(kind) if kind else None,
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+
+    try:
+        click.echo(_with_database(settings, load_file).summary)
+    except importing.ImportFailed as failed:
+        raise Failure("\n".join(failed.lines)) from failed
+
+
+@main.group()
+def account() -> None:
+    """Accounts."""
+
+
+@account.command("create")
+@click.argument("login")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--node", "node_id", type=int, help="Of a coordinator or clerk.")
+@click.option("--institution", "institution_id", type=int, help="Of an institution's account.")
+@click.option("--enterprise", "enterprise_id", type=int, help="Of an enterprise's account.")
+@click.password_option()
+@click.pass_obj
+def account_create(settings: Settings, login: str, name: str, role: str, password: str, **objects: int | None) -> None:
+    """Add an account."""
+
+    async def create(tx: Transaction) -> int:
+        return await accounts.create(tx, login=login, password=password, name=name, role=Role(role), **objects)
+
+    account_id = _in_transaction(settings, create)
+    click.echo(f"account {account_id}: {login} ({role})")
+
+
+@main.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.argument("login")
+@click.option("--name", default="cli", show_default=True, help="What the token is for.")
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True)
+@click.pass_obj
+def token_create(settings: Settings, login: str, name: str, days: int) -> None:
+    """Print a new API token of an account. It cannot be shown again."""
+    click.echo(_in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days)))
+
+
+@main.group("outbox")
+def outbox_group() -> None:
+    """Background work that failed."""
+
+
+@outbox_group.command("retry")
+@click.pass_obj
+def outbox_retry(settings: Settings) -> None:
+    """Try parked work again."""
+    click.echo(f"{_in_transaction(settings, outbox.unpark)} rows will be tried again")
+
+
+@main.command()
+@click.pass_obj
+def doctor(settings: Settings) -> None:
+    """Say what is wrong, and what to do."""
+    findings = asyncio.run(doctors.examine(embedded.with_urls(settings)))
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.fine else 'BAD '} {finding.what}: {finding.found}")
+        if not finding.fine:
+            click.echo(f"     {finding.remedy}")
+    if not all(finding.fine for finding in findings):
+        raise SystemExit(1)
+
+
+async def _up(settings: Settings, *, demo: bool) -> None:
+    async with embedded.servers(settings, shared=True, say=_say) as ready:
+        database = open_database(ready)
+        try:
+            await _prepare(database)
+            if demo:
+                _say("loading the demo data (a few seconds, once) …")
+                await demos.load(database, questions=QUESTIONS)
+        finally:
+            await database.close()
+        async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=_say):
+            _welcome(ready, demo=demo)
+            await asyncio.Event().wait()
+
+
+def _programs(settings: Settings) -> tuple[Program, ...]:
+    """Web server and worker, as ``supervised`` wants them."""
+
+    async def web_ready() -> str | None:
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(f"http://{_connectable(settings.host)}:{settings.port}/readyz", timeout=2)
+        except httpx.HTTPError as error:
+            return repr(error)
+        return None if answer.status_code == 200 else answer.text
+
+    async def alive() -> str | None:
+        return None
+
+    env = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
+    return (
+        Program(
+            name="web", argv=[sys.executable, "-m", "market.cli", "serve"], ready=web_ready, env=env, stop_seconds=15
+        ),
+        Program(name="worker", argv=_worker_argv(), ready=alive, env=env, stop_seconds=15),
+    )
+
+
+def _worker_argv() -> list[str]:
+    return [sys.executable, "-m", "workers.main"]
+
+
+def _welcome(settings: Settings, *, demo: bool) -> None:
+    _say("")
+    _say(f"  知配 Zhipei is ready:  {settings.address}")
+    if demo:
+        _say("")
+        _say("  log in as                              login         password")
+        for login, who in demos.LOGINS.items():
+            _say(f"    {who.ljust(34 - sum(ord(c) > 255 for c in who))}     {login:<13} {demos.PASSWORD}")
+    _say("")
+    _say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
+    _say("")
+
+
+async def _prepare(database: Database) -> list[str]:
+    """Migrate and load the shipped facts; the migrations applied."""
+    names = await migrate(database)
+    async with database.transaction() as tx:
+        await importing.load_facts(tx)
+    return names
+
+
+def open_database(settings: Settings) -> Database:
+    """A few connections, for a command."""
+    assert settings.database_url is not None
+    return Database(
+        settings.database_url,
+        size=2,
+        wait=settings.db_wait_seconds,
+        statement_timeout_ms=600_000,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        name="cli",
+    )
+
+
+def _with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    async def acted(ready: Settings) -> T:
+        database = open_database(ready)
+        try:
+            return await act(database)
+        finally:
+            await database.close()
+
+    try:
+        with embedded.running(settings, say=_say) as ready:
+            return asyncio.run(acted(ready))
+    except (StartError, MigrationError, DatabaseUnavailable) as error:
+        raise Failure(str(error)) from error
+
+
+def _in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+    async def acted(database: Database) -> T:
+        async with database.transaction() as tx:
+            return await act(tx)
+
+    try:
+        return _with_database(settings, acted)
+    except DomainError as error:
+        raise Failure("\n".join([error.detail, *error.fields.values()])) from error
+
+
+def _secret(settings: Settings) -> str:
+    """The secret of the settings, or one of our own that outlives restarts."""
+    if settings.secret is not None:
+        return settings.secret
+    path = settings.data_dir / "secret"
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+            raise Failure(
+                f"port {settings.port} is in use by another program; stop it, or choose another: "
+                f"ZHIPEI_PORT={settings.port + 1} make demo"
+            ) from error
+
+
+def _connectable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=False)
+
+
+if __name__ == "__main__":
+    main()

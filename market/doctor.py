@@ -1,0 +1,133 @@
+"""``zhipei doctor``: what is wrong, and what to do about it."""
+
+import shutil
+from pathlib import Path
+
+from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from infra import outbox
+from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.migrate import MigrationError, pending
+from infra.settings import Settings
+from market.calendars import queries as calendars
+
+ENOUGH_BYTES = 1_000_000_000
+LATE_SECONDS = 60
+POSTGRESQL = 160_000
+"""The oldest PostgreSQL that the statements are written for, as server_version_num."""
+
+SETTING = "SELECT current_setting($1)"
+
+
+class Finding(Struct, frozen=True):
+    """One thing looked at."""
+
+    what: str
+    fine: bool
+    found: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything that can be looked at from here."""
+    return [
+        _disk(settings.data_dir),
+        _assets(),
+        await _redis(settings),
+        *await _postgresql(settings),
+    ]
+
+
+def _disk(folder: Path) -> Finding:
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    return Finding(
+        "disk",
+        free >= ENOUGH_BYTES,
+        f"{free / 1e9:.1f} GB free for {folder}",
+        "make room, or set ZHIPEI_DATA_DIR to a folder on a larger disk",
+    )
+
+
+def _assets() -> Finding:
+    built = (Path(__file__).parent / "static" / "dist" / "manifest.json").exists()
+    return Finding("styles and scripts", built, "built" if built else "missing", "run: make setup")
+
+
+async def _redis(settings: Settings) -> Finding:
+    client = Redis.from_url(settings.redis_url or "", socket_timeout=2, socket_connect_timeout=2)
+    try:
+        await client.ping()
+        persistent = (await client.info("persistence")).get("aof_enabled") == 1
+    except RedisError as error:
+        return Finding("Redis", fine=False, found=str(error), remedy=_start("REDIS", settings.redis_url))
+    finally:
+        await client.aclose()
+    return Finding(
+        "Redis",
+        persistent,
+        "answers, append-only file on" if persistent else "answers, append-only file off",
+        "set appendonly yes, or people are logged out when it restarts",
+    )
+
+
+async def _postgresql(settings: Settings) -> list[Finding]:
+    database = Database(
+        settings.database_url or "", size=1, wait=3, statement_timeout_ms=5000, lock_timeout_ms=1000, name="doctor"
+    )
+    try:
+        async with database.transaction() as tx:
+            return await _inside(tx)
+    except DatabaseUnavailable as error:
+        remedy = _start("DATABASE", settings.database_url)
+        return [Finding("PostgreSQL", fine=False, found=str(error), remedy=remedy)]
+    finally:
+        await database.close()
+
+
+async def _inside(tx: Transaction) -> list[Finding]:
+    version = await tx.fetchval(SETTING, "server_version")
+    number = int(await tx.fetchval(SETTING, "server_version_num"))
+    durable = {name: await tx.fetchval(SETTING, name) for name in ("fsync", "full_page_writes", "synchronous_commit")}
+    safe = set(durable.values()) <= {"on", "remote_apply", "remote_write"}
+    findings = [
+        Finding("PostgreSQL", number >= POSTGRESQL, f"version {version}", "upgrade to PostgreSQL 16 or newer"),
+        Finding("durability", safe, str(durable), "turn them on: a crash would lose what was acknowledged"),
+    ]
+    try:
+        waiting = [migration.name for migration in await pending(tx)]
+    except MigrationError as error:
+        return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
+    findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
+    if not waiting:
+        findings += [await _outbox(tx), await _calendar(tx)]
+    return findings
+
+
+async def _outbox(tx: Transaction) -> Finding:
+    depth = await outbox.depth(tx)
+    found = f"{depth.waiting} waiting, oldest {depth.oldest_seconds:.0f} s, {depth.parked} parked"
+    remedy = "is a worker running? parked work: read last_error in table outbox, then: zhipei outbox retry"
+    return Finding("background work", not depth.parked and depth.oldest_seconds < LATE_SECONDS, found, remedy)
+
+
+async def _calendar(tx: Transaction) -> Finding:
+    horizon = (await calendars.calendar(tx)).horizon
+    today = await tx.fetchval("SELECT current_date")
+    return Finding(
+        "calendar",
+        (horizon - today).days > 0,
+        f"announced to {horizon}",
+        "import the State Council's holiday notice: deadlines past the horizon are provisional",
+    )
+
+
+def _start(name: str, url: str | None) -> str:
+    return f"start it with: make demo, or set ZHIPEI_{name}_URL (now {_without_password(url or '')})"
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('//')[0]}//…@{tail}" if at else url

@@ -1,0 +1,182 @@
+"""Use cases of importing; each inside the caller's transaction, so that a file goes in as a whole or not at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from msgspec import structs
+
+from infra.db import Transaction
+from market import data
+from market.catalogue import queries as catalogue
+from market.catalogue import service as catalogue_service
+from market.catalogue.model import Guide, ServiceItem
+from market.data import ItemData
+from market.enterprises import queries as enterprises
+from market.importing import queries, rows
+from market.importing.columns import columns_of
+from market.importing.model import FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
+from market.importing.queries import OfferingToWrite
+from market.importing.rows import Form, OfferingRow, Vocabularies
+from market.institutions import queries as institutions
+from market.institutions.model import InstitutionForm
+
+CHUNK = 1_000
+"""Rows written by one statement."""
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Told how many steps are done, of how many."""
+Step = Callable[[int], None]
+"""Told how many more steps are done."""
+
+
+async def load_facts(tx: Transaction) -> FactsReport:
+    """Store the facts that Zhipei ships. What is stored already stays as it is; what differs is brought up to date."""
+    calendar, synonyms = data.load_calendar(), data.load_synonyms()
+    return FactsReport(
+        regions=await queries.save_regions(tx, data.load_regions()),
+        industries=await queries.save_industries(tx, data.load_industries()),
+        kinds=await queries.save_kinds(tx, data.load_institution_kinds(), data.load_enterprise_kinds()),
+        calendar=await queries.save_calendar(tx, calendar.days, calendar.years),
+        items=sum(
+            [
+                await catalogue_service.revise(tx, _shipped(item, synonyms.get(item.code, ())))
+                for item in data.load_items().items
+            ]
+        ),
+    )
+
+
+async def load_sheet(tx: Transaction, sheet: Sheet, kind: Kind | None, progress: Progress) -> Report:
+    """Store what a file says (``files.read``); without ``kind`` its columns tell what it holds.
+
+    What is stored already and differs gets a new version; what does not differ is left alone. A row counts as two
+    steps of ``progress``: once read, once written.
+
+    Raises:
+        ImportFailed: with all that is wrong in the file; nothing of it was stored.
+    """
+    kind, meant = columns_of(sheet, kind)
+    total = 2 * len(sheet.rows)
+    done = 0
+
+    def step(steps: int) -> None:
+        nonlocal done
+        done += steps
+        progress(done, total)
+
+    found = rows.convert(kind, sheet.rows, meant, await _vocabularies(tx), step)
+    added, revised = await _write(tx, kind, sheet, found, step)
+    return Report(kind, len(found), added, revised, len(found) - added - revised)
+
+
+async def _vocabularies(tx: Transaction) -> Vocabularies:
+    items = {item.code: item for item in await catalogue.items(tx)}
+    item_names = {code: item.name for code, item in items.items()}
+    codes = await queries.institution_ids(tx)
+    words = rows.fixed_words() | {
+        "region": rows.region_words(await queries.regions(tx)),
+        "kind": rows.kind_words(await institutions.kinds(tx)),
+        "audience": rows.kind_words(await enterprises.kinds(tx)),
+        "item": rows.kind_words(item_names),
+        "institution": {code: (code,) for code in codes},
+    }
+    return Vocabularies(words, items)
+
+
+async def _write(tx: Transaction, kind: Kind, sheet: Sheet, found: list[Form], step: Step) -> tuple[int, int]:
+    """How many were new, and how many revised."""
+    match kind:
+        case Kind.ITEMS:
+            await _check_numbers(tx, sheet, found)
+            return await _write_items(tx, [form for form in found if isinstance(form, ItemForm)], step)
+        case Kind.INSTITUTIONS:
+            return await _write_institutions(tx, [form for form in found if isinstance(form, InstitutionForm)], step)
+        case Kind.OFFERINGS:
+            return await _write_offerings(tx, [form for form in found if isinstance(form, OfferingRow)], step)
+
+
+async def _write_items(tx: Transaction, forms: list[ItemForm], step: Step) -> tuple[int, int]:
+    known = {item.code for item in await catalogue.items(tx)}
+    added = revised = 0
+    for form in forms:
+        stored = await catalogue_service.revise(tx, form.item())
+        added += stored and form.code not in known
+        revised += stored and form.code in known
+        step(1)
+    return added, revised
+
+
+async def _write_institutions(tx: Transaction, forms: list[InstitutionForm], step: Step) -> tuple[int, int]:
+    added = revised = 0
+    for chunk in _chunks(forms):
+        known = await queries.institutions(tx, [form.uscc for form in chunk])
+        different = [form for form in chunk if known.get(form.uscc) != form]
+        await queries.save_institutions(tx, different)
+        added += len(chunk) - len(known)
+        revised += len(different) - (len(chunk) - len(known))
+        step(len(chunk))
+    return added, revised
+
+
+async def _write_offerings(tx: Transaction, found: list[OfferingRow], step: Step) -> tuple[int, int]:
+    ids = await queries.institution_ids(tx)
+    known = await queries.offerings(tx, list({ids[row.uscc] for row in found}))
+    added = revised = 0
+    for chunk in _chunks(found):
+        given = [OfferingToWrite(ids[row.uscc], row.form) for row in chunk]
+        pairs = [(one, known.get((one.institution_id, one.form.item_code, one.form.title))) for one in given]
+        new = [one for one, old in pairs if old is None]
+        different = [structs.replace(one, id=old.id) for one, old in pairs if old and old.form != one.form]
+        await queries.add_offerings(tx, new)
+        await queries.revise_offerings(tx, different)
+        added += len(new)
+        revised += len(different)
+        step(len(chunk))
+    return added, revised
+
+
+async def _check_numbers(tx: Transaction, sheet: Sheet, found: list[Form]) -> None:
+    """Refuse numbers that other items have: a list is in the order of its numbers."""
+    owner = {item.number: item for item in await catalogue.items(tx)}
+    problems = []
+    for row, form in zip(sheet.rows, found, strict=True):
+        if isinstance(form, ItemForm) and form.number in owner and owner[form.number].code != form.code:
+            other = owner[form.number]
+            what = f"序号 {form.number} 已属于{other.name}（{other.code}），请换一个。"
+            problems.append(Problem(row.place, "「序号」（number）", what))
+    if problems:
+        raise ImportFailed(problems)
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+
+
+def _shipped(item: ItemData, aliases: tuple[str, ...]) -> ServiceItem:
+    guide = item.guide
+    return ServiceItem(
+        code=item.code,
+        version=1,
+        number=item.number,
+        name=item.name,
+        item_group=item.group,
+        item_list=item.list,
+        rights=item.rights,
+        stages=item.stages,
+        aliases=aliases,
+        guide=Guide(
+            conditions=guide.conditions,
+            audience=guide.audience,
+            channels=guide.channels,
+            materials=guide.materials,
+            process=guide.process,
+            time_limit=guide.time_limit.text,
+            result=guide.result,
+            supervision=guide.supervision,
+        ),
+        fee=item.fee,
+        handlers=item.handlers,
+        statutory_limit=item.statutory_limit,
+        promised_limit=item.promised_limit,
+    )

@@ -1,0 +1,139 @@
+"""The institution's desk: what to take, decline and deliver, in place."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.response import Redirect, Template
+from msgspec import structs
+
+from infra.db import Transaction
+from market.accounts.model import Role
+from market.auth import allow
+from market.calendars.service import Deadlines
+from market.errors import Conflict, DomainError, InvalidInput
+from market.forms import decode
+from market.matches import queries, service
+from market.matches.api import Delivery, Remark
+from market.matches.model import MatchState
+from market.matches.pages import Draft
+from market.web import AppRequest, Id, Rejected, actor_of, go, page, page_of, read_cursor, services
+
+URGENT_ROWS = 50
+ENDED_ROWS = 20
+ENDED = [MatchState.DELIVERED, MatchState.COMPLETED, MatchState.DECLINED, MatchState.CANCELLED]
+Form = dict[str, Any]
+
+
+@get("/desk", guards=[allow(Role.INSTITUTION)])
+async def desk(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    cursor: FromQuery[str | None] = None,
+    done: FromQuery[Id | None] = None,
+) -> Template:
+    """To do by deadline; below it what was delivered or ended."""
+    return await _desk(request, tx, deadlines, cursor=cursor, done=done)
+
+
+async def _desk(
+    request: AppRequest,
+    tx: Transaction,
+    deadlines: Deadlines,
+    *,
+    cursor: str | None = None,
+    done: int | None = None,
+    draft: Draft | None = None,
+    notice: tuple[str, str] | None = None,
+    status: int = 200,
+) -> Template:
+    actor = actor_of(request)
+    ended = await queries.desk(tx, actor, ENDED, before=read_cursor(cursor, int), limit=ENDED_ROWS + 1)
+    todo = await queries.urgent(tx, actor, URGENT_ROWS + 1)
+    return page(
+        "desk/list.html",
+        status=status,
+        todo=todo[:URGENT_ROWS],
+        more=len(todo) > URGENT_ROWS,
+        ended=page_of(ended, ENDED_ROWS, lambda row: row.id),
+        done=done and await queries.find(tx, done, institution_id=actor.institution_id),
+        calendar=deadlines.calendar,
+        draft=draft or Draft(),
+        notice=notice,
+    )
+
+
+@post("/matches/{match_id:int}/accept", guards=[allow(Role.INSTITUTION)])
+async def accept(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: FromPath[Id],
+) -> Redirect:
+    """Take what was assigned."""
+    actor = actor_of(request)
+
+    async def act() -> None:
+        await service.accept(tx, actor, match_id, deadlines)
+
+    return await _act(request, match_id, act, Draft())
+
+
+@post("/matches/{match_id:int}/decline", guards=[allow(Role.INSTITUTION)])
+async def decline(
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: URLEncodedBody[Form]
+) -> Redirect:
+    """Decline for a reason, or ask to where the item is on the common list."""
+    actor = actor_of(request)
+
+    async def act() -> None:
+        await service.decline(tx, actor, match_id, decode(Remark, data).note)
+
+    return await _act(request, match_id, act, Draft(form=f"decline-{match_id}", values=data))
+
+
+@post("/matches/{match_id:int}/deliver", guards=[allow(Role.INSTITUTION)])
+async def deliver(
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: URLEncodedBody[Form]
+) -> Redirect:
+    """Hand over the result."""
+    actor = actor_of(request)
+
+    async def act() -> None:
+        await service.deliver(tx, actor, match_id, decode(Delivery, data).result)
+
+    return await _act(request, match_id, act, Draft(form=f"deliver-{match_id}", values=data))
+
+
+async def _act(request: AppRequest, match_id: int, act: Callable[[], Awaitable[None]], draft: Draft) -> Redirect:
+    """Do it and show the desk.
+
+    Raises:
+        Rejected: with the desk, what was typed and what stood in the way.
+    """
+    try:
+        await act()
+    except (InvalidInput, Conflict) as error:
+        raise Rejected(await _again(request, draft, error)) from None
+    return go(f"/desk?done={match_id}")
+
+
+async def _again(request: AppRequest, draft: Draft, error: DomainError) -> Template:
+    # In a transaction of its own: in the request's a part of the refused step may be written, or all of it lost.
+    async with services(request).db.transaction() as tx:
+        return await _desk(
+            request,
+            tx,
+            await services(request).deadlines.get(tx),
+            draft=structs.replace(draft, errors=error.fields),
+            notice=("bad", error.detail),
+            status=error.status,
+        )
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    return Router("/", route_handlers=[desk, accept, decline, deliver], include_in_schema=False)

@@ -1,0 +1,24 @@
+"""What would fit a text, shown while it is being typed. Nothing is stored."""
+
+import asyncio
+
+from infra.db import Transaction
+from market.matches import queries
+from market.matches.ranking import Catalogue, current_scorer
+from market.offerings import queries as offerings
+from market.offerings.model import Offering
+from matching.rank import rank
+from matching.types import NeedView
+
+MOST = 5
+
+
+async def fitting(tx: Transaction, known: Catalogue, view: NeedView) -> list[Offering]:
+    """The published offerings that fit best, best first."""
+    records = await queries.records(tx)
+    ranking = await asyncio.to_thread(
+        lambda: rank(view, known.index.with_records(records), current_scorer(), known.understander, top=MOST, seed=0)
+    )
+    ids = [one.offering_id for one in ranking.ranked]
+    found = {offering.id: offering for offering in await offerings.by_ids(tx, ids)}
+    return [found[i] for i in ids]

@@ -1,0 +1,220 @@
+"""An institution's own offerings: list, form, preview, versions, publish and pause, capacity."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.response import Redirect, Template
+from msgspec import Meta, Struct, structs
+
+from infra.db import Transaction
+from market.accounts.model import Actor, Role
+from market.auth import allow
+from market.catalogue import queries as catalogue
+from market.catalogue import service as catalogue_service
+from market.catalogue.model import ITEM_LIST_NAMES, Guide, ItemList, ServiceItem
+from market.enterprises import queries as enterprises
+from market.errors import Conflict, DomainError, InvalidInput
+from market.forms import decode, visible
+from market.institutions import service as institutions
+from market.offerings import queries, service
+from market.offerings.changes import changes
+from market.offerings.model import CHANNELS, Offering, OfferingForm, OfferingState
+from market.regions import queries as regions
+from market.web import AppRequest, Id, Rejected, Version, actor_of, go, page
+
+OWN = [allow(Role.INSTITUTION)]
+GUIDE_LISTS = ("conditions", "audience", "channels", "materials", "process", "result")
+GUIDE_TEXTS = ("time_limit", "supervision")
+Form = dict[str, Any]
+
+
+class Revision(OfferingForm, frozen=True, kw_only=True):
+    """The form of an offering, and the version it was read in."""
+
+    version: Version
+
+
+class StateForm(Struct, frozen=True):
+    """Publish, or pause."""
+
+    state: OfferingState
+
+
+class CapacityForm(Struct, frozen=True):
+    """Needs served at the same time."""
+
+    capacity: Annotated[int, Meta(ge=0, le=100_000)]
+
+
+@get("/", guards=OWN)
+async def listing(request: AppRequest, tx: NamedDependency[Transaction], done: FromQuery[Id | None] = None) -> Template:
+    """All offerings of the institution, in any state."""
+    return await _listing(tx, actor_of(request), done=done)
+
+
+async def _listing(
+    tx: Transaction, actor: Actor, *, done: int | None = None, error: DomainError | None = None
+) -> Template:
+    assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
+    mine = await queries.of_institution(tx, actor.institution_id)
+    return page(
+        "desk/offerings.html",
+        status=error.status if error else 200,
+        groups=[(state, [one for one in mine if one.state is state]) for state in reversed(OfferingState)],
+        done=next((one for one in mine if one.id == done), None),
+        notice=error and ("bad", "；".join(error.fields.values()) or error.detail),
+    )
+
+
+@get("/new", guards=OWN)
+async def new(request: AppRequest, tx: NamedDependency[Transaction], item: FromQuery[str | None] = None) -> Template:
+    """First which item, then its form, filled in with the item's guide."""
+    if item is None:
+        items = await catalogue.items(tx)
+        lists = [(name, [one for one in items if one.item_list is kind]) for kind, name in ITEM_LIST_NAMES.items()]
+        return page("desk/choose_item.html", lists=lists)
+    chosen = await catalogue_service.find(tx, item)
+    return await _form(tx, actor_of(request), chosen, _of_item(chosen))
+
+
+@post("/new", guards=OWN)
+async def add(request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]) -> Redirect | Template:
+    """Publish a new offering, keep it as a draft, or show how it will look."""
+    actor, raw = actor_of(request), _with_guide(data)
+    item = await catalogue_service.find(tx, str(data.get("item_code", "")))
+    try:
+        form = decode(OfferingForm, raw)
+        if "preview" in data:
+            return await _form(tx, actor, item, raw, shown=form)
+        state = decode(StateForm, data).state
+        return go(f"/desk/offerings?done={await service.publish(tx, actor, form, state)}")
+    except InvalidInput as error:
+        raise Rejected(await _form(tx, actor, item, raw, error=error)) from None
+
+
+@get("/{offering_id:int}/edit", guards=OWN)
+async def edit(request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id]) -> Template:
+    """The form, as the offering is now."""
+    offering = await service.own(tx, actor_of(request), offering_id)
+    item = await catalogue_service.find(tx, offering.item_code)
+    return await _form(tx, actor_of(request), item, _of_offering(offering), offering=offering)
+
+
+@post("/{offering_id:int}/edit", guards=OWN)
+async def revise(
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+) -> Redirect | Template:
+    """Store a new version, or show how it will look."""
+    actor, raw = actor_of(request), _with_guide(data)
+    offering = await service.own(tx, actor, offering_id)
+    item = await catalogue_service.find(tx, offering.item_code)
+    try:
+        form = decode(Revision, raw)
+        if "preview" in data:
+            return await _form(tx, actor, item, raw, offering=offering, shown=form)
+        await service.revise(tx, actor, offering_id, form.version, form)
+        return go(f"/desk/offerings?done={offering_id}")
+    except (InvalidInput, Conflict) as error:
+        raise Rejected(await _form(tx, actor, item, raw, offering=offering, error=error)) from None
+
+
+@get("/{offering_id:int}/versions", guards=OWN)
+async def versions(request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id]) -> Template:
+    """Every version, newest first, with what it changed."""
+    offering = await service.own(tx, actor_of(request), offering_id)
+    found = await queries.versions(tx, offering_id)
+    codes = {code for one in found for code in one.region_codes}
+    names = {code: region.name for code, region in (await regions.named(tx, list(codes))).items()}
+    kinds = await enterprises.kinds(tx)
+    steps = [changes(old, now, region_names=names, kind_names=kinds) for now, old in pairwise(found)]
+    return page("desk/versions.html", offering=offering, versions=list(zip(found, [*steps, None], strict=True)))
+
+
+@post("/{offering_id:int}/state", guards=OWN)
+async def set_state(
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+) -> Redirect:
+    """Publish, or pause."""
+    await service.set_state(tx, actor_of(request), offering_id, decode(StateForm, data).state)
+    return go(f"/desk/offerings?done={offering_id}")
+
+
+@post("/{offering_id:int}/capacity", guards=OWN)
+async def set_capacity(
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+) -> Redirect:
+    """How many needs it serves at once; no new version, for nothing the public reads has changed."""
+    try:
+        capacity = decode(CapacityForm, data).capacity
+    except InvalidInput as error:
+        raise Rejected(await _listing(tx, actor_of(request), error=error)) from None
+    await service.set_capacity(tx, actor_of(request), offering_id, capacity)
+    return go(f"/desk/offerings?done={offering_id}")
+
+
+async def _form(
+    tx: Transaction,
+    actor: Actor,
+    item: ServiceItem,
+    values: Mapping[str, Any],
+    *,
+    offering: Offering | None = None,
+    shown: OfferingForm | None = None,
+    error: DomainError | None = None,
+) -> Template:
+    """The form with ``values``; ``shown``: with a preview above it."""
+    assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
+    home = await institutions.find(tx, actor.institution_id)
+    given = values.get("region_codes") or []
+    around = await regions.around(tx, home.region_code, [given] if isinstance(given, str) else list(given))
+    return page(
+        "desk/offering_form.html",
+        status=error.status if error else 200,
+        item=item,
+        offering=offering,
+        shown=shown,
+        values=values,
+        errors=error.fields if error else {},
+        notice=("bad", error.detail) if isinstance(error, Conflict) else None,
+        region_names={region.code: region.name for region in around},
+        kind_names=await enterprises.kinds(tx),
+        channel_names={name: name for name in CHANNELS},
+        common=item.item_list is ItemList.COMMON,
+    )
+
+
+def _of_item(item: ServiceItem) -> Form:
+    return {"item_code": item.code, "capacity": 10, "fee": item.fee or "", **_guide_fields(item.guide)}
+
+
+def _of_offering(offering: Offering) -> Form:
+    names = ("item_code", "title", "summary", "region_codes", "audience", "channels", "fee", "capacity", "version")
+    known = {name: getattr(offering, name) for name in (*names, "promised_days")}
+    return {**known, **_guide_fields(offering.guide)}
+
+
+def _guide_fields(guide: Guide) -> Form:
+    """The guide as form fields: a list is a text of one element a line."""
+    fields = structs.asdict(guide)
+    lists = {f"guide.{name}": "\n".join(fields[name]) for name in GUIDE_LISTS}
+    return lists | {f"guide.{name}": fields[name] for name in GUIDE_TEXTS}
+
+
+def _with_guide(data: Form) -> Form:
+    """What was posted, with the guide's fields put together."""
+    texts = {name: visible(str(data.get(f"guide.{name}", ""))) for name in (*GUIDE_LISTS, *GUIDE_TEXTS)}
+    lists = {name: [line.strip() for line in texts[name].split("\n") if line.strip()] for name in GUIDE_LISTS}
+    return {**data, "guide": texts | lists}
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    return Router(
+        "/desk/offerings",
+        route_handlers=[listing, new, add, edit, revise, versions, set_state, set_capacity],
+        include_in_schema=False,
+    )

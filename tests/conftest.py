@@ -1,0 +1,194 @@
+"""Real servers for all tests: those of ZHIPEI_DATABASE_URL and ZHIPEI_REDIS_URL, or embedded ones for the session."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import anyio
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+
+from infra import embedded
+from infra.db import Database, Transaction
+from infra.migrate import migrate
+from infra.settings import Settings, load
+from market.app import create_app
+from market.importing.service import load_facts
+from tests.factories import PASSWORD, World, make_world
+
+TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
+Clone = Callable[[], Awaitable[Settings]]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Settings]:
+    """PostgreSQL and Redis. Not in pytest's own folder: as root, PostgreSQL's user could not enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="zhipei-tests-"))
+    folder.chmod(0o711)
+    names = {name: value for name, value in os.environ.items() if name in ("ZHIPEI_DATABASE_URL", "ZHIPEI_REDIS_URL")}
+    try:
+        with embedded.running(load(names, data_dir=folder), say=lambda _: None) as settings:
+            yield settings
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def template(servers: Settings) -> AsyncIterator[Settings]:
+    """A migrated database with the shipped facts and a small world, to be cloned."""
+    await _execute(servers, f"CREATE DATABASE {TEMPLATE}")
+    settings = _on(servers, TEMPLATE)
+    database = open_database(settings)
+    await migrate(database)
+    async with database.transaction() as tx:
+        await load_facts(tx)
+        await make_world(tx)
+    await database.close()
+    yield settings
+    await _execute(servers, f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def clone(servers: Settings, template: Settings) -> AsyncIterator[Clone]:
+    """Makes databases like the template, for tests that commit."""
+    made: list[str] = []
+
+    async def make() -> Settings:
+        name = f"{TEMPLATE}_{len(made)}"
+        await _execute(servers, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        made.append(name)
+        return _on(servers, name)
+
+    yield make
+    for name in made:
+        await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def settings(clone: Clone) -> Settings:
+    """Of the session's own database, which tests through the application share."""
+    return await clone()
+
+
+@pytest.fixture(scope="session")
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """The session's database."""
+    database = open_database(settings)
+    yield database
+    await database.close()
+
+
+class _RollBack(Exception):
+    """Ends a test's transaction."""
+
+
+@pytest.fixture
+async def tx(db: Database) -> AsyncIterator[Transaction]:
+    """A transaction that is rolled back after the test."""
+    try:
+        async with db.transaction() as transaction:
+            yield transaction
+            raise _RollBack
+    except _RollBack:
+        pass
+
+
+@pytest.fixture(scope="session")
+async def world(db: Database) -> World:
+    """The ids of the small world that every database starts with."""
+    async with db.reading() as reading:
+        return await World.read(reading)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """The application on the session's database."""
+    application = create_app(settings, csrf_secret="test" * 8)
+    async with application.lifespan():
+        yield application
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser nobody has logged in with."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as browser:
+        yield browser
+
+
+Login = Callable[[str], Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def login(app: Litestar) -> AsyncIterator[Login]:
+    """Browsers with somebody logged in: ``await login("coordinator")``."""
+    browsers: list[httpx.AsyncClient] = []
+
+    async def log_in(name: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        browser = httpx.AsyncClient(transport=transport, base_url="http://test")
+        browsers.append(browser)
+        await browser.get("/login")
+        form = {"login": name, "password": PASSWORD, "_csrf_token": browser.cookies["zhipei_csrf"]}
+        answer = await browser.post("/login", data=form)
+        assert answer.status_code == 303, answer.text
+        return browser
+
+    yield log_in
+    for browser in browsers:
+        await browser.aclose()
+
+
+Api = Callable[[str], httpx.AsyncClient]
+
+
+@pytest.fixture
+async def api(app: Litestar, world: World) -> AsyncIterator[Api]:
+    """API clients with a token: ``api("institution")``; ``api("")`` has none."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(name: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        headers = {"Authorization": f"Bearer {world.token(name)}"} if name else {}
+        made = httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers)
+        clients.append(made)
+        return made
+
+    yield make
+    for one in clients:
+        await one.aclose()
+
+
+def open_database(settings: Settings, *, size: int = 5) -> Database:
+    """Connections for a test."""
+    assert settings.database_url is not None
+    return Database(
+        settings.database_url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test"
+    )
+
+
+def _on(settings: Settings, database: str) -> Settings:
+    """The same server, another database; and a Redis database of its own would end at 16, so keys are shared."""
+    assert settings.database_url is not None
+    head, _, query = settings.database_url.partition("?")
+    url = head.rsplit("/", 1)[0] + f"/{database}" + (f"?{query}" if query else "")
+    return load({}, data_dir=settings.data_dir, database_url=url, redis_url=settings.redis_url)
+
+
+async def _execute(settings: Settings, statement: str) -> None:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        with anyio.fail_after(60):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
