@@ -1,9 +1,9 @@
 """PostgreSQL: a small free-list of connections, one way to open a transaction, rows to Structs.
 
 ``asyncpg.Pool`` would be the largest single cost of a request: its acquire and its reset query on release halve the
-throughput (docs/decisions/0003-connections.md). The free-list may leave the reset out because no code here leaves session
-state behind (no SET, LISTEN or advisory session lock) and a connection that saw an error or a cancellation outside of a
-clean rollback is thrown away.
+throughput (docs/decisions/0003-connections.md). The free-list may leave the reset out because no code here leaves
+session state behind (no SET, LISTEN or advisory session lock) and a connection that saw an error or a cancellation
+outside of a clean rollback is thrown away.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a running Zhipei tells about itself: JSON logs with the request id that follows a need into its job, and metrics."""
+"""What a running Zhipei tells of itself: metrics, and JSON logs with a request id that follows a need into its job."""
 
 import logging
 import sys

@@ -1,8 +1,9 @@
 """The outbox: PostgreSQL's queue of record between a change and its background work.
 
-A row is written by the transaction that makes the change. The relay leases it and hands it to arq; the job deletes it in
-the transaction that has the effect. So delivery is at least once, the effect exactly once, and a row that remains is proof
-that its effect did not happen. ``attempt`` grows with each lease and fences off a job whose lease has passed to another.
+A row is written by the transaction that makes the change. The relay leases it and hands it to arq; the job deletes it
+in the transaction that has the effect. So delivery is at least once, the effect exactly once, and a row that remains
+is proof that its effect did not happen. ``attempt`` grows with each lease and fences off a job whose lease has passed
+to another.
 """
 
 from typing import Any
@@ -28,14 +29,18 @@ WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() RETURNING id
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
 FAIL = """
-UPDATE outbox SET last_error = left($3, 2000), leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
+UPDATE outbox
+SET last_error = left($3, 2000), leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
 WHERE id = $1 AND attempt = $2
 """
-UNPARK = "UPDATE outbox SET parked_at = NULL, attempt = 0, leased_until = '-infinity' WHERE parked_at IS NOT NULL RETURNING id"
+UNPARK = """
+UPDATE outbox SET parked_at = NULL, attempt = 0, leased_until = '-infinity' WHERE parked_at IS NOT NULL RETURNING id
+"""
 DEPTH = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting,
        count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8 AS oldest_seconds
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8
+           AS oldest_seconds
 FROM outbox
 """
 

@@ -88,19 +88,15 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
     await database.close()
 
 
-class _RollBack(Exception):
-    """Ends a test's transaction."""
-
-
 @pytest.fixture
 async def tx(db: Database) -> AsyncIterator[Transaction]:
     """A transaction that is rolled back after the test."""
-    try:
-        async with db.transaction() as transaction:
-            yield transaction
-            raise _RollBack
-    except _RollBack:
-        pass
+    connection = await db.connect()
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The relay: takes rows from the outbox in PostgreSQL and hands them to arq.
 
-Woken by NOTIFY, and by a clock in case one was missed. A row is leased for some seconds; if its job has not deleted it by
-then, it is sent again as another job, because arq would hold back a job id it believes to be in progress.
+Woken by NOTIFY, and by a clock in case one was missed. A row is leased for some seconds; if its job has not deleted it
+by then, it is sent again as another job, because arq would hold back a job id it believes to be in progress.
 """
 
 import asyncio

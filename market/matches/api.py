@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from infra.db import Transaction
 from market.accounts.model import Role
@@ -15,53 +15,23 @@ from market.calendars.service import Deadlines
 from market.forms import visible
 from market.matches import queries, service
 from market.matches.model import LIVE as LIVE_STATES
-from market.matches.model import Candidate, DeskRow, Match, MatchState, RankingRun
+from market.matches.model import (
+    Answer,
+    Approval,
+    Candidate,
+    Delivery,
+    DeskRow,
+    Match,
+    MatchState,
+    OneTimeNotice,
+    Override,
+    RankingRun,
+    Remark,
+)
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
-from market.needs.model import BODY_LIMIT, NOTE_LIMIT, OPTIONAL_TEXT, Need, NeedBody, Note, Understanding
+from market.needs.model import BODY_LIMIT, Need, Understanding
 from market.web import AppRequest, Id, Page, PageSize, actor_of, once, page_of, read_cursor
-
-Missing = Annotated[tuple[Note, ...], Meta(min_length=1, max_length=20)]
-Explanation = Annotated[str, Meta(max_length=NOTE_LIMIT, pattern=OPTIONAL_TEXT)]
-
-
-class Approval(Struct, frozen=True, forbid_unknown_fields=True):
-    """The proposal the coordinator has seen."""
-
-    match_id: Id
-
-
-class Override(Struct, frozen=True, forbid_unknown_fields=True):
-    """Another candidate, and why."""
-
-    offering_id: Id
-    reason: Note
-
-
-class OneTimeNotice(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is missing, at once."""
-
-    missing: Missing
-    note: Explanation = ""
-
-
-class Remark(Struct, frozen=True, forbid_unknown_fields=True):
-    """A reason, or what to do."""
-
-    note: Note
-
-
-class Answer(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether an institution may decline an item of the common list, and why."""
-
-    grant: bool
-    note: Note
-
-
-class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
-    """The result, in words."""
-
-    result: NeedBody
 
 
 class Shortlist(Struct, frozen=True):
@@ -290,21 +260,14 @@ async def deliver(
 
 def router() -> Router:
     """The routes, for create_app."""
-    of_needs = [
-        understanding,
-        shortlist,
-        approve,
-        override,
-        return_once,
-        escalate,
-        rank_again,
-        close,
-        withdraw,
-        confirm,
-        rework,
-    ]
+    coordinators = [shortlist, approve, override, return_once, escalate, rank_again, close, answer_decline]
     return Router(
         "/",
-        route_handlers=[*of_needs, desk, show, accept, decline, answer_decline, deliver],
+        route_handlers=[
+            understanding,
+            *coordinators,
+            *(desk, show, accept, decline, deliver),
+            *(withdraw, confirm, rework),
+        ],
         tags=["matches"],
     )

@@ -16,8 +16,7 @@ from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.matches import queries, service
-from market.matches.api import Delivery, Remark
-from market.matches.model import MatchState
+from market.matches.model import Delivery, MatchState, Remark
 from market.matches.pages import Draft
 from market.web import AppRequest, Id, Rejected, actor_of, go, page, page_of, read_cursor, services
 

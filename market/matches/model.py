@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from market.catalogue.model import ItemList
 from market.errors import InvalidTransition
+from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, NeedBody, Note
 from matching.types import Exclusion, Part
 
 
@@ -219,9 +221,7 @@ class PublishedOffering(Struct, frozen=True, kw_only=True):
     offering_id: int
     version: int
     institution_id: int
-    institution_name: str
     institution_region: str
-    institution_uscc: str
     item_code: str
     item_name: str
     title: str
@@ -231,3 +231,48 @@ class PublishedOffering(Struct, frozen=True, kw_only=True):
     promised_days: int | None
     rights: tuple[str, ...]
     stages: tuple[str, ...]
+
+
+# what people send -----------------------------------------------------------------------------------------------------
+
+Missing = Annotated[tuple[Note, ...], Meta(min_length=1, max_length=20)]
+Explanation = Annotated[str, Meta(max_length=NOTE_LIMIT, pattern=OPTIONAL_TEXT)]
+
+
+class Approval(Struct, frozen=True, forbid_unknown_fields=True):
+    """The proposal the coordinator has seen."""
+
+    match_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+class Override(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another candidate, and why."""
+
+    offering_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    reason: Note
+
+
+class OneTimeNotice(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is missing, at once."""
+
+    missing: Missing
+    note: Explanation = ""
+
+
+class Remark(Struct, frozen=True, forbid_unknown_fields=True):
+    """A reason, or what to do."""
+
+    note: Note
+
+
+class Answer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an institution may decline an item of the common list, and why."""
+
+    grant: bool
+    note: Note
+
+
+class Delivery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The result, in words."""
+
+    result: NeedBody

@@ -18,7 +18,7 @@ from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.matches import queries, service, work
-from market.matches.api import Answer, Approval, OneTimeNotice, Override, Remark
+from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
 from market.needs.model import NeedState
 from market.web import AppRequest, Id, Rejected, actor_of, go, page, page_of, read_cursor, services

@@ -136,7 +136,7 @@ async def answer_decline(tx: Transaction, actor: Actor, match_id: int, *, grant:
 
 
 async def accept(tx: Transaction, actor: Actor, match_id: int, deadlines: Deadlines) -> None:
-    """Take what was assigned. It is due as the frozen version of the offering promises; without a promise, not at all."""
+    """Take what was assigned. It is due as the offering's frozen version promises; without a promise, never."""
     need, match = await _to_serve(tx, actor, match_id, NeedAction.ACCEPT)
     await needs.advance(tx, need, NeedAction.ACCEPT, actor)
     await _advance(tx, match, MatchAction.ACCEPT, actor)

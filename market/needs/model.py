@@ -99,7 +99,7 @@ TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
 ENDED = frozenset({S.COMPLETED, S.WITHDRAWN, S.CLOSED})
 """States that nothing leaves."""
 
-# Whose move it is; None is the worker. Decline stands for both: the institution's own, and the one a coordinator grants.
+# Whose move it is; None is the worker. A decline is the institution's own, or the one that a coordinator grants.
 _FILER = frozenset({Role.ENTERPRISE, Role.CLERK})
 _NODE = frozenset({Role.COORDINATOR})
 _SERVER = frozenset({Role.INSTITUTION})

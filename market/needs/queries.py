@@ -11,8 +11,8 @@ from market.needs.model import Event, Need, NeedAction, NeedRow, NeedState, Unde
 NEED = """
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
        n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.wanted_by, n.understanding, n.due_at,
-       n.due_provisional, n.created_at
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.wanted_by,
+       n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 LEFT JOIN accounts o ON o.id = n.owner_id
 """
@@ -61,8 +61,8 @@ WITH fact AS (
 )
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
        n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.wanted_by, n.understanding, n.due_at,
-       n.due_provisional, n.created_at
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.wanted_by,
+       n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM need n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 """
 NODE_OF_REGION = """
