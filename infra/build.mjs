@@ -1,6 +1,6 @@
 // Bundles market/static into market/static/dist under hashed names, so that browsers may keep them for ever.
 // manifest.json tells the templates which name is current. `npm run build`, or with --watch while working on them.
-import { rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import * as esbuild from "esbuild";
 
@@ -19,11 +19,13 @@ const manifest = {
         if (cssBundle) names[name.replace(/\.js$/, ".css")] = `dist/${basename(cssBundle)}`;
       }
       await writeFile(`${DIST}/manifest.json`, `${JSON.stringify(names, null, 2)}\n`);
+      const current = new Set(["manifest.json", ...Object.keys(metafile?.outputs ?? {}).map((path) => basename(path))]);
+      const stale = (await readdir(DIST)).filter((name) => !current.has(name));
+      await Promise.all(stale.map((name) => rm(`${DIST}/${name}`)));
     });
   },
 };
 
-await rm(DIST, { recursive: true, force: true });
 const context = await esbuild.context({
   entryPoints: ["app.js", "app.css", "api-docs.js", "icon.svg"].map((name) => `${SOURCE}/${name}`),
   outdir: DIST,

@@ -15,10 +15,12 @@ from infra.observe import request_id
 
 ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
 LEASE = """
-UPDATE outbox SET attempt = attempt + 1, leased_until = now() + make_interval(secs => $2)
+UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
 WHERE id IN (
     SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3
-    ORDER BY leased_until, id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ORDER BY leased_until, id
+    LIMIT greatest(0, $1 - (SELECT count(*) FROM outbox WHERE leased_by = $4 AND leased_until > now()))
+    FOR UPDATE SKIP LOCKED
 )
 RETURNING id, topic, payload, attempt, request_id
 """
@@ -30,7 +32,7 @@ DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
 FAIL = """
 UPDATE outbox
-SET last_error = left($3, 2000), leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
+SET last_error = left($3, 2000), leased_by = NULL, leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
 WHERE id = $1 AND attempt = $2
 """
 UNPARK = """
@@ -72,9 +74,12 @@ async def add(tx: Transaction, topic: str, **payload: Any) -> None:
     await tx.execute(ADD, topic, payload, request_id())
 
 
-async def lease(tx: Transaction, *, limit: int, seconds: float, attempts: int) -> list[Row]:
-    """Up to ``limit`` rows nobody works on, now ours for ``seconds``; none that was tried ``attempts`` times."""
-    return many(Row, await tx.fetch(LEASE, limit, seconds, attempts))
+async def lease(tx: Transaction, *, holder: str, limit: int, seconds: float, attempts: int) -> list[Row]:
+    """Rows nobody works on, now ``holder``'s for ``seconds``; none that was tried ``attempts`` times.
+
+    No more than make ``limit`` with those the holder has leased already and not seen done.
+    """
+    return many(Row, await tx.fetch(LEASE, limit, seconds, attempts, holder))
 
 
 async def park(tx: Transaction, *, attempts: int) -> list[Row]:

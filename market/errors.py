@@ -85,6 +85,14 @@ class CommonItemDecline(Conflict):
     title = "共性事项不能谢绝"
 
 
+class TooManyAttempts(DomainError):
+    """尝试的次数太多了，请过 5 分钟再试；忘记密码请联系所在地的骨干节点。"""
+
+    status = 429
+    slug = "too-many-attempts"
+    title = "请稍后再试"
+
+
 class IdempotencyMismatch(DomainError):
     """这个 Idempotency-Key 已用于另一个请求，请换一个新的。"""
 

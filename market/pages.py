@@ -1,8 +1,38 @@
 """All HTML routes, collected from the modules."""
 
-from litestar import Router
+from litestar import Router, get
+from litestar.response import Template
+
+from market.accounts import pages as accounts
+from market.catalogue import pages as catalogue
+from market.institutions import pages as institutions
+from market.matches import desk_pages
+from market.matches import pages as matches
+from market.needs import counter_pages
+from market.needs import pages as needs
+from market.offerings import desk_pages as own_offerings
+from market.offerings import pages as offerings
+from market.web import page
+
+
+@get("/api/docs", include_in_schema=False)
+async def api_docs() -> Template:
+    """The API's description, to be read and tried."""
+    return page("api-docs.html")
 
 
 def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
-    return []
+    modules = (
+        accounts,
+        catalogue,
+        counter_pages,
+        desk_pages,
+        institutions,
+        matches,
+        needs,
+        offerings,
+        own_offerings,
+    )
+    docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
+    return [docs, *(module.router() for module in modules)]

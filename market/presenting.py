@@ -29,6 +29,15 @@ MISSING_NAMES = {
     "contact": "怎么联系您",
 }
 """What a need's text may lack, in words; the keys are matching's gaps."""
+TOWARDS_INSTITUTION = frozenset(
+    {
+        matches.MatchAction.PROPOSE,
+        matches.MatchAction.OVERRIDE,
+        matches.MatchAction.APPROVE,
+        matches.MatchAction.SUPERSEDE,
+    }
+)
+"""Steps whose words ask for the institution's name."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
@@ -102,7 +111,9 @@ def event(step: needs.Event) -> str:
     """What was done, in words."""
     if step.machine == "need":
         return needs.ACTION_NAMES[needs.NeedAction(step.action)]
-    return matches.ACTION_NAMES[matches.MatchAction(step.action)]
+    action = matches.MatchAction(step.action)
+    words = matches.ACTION_NAMES[action]
+    return f"{words}「{step.institution_name}」" if action in TOWARDS_INSTITUTION else words
 
 
 def _today() -> date:

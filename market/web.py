@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
 from litestar.status_codes import HTTP_303_SEE_OTHER
 from msgspec import Meta, Struct
@@ -33,13 +34,16 @@ from market.matches.ranking import Catalogue, CatalogueSource
 
 T = TypeVar("T")
 AppRequest = Request[Actor | None, str | None, State]
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-"""An id in a path: what PostgreSQL's bigint holds."""
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-"""A version number: what PostgreSQL's integer holds."""
-Search = Annotated[str, Meta(max_length=500)]
-PAGE_LIMIT = 100
-PageSize = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+MOST_ID, MOST_VERSION = 2**63 - 1, 2**31 - 1
+"""What PostgreSQL's bigint and integer hold."""
+Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
+Version = Annotated[int, Meta(ge=1, le=MOST_VERSION)]
+# Litestar reads limits from its own markers only, and passes over msgspec's Meta beside them.
+PathId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
+IdQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_ID)]
+VersionQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_VERSION)]
+SearchQuery = Annotated[str, QueryParameter(max_length=500)]
+PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
 
 log = structlog.get_logger()
 
@@ -308,6 +312,8 @@ def _problem(request: AppRequest, error: Exception) -> Problem:
 def _status(error: Exception) -> int:
     if isinstance(error, HTTPException):
         return error.status_code
+    if isinstance(error, RecursionError):  # JSON nested deeper than any of ours
+        return 400
     # Deadlocks and lock timeouts end one of two; asked again, it goes through.
     busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
     return 503 if isinstance(error, (*busy, asyncpg.QueryCanceledError)) else 500

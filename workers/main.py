@@ -1,6 +1,7 @@
 """The worker process: an arq worker with the relay beside it. ``python -m workers.main`` runs it."""
 
 import asyncio
+import hashlib
 import os
 from typing import Any
 
@@ -39,6 +40,8 @@ async def run_outbox_row(ctx: dict[str, Any], raw: dict[str, Any]) -> None:
         log.exception("job failed")
         async with context.db.transaction() as tx:
             await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error}")
+    finally:
+        ctx["relay"].wake()
 
 
 async def forget_answers(ctx: dict[str, Any]) -> None:
@@ -53,14 +56,15 @@ async def start(ctx: dict[str, Any]) -> None:
     settings: Settings = ctx["settings"]
     database = open_database(settings)
     ctx["context"] = Context(settings, database, CatalogueSource())
-    ctx["relay"] = asyncio.create_task(Relay(settings, database, ctx["redis"]).run())
+    ctx["relay"] = Relay(settings, database, ctx["redis"])
+    ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
     log.info("worker started")
 
 
 async def stop(ctx: dict[str, Any]) -> None:
     """arq's on_shutdown."""
-    ctx["relay"].cancel()
-    await asyncio.gather(ctx["relay"], return_exceptions=True)
+    ctx["relaying"].cancel()
+    await asyncio.gather(ctx["relaying"], return_exceptions=True)
     await ctx["context"].db.close()
 
 
@@ -87,6 +91,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         on_startup=start,
         on_shutdown=stop,
         ctx={"settings": settings},
+        queue_name=_queue(settings.database_url),
         max_jobs=settings.job_concurrency,
         poll_delay=settings.job_poll_seconds,
         keep_result=0,
@@ -96,6 +101,11 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         job_deserializer=msgspec.msgpack.decode,
         **options,
     )
+
+
+def _queue(database_url: str | None) -> str:
+    """A queue for each database: outbox ids of one mean nothing in another, even if both share a Redis."""
+    return f"zhipei:{hashlib.sha256(str(database_url).encode()).hexdigest()[:12]}"
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ by then, it is sent again as another job, because arq would hold back a job id i
 """
 
 import asyncio
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,8 @@ from infra.db import Connection, Database, DatabaseUnavailable
 from infra.settings import Settings
 
 JOB = "run_outbox_row"
-BATCH = 50
+JOBS_AHEAD = 2
+"""Rows leased at once, in jobs a worker runs at once. The outbox is the queue: what arq holds has a lease running."""
 POLL_SECONDS = 1.0
 ERROR_SECONDS = 0.5
 
@@ -31,6 +33,7 @@ class Relay:
         self._settings = settings
         self._db = database
         self._arq = arq
+        self._name = uuid.uuid4().hex
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -42,7 +45,7 @@ class Relay:
                     if listening is None or listening.is_closed():
                         listening = await self._listen()
                     self._wake.clear()
-                    if await self._send_batch() < BATCH:
+                    if not await self._send_batch():
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
                 except (DatabaseUnavailable, RedisError, OSError) as error:
@@ -54,10 +57,11 @@ class Relay:
 
     async def _listen(self) -> Connection:
         connection = await self._db.connect()
-        await connection.add_listener("outbox", self._told)
+        await connection.add_listener("outbox", self.wake)
         return connection
 
-    def _told(self, *_: Any) -> None:
+    def wake(self, *_: Any) -> None:
+        """There is something to send, or room to send it: a row was added, or a job has ended."""
         self._wake.set()
 
     async def _send_batch(self) -> int:
@@ -65,7 +69,11 @@ class Relay:
         limits = self._settings
         async with self._db.transaction() as tx:
             rows = await outbox.lease(
-                tx, limit=BATCH, seconds=limits.outbox_lease_seconds, attempts=limits.outbox_attempts
+                tx,
+                holder=self._name,
+                limit=JOBS_AHEAD * limits.job_concurrency,
+                seconds=limits.outbox_lease_seconds,
+                attempts=limits.outbox_attempts,
             )
             parked = await outbox.park(tx, attempts=limits.outbox_attempts)
         for row in parked:

@@ -448,6 +448,7 @@ CREATE TABLE outbox (
     request_id text,
     created_at timestamptz NOT NULL DEFAULT now(),
     attempt integer NOT NULL DEFAULT 0,
+    leased_by text,
     leased_until timestamptz NOT NULL DEFAULT '-infinity',
     parked_at timestamptz,
     last_error text

@@ -92,3 +92,13 @@ async def create_token(tx: Transaction, login: str, name: str, days: int) -> str
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await queries.insert_token(tx, actor.id, name, hash_token(token), datetime.now(UTC) + timedelta(days=days))
     return token
+
+
+async def revoke_token(tx: Transaction, actor: Actor, token_id: int) -> None:
+    """Make the actor's own token useless at once.
+
+    Raises:
+        NotFound: it is not the actor's, or was revoked before.
+    """
+    if not await queries.revoke_token(tx, token_id, actor.id):
+        raise NotFound

@@ -9,6 +9,9 @@ import secrets
 from redis.asyncio import Redis
 
 DRAFT_SECONDS = 24 * 3600
+ATTEMPT_SECONDS = 5 * 60
+MOST_ATTEMPTS = 10
+"""Log-ins tried with one login from one address within ATTEMPT_SECONDS."""
 
 
 class Sessions:
@@ -33,6 +36,19 @@ class Sessions:
         """End the session at once."""
         await self._redis.delete(_session(token))
 
+    async def may_try(self, login: str, address: str) -> bool:
+        """Count an attempt to log in; False where there have been too many. Others keep the account usable."""
+        key = _attempts(login, address)
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(key, 0, ex=ATTEMPT_SECONDS, nx=True)
+            pipeline.incr(key)
+            _, count = await pipeline.execute()
+        return int(count) <= MOST_ATTEMPTS
+
+    async def forget_attempts(self, login: str, address: str) -> None:
+        """Start counting anew, after a log-in that went well."""
+        await self._redis.delete(_attempts(login, address))
+
     async def keep_draft(self, text: str) -> str:
         """Keep what somebody typed before logging in; the key to get it back."""
         key = secrets.token_urlsafe(16)
@@ -43,6 +59,10 @@ class Sessions:
         """What was typed; None after a day."""
         value = await self._redis.get(f"draft:{key}")
         return None if value is None else value.decode()
+
+
+def _attempts(login: str, address: str) -> str:
+    return f"attempts:{hashlib.sha256(f'{login.lower()} {address}'.encode()).hexdigest()}"
 
 
 def _session(token: str) -> str:

@@ -2,12 +2,12 @@
 
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from infra.db import Transaction
 from market.catalogue import queries, service
 from market.catalogue.model import ServiceItem
-from market.web import Version
+from market.web import VersionQuery
 
 
 @get("/items", summary="List service items")
@@ -17,9 +17,7 @@ async def listing(tx: NamedDependency[Transaction]) -> list[ServiceItem]:
 
 
 @get("/items/{code:str}", summary="Show a service item")
-async def show(
-    tx: NamedDependency[Transaction], code: FromPath[str], version: FromQuery[Version | None] = None
-) -> ServiceItem:
+async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: VersionQuery = None) -> ServiceItem:
     """One service item, in the version asked for or in the one now in force."""
     return await service.find(tx, code, version)
 

@@ -23,6 +23,14 @@ class Enterprise(Struct, frozen=True, kw_only=True):
     demo: bool
 
 
+class Profile(Struct, frozen=True):
+    """An enterprise with its codes in words."""
+
+    enterprise: Enterprise
+    kind_name: str
+    region_name: str
+
+
 class Registration(Struct, frozen=True, kw_only=True):
     """What an enterprise fills in once to get an account."""
 

@@ -4,9 +4,10 @@ from infra.db import Transaction
 from market.accounts import service as accounts
 from market.accounts.model import Role
 from market.enterprises import queries, uscc
-from market.enterprises.model import Enterprise, Party, Registration
+from market.enterprises.model import Enterprise, Party, Profile, Registration
 from market.errors import InvalidInput, NotFound
 from market.regions import queries as regions
+from market.regions.model import full_name
 
 INDIVIDUAL = "individual"
 OTHER = "other"
@@ -20,11 +21,7 @@ async def register(tx: Transaction, form: Registration) -> int:
     Raises:
         InvalidInput: all at once, by field: the code, the region, the kind, the login.
     """
-    fields = {}
-    try:
-        code = uscc.validate(form.uscc)
-    except uscc.UsccError as error:
-        fields["uscc"] = str(error)
+    fields = uscc_problem(form.uscc)
     if await regions.region(tx, form.region_code) is None:
         fields["region_code"] = UNKNOWN_REGION
     if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
@@ -36,7 +33,7 @@ async def register(tx: Transaction, form: Registration) -> int:
     enterprise_id = await queries.insert(
         tx,
         name=form.name,
-        uscc=code,
+        uscc=uscc.validate(form.uscc),
         kind=form.kind,
         region_code=form.region_code,
         contact_name=form.contact_name,
@@ -52,6 +49,15 @@ async def register(tx: Transaction, form: Registration) -> int:
         role=Role.ENTERPRISE,
         enterprise_id=enterprise_id,
     )
+
+
+def uscc_problem(text: str) -> dict[str, str]:
+    """What is wrong with a code that was typed, as a field's error; nothing where it is right."""
+    try:
+        uscc.validate(text)
+    except uscc.UsccError as error:
+        return {"uscc": str(error)}
+    return {}
 
 
 async def find_or_add(tx: Transaction, party: Party) -> int:
@@ -103,3 +109,11 @@ async def find(tx: Transaction, enterprise_id: int) -> Enterprise:
     if enterprise is None:
         raise NotFound
     return enterprise
+
+
+async def profile(tx: Transaction, enterprise_id: int) -> Profile:
+    """The enterprise in words, as its own people see it."""
+    enterprise = await find(tx, enterprise_id)
+    kinds = await queries.kinds(tx)
+    above = await regions.above(tx, [enterprise.region_code])
+    return Profile(enterprise, kinds[enterprise.kind], full_name(enterprise.region_code, above))

@@ -60,10 +60,13 @@ class ImportFailed(DomainError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems[:SHOWN])
         self.more = len(problems) - len(self.problems)
-        lines = [str(problem) for problem in self.problems]
-        if self.more:
-            lines.append(f"另有 {self.more} 处没有列出，请先改好以上各处。")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """What to change, a line each."""
+        rest = [f"另有 {self.more} 处没有列出，请先改好以上各处。"] if self.more else []
+        return [str(problem) for problem in self.problems] + rest
 
 
 class Report(Struct, frozen=True):
@@ -74,6 +77,12 @@ class Report(Struct, frozen=True):
     added: int
     revised: int
     unchanged: int
+
+    @property
+    def summary(self) -> str:
+        """The same in a sentence."""
+        counts = f"新增 {self.added}，更新 {self.revised}，没有变化 {self.unchanged}"
+        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。"
 
 
 class FactsReport(Struct, frozen=True):

@@ -15,7 +15,7 @@ from market.importing.columns import COLUMNS, GUIDE_COLUMNS, Column
 from market.importing.model import Cell, ImportFailed, ItemForm, Kind, Problem, Row
 from market.institutions.model import InstitutionForm
 from market.offerings.model import CHANNELS, OfferingForm
-from market.regions.model import NATION, PLACEHOLDERS, Region, full_name
+from market.regions.model import PLACEHOLDERS, Region, full_name
 
 SEPARATORS = re.compile(r"[;；、\n]")
 LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")
@@ -50,16 +50,16 @@ class _Unfit(Exception):
 def fixed_words() -> dict[str, Words]:
     """The vocabularies that are part of the program."""
     return {
-        "item_list": _named(ITEM_LIST_NAMES),
-        "rights": _named(RIGHT_NAMES),
-        "stages": _named(STAGE_NAMES),
+        "item_list": named_words(ITEM_LIST_NAMES),
+        "rights": named_words(RIGHT_NAMES),
+        "stages": named_words(STAGE_NAMES),
         "channels": {channel: (channel,) for channel in CHANNELS},
     }
 
 
-def kind_words(names: Mapping[str, str]) -> Words:
-    """Codes and names of a vocabulary of the database."""
-    return _named(names)
+def named_words(names: Mapping[Any, str]) -> Words:
+    """Codes and names of one vocabulary, given as code → name."""
+    return {str(code): (str(code),) for code in names} | {name: (str(code),) for code, name in names.items()}
 
 
 def region_words(regions: Sequence[Region]) -> Words:
@@ -75,7 +75,7 @@ def region_words(regions: Sequence[Region]) -> Words:
         province = by_code.get(region.code[:2] + "0000")
         names = {whole, whole.removeprefix(province.name) if province and region.code[2:] != "0000" else whole}
         full |= {name: (region.code,) for name in names if name not in full}
-    return words | full | {code: (code,) for code in by_code} | {"全国": (NATION,)}
+    return words | full | {code: (code,) for code in by_code}
 
 
 def convert(
@@ -204,7 +204,3 @@ def _keys(form: Form) -> Iterator[tuple[str, object]]:
             yield "uscc", form.uscc
         case OfferingRow():
             yield "title", (form.uscc, form.form.item_code, form.form.title)
-
-
-def _named(names: Mapping[Any, str]) -> Words:
-    return {str(code): (str(code),) for code in names} | {name: (str(code),) for code, name in names.items()}

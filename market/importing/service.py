@@ -1,6 +1,8 @@
 """Use cases of importing; each inside the caller's transaction, so that a file goes in as a whole or not at all."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec import structs
@@ -12,13 +14,15 @@ from market.catalogue import service as catalogue_service
 from market.catalogue.model import Guide, ServiceItem
 from market.data import ItemData
 from market.enterprises import queries as enterprises
-from market.importing import queries, rows
-from market.importing.columns import columns_of
+from market.importing import files, queries, rows
+from market.importing.columns import columns_of, template
 from market.importing.model import FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
 from market.importing.queries import OfferingToWrite
 from market.importing.rows import Form, OfferingRow, Vocabularies
 from market.institutions import queries as institutions
 from market.institutions.model import InstitutionForm
+
+__all__ = ["FactsReport", "ImportFailed", "Report", "import_file", "load_facts", "load_sheet", "template"]
 
 CHUNK = 1_000
 """Rows written by one statement."""
@@ -47,8 +51,13 @@ async def load_facts(tx: Transaction) -> FactsReport:
     )
 
 
+async def import_file(tx: Transaction, path: Path, kind: Kind | None, *, progress: Progress) -> Report:
+    """Store what the file says; as ``load_sheet``, which it reads the file for."""
+    return await load_sheet(tx, await asyncio.to_thread(files.read, path), kind, progress)
+
+
 async def load_sheet(tx: Transaction, sheet: Sheet, kind: Kind | None, progress: Progress) -> Report:
-    """Store what a file says (``files.read``); without ``kind`` its columns tell what it holds.
+    """Store what a sheet says (``files.read``); without ``kind`` its columns tell what it holds.
 
     What is stored already and differs gets a new version; what does not differ is left alone. A row counts as two
     steps of ``progress``: once read, once written.
@@ -76,9 +85,9 @@ async def _vocabularies(tx: Transaction) -> Vocabularies:
     codes = await queries.institution_ids(tx)
     words = rows.fixed_words() | {
         "region": rows.region_words(await queries.regions(tx)),
-        "kind": rows.kind_words(await institutions.kinds(tx)),
-        "audience": rows.kind_words(await enterprises.kinds(tx)),
-        "item": rows.kind_words(item_names),
+        "kind": rows.named_words(await institutions.kinds(tx)),
+        "audience": rows.named_words(await enterprises.kinds(tx)),
+        "item": rows.named_words(item_names),
         "institution": {code: (code,) for code in codes},
     }
     return Vocabularies(words, items)

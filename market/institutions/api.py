@@ -2,23 +2,23 @@
 
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromQuery
 
 from infra.db import Transaction
 from market.institutions import queries, service
 from market.institutions.model import Institution
-from market.web import Id, Page, PageSize, Search, page_of, read_cursor
+from market.web import Page, PageSize, PathId, SearchQuery, page_of, read_cursor
 from search.terms import like_patterns
 
 
 @get("/", summary="List institutions")
 async def listing(
     tx: NamedDependency[Transaction],
-    q: FromQuery[Search] = "",
+    q: SearchQuery = "",
     kind: FromQuery[str | None] = None,
     region_code: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[PageSize] = 20,
+    limit: PageSize = 20,
 ) -> Page[Institution]:
     """Institutions of a kind, within a region, whose name or summary has every word of ``q``."""
     after = read_cursor(cursor, int)
@@ -29,7 +29,7 @@ async def listing(
 
 
 @get("/{institution_id:int}", summary="Show an institution")
-async def show(tx: NamedDependency[Transaction], institution_id: FromPath[Id]) -> Institution:
+async def show(tx: NamedDependency[Transaction], institution_id: PathId) -> Institution:
     """One institution."""
     return await service.find(tx, institution_id)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from infra.db import Transaction
@@ -31,7 +31,7 @@ from market.matches.model import (
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, Need, Understanding
-from market.web import AppRequest, Id, Page, PageSize, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
 
 
 class Shortlist(Struct, frozen=True):
@@ -72,7 +72,7 @@ async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[s
 
 
 @get("/needs/{need_id:int}/ranking", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Show candidates")
-async def shortlist(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Shortlist:
+async def shortlist(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Shortlist:
     """The newest ranking of a need: candidates with every part of their scores, and what was left out and why."""
     run, candidates = await service.ranking(tx, actor_of(request), need_id)
     return Shortlist(run, candidates)
@@ -83,7 +83,7 @@ async def approve(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    need_id: FromPath[Id],
+    need_id: PathId,
     data: JSONBody[Approval],
 ) -> Response[bytes]:
     """Assign the proposed offering."""
@@ -98,7 +98,7 @@ async def override(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    need_id: FromPath[Id],
+    need_id: PathId,
     data: JSONBody[Override],
 ) -> Response[bytes]:
     """Assign another candidate, for a reason."""
@@ -113,7 +113,7 @@ async def override(
 
 @post("/needs/{need_id:int}/return", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Return once")
 async def return_once(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[OneTimeNotice]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[OneTimeNotice]
 ) -> Response[bytes]:
     """Send a need back, once, with everything that is missing."""
     actor = actor_of(request)
@@ -124,7 +124,7 @@ async def return_once(
 
 @post("/needs/{need_id:int}/escalate", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Escalate")
 async def escalate(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
 ) -> Response[bytes]:
     """Hand a need to the node above."""
     actor = actor_of(request)
@@ -132,7 +132,7 @@ async def escalate(
 
 
 @post("/needs/{need_id:int}/rank-again", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Rank again")
-async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Response[bytes]:
+async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
     """Have a need ranked anew."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.rank_again(tx, actor, need_id))
@@ -140,7 +140,7 @@ async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need
 
 @post("/needs/{need_id:int}/close", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Close")
 async def close(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
 ) -> Response[bytes]:
     """End a need that no service can answer."""
     actor = actor_of(request)
@@ -154,7 +154,7 @@ async def close(
     summary="Withdraw",
 )
 async def withdraw(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
 ) -> Response[bytes]:
     """Take a need back."""
     actor = actor_of(request)
@@ -167,7 +167,7 @@ async def withdraw(
     guards=[allow(Role.ENTERPRISE, Role.CLERK)],
     summary="Confirm the result",
 )
-async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Response[bytes]:
+async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
     """Accept the delivered result."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.confirm(tx, actor, need_id))
@@ -180,7 +180,7 @@ async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id
     summary="Ask for rework",
 )
 async def rework(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: JSONBody[Remark]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
 ) -> Response[bytes]:
     """Ask the institution to go on."""
     actor = actor_of(request)
@@ -193,7 +193,7 @@ async def desk(
     tx: NamedDependency[Transaction],
     in_state: Annotated[MatchState | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[PageSize] = 20,
+    limit: PageSize = 20,
 ) -> Page[DeskRow]:
     """Your institution's matches, newest first."""
     states = (
@@ -204,7 +204,7 @@ async def desk(
 
 
 @get("/matches/{match_id:int}", guards=[allow()], summary="Show a match")
-async def show(request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id]) -> Match:
+async def show(request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId) -> Match:
     """One match."""
     return await service.find(tx, actor_of(request), match_id)
 
@@ -214,7 +214,7 @@ async def accept(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    match_id: FromPath[Id],
+    match_id: PathId,
 ) -> Response[bytes]:
     """Take what was assigned to your institution."""
     actor = actor_of(request)
@@ -223,7 +223,7 @@ async def accept(
 
 @post("/matches/{match_id:int}/decline", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Decline")
 async def decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Remark]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Remark]
 ) -> Response[bytes]:
     """Decline for a reason. An item of the common list is not declined but put before the coordinator."""
     actor = actor_of(request)
@@ -237,7 +237,7 @@ async def decline(
     summary="Answer a request to decline",
 )
 async def answer_decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Answer]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Answer]
 ) -> Response[bytes]:
     """Grant or refuse an institution's request to decline an item of the common list."""
     actor = actor_of(request)
@@ -251,7 +251,7 @@ async def answer_decline(
 
 @post("/matches/{match_id:int}/deliver", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Deliver")
 async def deliver(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: JSONBody[Delivery]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Delivery]
 ) -> Response[bytes]:
     """Hand over the result."""
     actor = actor_of(request)

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import structs
 
@@ -18,7 +18,7 @@ from market.forms import decode
 from market.matches import queries, service
 from market.matches.model import Delivery, MatchState, Remark
 from market.matches.pages import Draft
-from market.web import AppRequest, Id, Rejected, actor_of, go, page, page_of, read_cursor, services
+from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
 
 URGENT_ROWS = 50
 ENDED_ROWS = 20
@@ -32,7 +32,7 @@ async def desk(
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
     cursor: FromQuery[str | None] = None,
-    done: FromQuery[Id | None] = None,
+    done: IdQuery = None,
 ) -> Template:
     """To do by deadline; below it what was delivered or ended."""
     return await _desk(request, tx, deadlines, cursor=cursor, done=done)
@@ -70,7 +70,7 @@ async def accept(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    match_id: FromPath[Id],
+    match_id: PathId,
 ) -> Redirect:
     """Take what was assigned."""
     actor = actor_of(request)
@@ -83,7 +83,7 @@ async def accept(
 
 @post("/matches/{match_id:int}/decline", guards=[allow(Role.INSTITUTION)])
 async def decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Decline for a reason, or ask to where the item is on the common list."""
     actor = actor_of(request)
@@ -96,7 +96,7 @@ async def decline(
 
 @post("/matches/{match_id:int}/deliver", guards=[allow(Role.INSTITUTION)])
 async def deliver(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Hand over the result."""
     actor = actor_of(request)

@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ from market.matches import queries, service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
 from market.needs.model import NeedState
-from market.web import AppRequest, Id, Rejected, actor_of, go, page, page_of, read_cursor, services
+from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
 
 QUEUE_ROWS = 30
 Form = dict[str, Any]
@@ -65,7 +65,7 @@ async def queue(
     deadlines: NamedDependency[Deadlines],
     tab: FromQuery[Tab] = Tab.OPEN,
     cursor: FromQuery[str | None] = None,
-    done: FromQuery[Id | None] = None,
+    done: IdQuery = None,
 ) -> Template:
     """The needs of the coordinator's node and those below it, by deadline."""
     actor = actor_of(request)
@@ -120,7 +120,7 @@ async def approve(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    need_id: FromPath[Id],
+    need_id: PathId,
     data: URLEncodedBody[Form],
 ) -> Redirect:
     """Assign the proposed offering."""
@@ -137,7 +137,7 @@ async def override(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    need_id: FromPath[Id],
+    need_id: PathId,
     data: URLEncodedBody[Form],
 ) -> Redirect:
     """Assign another candidate, for a reason."""
@@ -152,7 +152,7 @@ async def override(
 
 @post("/needs/{need_id:int}/return", guards=[allow(Role.COORDINATOR)])
 async def return_once(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Send the need back with everything that is missing, one point a line."""
     actor = actor_of(request)
@@ -166,7 +166,7 @@ async def return_once(
 
 @post("/needs/{need_id:int}/escalate", guards=[allow(Role.COORDINATOR)])
 async def escalate(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Hand the need to the node above."""
     actor = actor_of(request)
@@ -179,7 +179,7 @@ async def escalate(
 
 @post("/needs/{need_id:int}/close", guards=[allow(Role.COORDINATOR)])
 async def close(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """End a need that no service can answer."""
     actor = actor_of(request)
@@ -191,7 +191,7 @@ async def close(
 
 
 @post("/needs/{need_id:int}/rank-again", guards=[allow(Role.COORDINATOR)])
-async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Redirect:
+async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Redirect:
     """Have the need ranked anew; its page shows the outcome by itself."""
     actor = actor_of(request)
 
@@ -203,7 +203,7 @@ async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need
 
 @post("/matches/{match_id:int}/answer-decline", guards=[allow(Role.COORDINATOR)])
 async def answer_decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Grant or refuse an institution's request to decline."""
     actor = actor_of(request)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from infra.db import Transaction
 from market.accounts.model import Role
@@ -13,7 +13,7 @@ from market.calendars.service import Deadlines
 from market.errors import IdempotencyMissing
 from market.needs import queries, service
 from market.needs.model import Event, Need, NeedRow, NeedState, Submission
-from market.web import AppRequest, Id, Page, PageSize, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
 
 
 @post("/", guards=[allow(Role.ENTERPRISE, Role.CLERK)], summary="Submit a need")
@@ -35,7 +35,7 @@ async def listing(
     tx: NamedDependency[Transaction],
     in_state: Annotated[NeedState | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[PageSize] = 20,
+    limit: PageSize = 20,
 ) -> Page[NeedRow]:
     """The needs you may see, newest first."""
     before = read_cursor(cursor, int)
@@ -44,13 +44,13 @@ async def listing(
 
 
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
-async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> Need:
+async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
     """One need."""
     return await service.find(tx, actor_of(request), need_id)
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
-async def history(request: AppRequest, tx: NamedDependency[Transaction], need_id: FromPath[Id]) -> list[Event]:
+async def history(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> list[Event]:
     """Every step of the need and of its matches, oldest first."""
     need = await service.find(tx, actor_of(request), need_id)
     return await service.history(tx, actor_of(request), need)
@@ -61,7 +61,7 @@ async def resubmit(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
-    need_id: FromPath[Id],
+    need_id: PathId,
     data: JSONBody[Submission],
 ) -> Response[bytes]:
     """Submit a returned need again, completed."""

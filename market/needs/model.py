@@ -267,6 +267,8 @@ class Event(Struct, frozen=True, kw_only=True):
     to_state: str
     actor_name: str | None
     actor_role: Role | None
+    institution_name: str | None
+    """Whose match it is, of a step of a match."""
     note: str
     data: dict[str, Any]
     at: datetime

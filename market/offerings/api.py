@@ -2,7 +2,7 @@
 
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 from msgspec import Struct
 
 from infra.db import Transaction
@@ -11,7 +11,20 @@ from market.auth import allow
 from market.catalogue.model import ChainStage, ItemList, RightKind
 from market.offerings import queries, service
 from market.offerings.model import Offering, OfferingFilter, OfferingForm, OfferingState
-from market.web import AppRequest, Id, Page, PageSize, Search, Version, actor_of, once, page_of, read_cursor
+from market.web import (
+    AppRequest,
+    IdQuery,
+    Page,
+    PageSize,
+    PathId,
+    SearchQuery,
+    Version,
+    VersionQuery,
+    actor_of,
+    once,
+    page_of,
+    read_cursor,
+)
 
 
 class NewOffering(OfferingForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,15 +48,15 @@ class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
 @get("/", summary="List offerings")
 async def listing(
     tx: NamedDependency[Transaction],
-    q: FromQuery[Search] = "",
+    q: SearchQuery = "",
     item_code: FromQuery[str | None] = None,
     item_list: FromQuery[ItemList | None] = None,
     right: FromQuery[RightKind | None] = None,
     stage: FromQuery[ChainStage | None] = None,
     region_code: FromQuery[str | None] = None,
-    institution_id: FromQuery[Id | None] = None,
+    institution_id: IdQuery = None,
     cursor: FromQuery[str | None] = None,
-    limit: FromQuery[PageSize] = 20,
+    limit: PageSize = 20,
 ) -> Page[Offering]:
     """Published offerings that have every word of ``q``; ``region_code``: that serve this region."""
     wanted = OfferingFilter(
@@ -63,8 +76,8 @@ async def listing(
 async def show(
     request: AppRequest,
     tx: NamedDependency[Transaction],
-    offering_id: FromPath[Id],
-    version: FromQuery[Version | None] = None,
+    offering_id: PathId,
+    version: VersionQuery = None,
 ) -> Offering:
     """One offering, in the version asked for or in its current one."""
     return await service.find(tx, request.user, offering_id, version)
@@ -84,7 +97,7 @@ async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONB
 
 @put("/{offering_id:int}", guards=[allow(Role.INSTITUTION)], summary="Revise an offering")
 async def revise(
-    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: JSONBody[Revision]
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: JSONBody[Revision]
 ) -> Response[bytes]:
     """Store a new version. Matches made before keep theirs."""
     actor = actor_of(request)
@@ -98,7 +111,7 @@ async def revise(
 
 @post("/{offering_id:int}/state", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Publish or pause")
 async def set_state(
-    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: JSONBody[StateChange]
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: JSONBody[StateChange]
 ) -> Response[bytes]:
     """Publish or pause. A paused offering finishes what it has and takes nothing new."""
     actor = actor_of(request)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Meta, Struct, structs
 
@@ -24,7 +24,7 @@ from market.offerings import queries, service
 from market.offerings.changes import changes
 from market.offerings.model import CHANNELS, Offering, OfferingForm, OfferingState
 from market.regions import queries as regions
-from market.web import AppRequest, Id, Rejected, Version, actor_of, go, page
+from market.web import AppRequest, IdQuery, PathId, Rejected, Version, actor_of, go, page
 
 OWN = [allow(Role.INSTITUTION)]
 GUIDE_LISTS = ("conditions", "audience", "channels", "materials", "process", "result")
@@ -51,7 +51,7 @@ class CapacityForm(Struct, frozen=True):
 
 
 @get("/", guards=OWN)
-async def listing(request: AppRequest, tx: NamedDependency[Transaction], done: FromQuery[Id | None] = None) -> Template:
+async def listing(request: AppRequest, tx: NamedDependency[Transaction], done: IdQuery = None) -> Template:
     """All offerings of the institution, in any state."""
     return await _listing(tx, actor_of(request), done=done)
 
@@ -97,7 +97,7 @@ async def add(request: AppRequest, tx: NamedDependency[Transaction], data: URLEn
 
 
 @get("/{offering_id:int}/edit", guards=OWN)
-async def edit(request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id]) -> Template:
+async def edit(request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId) -> Template:
     """The form, as the offering is now."""
     offering = await service.own(tx, actor_of(request), offering_id)
     item = await catalogue_service.find(tx, offering.item_code)
@@ -106,7 +106,7 @@ async def edit(request: AppRequest, tx: NamedDependency[Transaction], offering_i
 
 @post("/{offering_id:int}/edit", guards=OWN)
 async def revise(
-    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect | Template:
     """Store a new version, or show how it will look."""
     actor, raw = actor_of(request), _with_guide(data)
@@ -123,7 +123,7 @@ async def revise(
 
 
 @get("/{offering_id:int}/versions", guards=OWN)
-async def versions(request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id]) -> Template:
+async def versions(request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId) -> Template:
     """Every version, newest first, with what it changed."""
     offering = await service.own(tx, actor_of(request), offering_id)
     found = await queries.versions(tx, offering_id)
@@ -136,7 +136,7 @@ async def versions(request: AppRequest, tx: NamedDependency[Transaction], offeri
 
 @post("/{offering_id:int}/state", guards=OWN)
 async def set_state(
-    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """Publish, or pause."""
     await service.set_state(tx, actor_of(request), offering_id, decode(StateForm, data).state)
@@ -145,7 +145,7 @@ async def set_state(
 
 @post("/{offering_id:int}/capacity", guards=OWN)
 async def set_capacity(
-    request: AppRequest, tx: NamedDependency[Transaction], offering_id: FromPath[Id], data: URLEncodedBody[Form]
+    request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect:
     """How many needs it serves at once; no new version, for nothing the public reads has changed."""
     try:

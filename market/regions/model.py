@@ -44,6 +44,11 @@ def prefix_of(code: str) -> str:
     return code
 
 
+def lineage(code: str) -> list[str]:
+    """The region and all it lies in, from the nation down: 440305 → 000000, 440000, 440300, 440305."""
+    return list(dict.fromkeys((NATION, code[:2] + "0000", code[:4] + "00", code)))
+
+
 def covers(outer: str, inner: str) -> bool:
     """Whether ``inner`` is ``outer`` or lies within it."""
     return prefix_of(inner).startswith(prefix_of(outer))

@@ -1,7 +1,9 @@
 """All SQL of regions and nodes."""
 
+from collections.abc import Iterable
+
 from infra.db import Transaction, many, one_or_none
-from market.regions.model import Node, Region
+from market.regions.model import Node, Region, lineage
 
 REGION = "SELECT code, name, level, parent_code FROM regions WHERE code = $1"
 CHILDREN = "SELECT code, name, level, parent_code FROM regions WHERE parent_code = $1 ORDER BY code"
@@ -10,10 +12,6 @@ SELECT code, name, level, parent_code FROM regions
 WHERE code LIKE region_prefix($1::text) || '%' AND level <= $2 ORDER BY code
 """
 NAMES = "SELECT code, name, level, parent_code FROM regions WHERE code = ANY($1::text[])"
-ABOVE = """
-SELECT DISTINCT r.code, r.name, r.level, r.parent_code FROM unnest($1::text[]) AS c
-JOIN regions r ON starts_with(c, region_prefix(r.code))
-"""
 NODES = "SELECT id, name, region_code, parent_id FROM nodes ORDER BY region_code"
 NODE_ABOVE = "SELECT p.name FROM nodes n JOIN nodes p ON p.id = n.parent_id WHERE n.id = $1"
 # What an institution may choose to serve: its own region, those around it and those above.
@@ -49,9 +47,9 @@ async def named(tx: Transaction, codes: list[str]) -> dict[str, Region]:
     return {r.code: r for r in many(Region, await tx.fetch(NAMES, codes))}
 
 
-async def above(tx: Transaction, codes: list[str]) -> dict[str, Region]:
+async def above(tx: Transaction, codes: Iterable[str]) -> dict[str, Region]:
     """The regions with these codes and all that they lie in."""
-    return {r.code: r for r in many(Region, await tx.fetch(ABOVE, codes))}
+    return await named(tx, list({outer for code in codes for outer in lineage(code)}))
 
 
 async def nodes(tx: Transaction) -> list[Node]:

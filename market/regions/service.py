@@ -16,7 +16,7 @@ async def choices(tx: Transaction) -> Choices:
     for node in await queries.nodes(tx):
         if node.region_code not in found:  # larger regions come first, so a node below adds nothing
             found |= {region.code: region for region in await queries.below(tx, node.region_code, COUNTY_LEVEL)}
-    names = found | await queries.above(tx, list(found))
+    names = found | await queries.above(tx, found)
     parents = {region.parent_code for region in found.values()}
     groups: Choices = defaultdict(dict)
     for region in found.values():

@@ -1,0 +1,765 @@
+CREATE FUNCTION public.count_match() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    before text := CASE WHEN TG_OP = 'INSERT' THEN 'new' ELSE OLD.state END;
+    held boolean := before IN ('approved', 'decline_requested', 'accepted');
+    holds boolean := NEW.state IN ('approved', 'decline_requested', 'accepted');
+    -- Reworking a delivered result takes the slot back even when the offering has filled up meanwhile.
+    rework boolean := before = 'delivered' AND NEW.state = 'accepted';
+BEGIN
+    IF before = NEW.state OR (before = 'new' AND NEW.state = 'proposed') THEN
+        RETURN NULL;
+    END IF;
+    UPDATE offerings SET
+        load = load + holds::int - held::int,
+        assigned = assigned + (NEW.state = 'approved' AND NOT held)::int,
+        accepted = accepted + (NEW.state = 'accepted' AND held)::int,
+        declined = declined + (NEW.state = 'declined')::int,
+        delivered = delivered + (NEW.state = 'completed')::int,
+        on_time = on_time + (NEW.state = 'completed' AND NEW.delivered_on_time)::int
+    WHERE id = NEW.offering_id AND (NOT holds OR held OR rework OR (load < capacity AND state = 'published'));
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'offering % takes no more', NEW.offering_id USING ERRCODE = 'ZP001';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.move_catalogue_stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE catalogue_stamp SET stamp = stamp + 1;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% rows are never changed or deleted', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION public.refuse_illegal_move() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    before text := CASE WHEN TG_OP = 'INSERT' THEN 'new' ELSE OLD.state END;
+BEGIN
+    IF before <> NEW.state AND NOT EXISTS (
+        SELECT FROM transitions WHERE machine = TG_ARGV[0] AND from_state = before AND to_state = NEW.state
+    ) THEN
+        RAISE EXCEPTION 'a % cannot go from % to %', TG_ARGV[0], before, NEW.state USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.region_prefix(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN regexp_replace(code, '(00)+$'::text, ''::text);
+
+CREATE FUNCTION public.tell_relay() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_notify('outbox', '');
+    RETURN NULL;
+END $$;
+
+CREATE TABLE public.accounts (
+    id bigint NOT NULL,
+    login text NOT NULL,
+    password_hash text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    enterprise_id bigint,
+    institution_id bigint,
+    node_id bigint,
+    disabled_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT accounts_check CHECK (((role = 'enterprise'::text) = (enterprise_id IS NOT NULL))),
+    CONSTRAINT accounts_check1 CHECK (((role = 'institution'::text) = (institution_id IS NOT NULL))),
+    CONSTRAINT accounts_check2 CHECK (((role = ANY (ARRAY['coordinator'::text, 'clerk'::text])) = (node_id IS NOT NULL))),
+    CONSTRAINT accounts_login_check CHECK ((login = lower(login))),
+    CONSTRAINT accounts_role_check CHECK ((role = ANY (ARRAY['enterprise'::text, 'institution'::text, 'coordinator'::text, 'clerk'::text, 'admin'::text])))
+);
+
+ALTER TABLE public.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.accounts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.api_tokens (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE public.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.api_tokens_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.calendar_days (
+    day date NOT NULL,
+    working boolean NOT NULL,
+    name text NOT NULL
+);
+
+CREATE TABLE public.calendar_years (
+    year smallint NOT NULL,
+    source text NOT NULL
+);
+
+CREATE TABLE public.candidates (
+    run_id bigint NOT NULL,
+    rank integer NOT NULL,
+    offering_id bigint NOT NULL,
+    offering_version integer NOT NULL,
+    score double precision NOT NULL,
+    parts jsonb NOT NULL,
+    CONSTRAINT candidates_rank_check CHECK ((rank >= 1))
+);
+
+CREATE TABLE public.catalogue_stamp (
+    one boolean DEFAULT true NOT NULL,
+    stamp bigint NOT NULL,
+    CONSTRAINT catalogue_stamp_one_check CHECK (one)
+);
+
+CREATE TABLE public.enterprise_kinds (
+    code text NOT NULL,
+    name text NOT NULL,
+    name_en text NOT NULL
+);
+
+CREATE TABLE public.enterprises (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    uscc text,
+    kind text NOT NULL,
+    region_code text NOT NULL,
+    industry_code text,
+    contact_name text NOT NULL,
+    contact_phone text NOT NULL,
+    demo boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT enterprises_check CHECK (((uscc IS NOT NULL) OR (kind = 'individual'::text)))
+);
+
+ALTER TABLE public.enterprises ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.enterprises_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    match_id bigint,
+    machine text NOT NULL,
+    from_state text NOT NULL,
+    action text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    note text DEFAULT ''::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT events_check CHECK (((machine = 'match'::text) = (match_id IS NOT NULL)))
+);
+
+ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.idempotency_keys (
+    account_id bigint NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+);
+
+CREATE TABLE public.industries (
+    code text NOT NULL,
+    name text NOT NULL,
+    level text NOT NULL,
+    parent_code text
+);
+
+CREATE TABLE public.institution_kinds (
+    code text NOT NULL,
+    name text NOT NULL,
+    name_en text NOT NULL
+);
+
+CREATE TABLE public.institution_versions (
+    institution_id bigint NOT NULL,
+    version integer NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    region_code text NOT NULL,
+    address text NOT NULL,
+    phone text NOT NULL,
+    summary text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT institution_versions_version_check CHECK ((version >= 1))
+);
+
+CREATE TABLE public.institutions (
+    id bigint NOT NULL,
+    uscc text NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    version integer NOT NULL,
+    demo boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT institutions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'suspended'::text])))
+);
+
+ALTER TABLE public.institutions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.institutions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.matches (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    state text NOT NULL,
+    offering_id bigint NOT NULL,
+    offering_version integer NOT NULL,
+    item_code text NOT NULL,
+    item_version integer NOT NULL,
+    institution_id bigint NOT NULL,
+    institution_version integer NOT NULL,
+    due_at timestamp with time zone,
+    due_provisional boolean DEFAULT false NOT NULL,
+    result text,
+    delivered_on_time boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.matches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.matches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.needs (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    submitted_by bigint NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    body text NOT NULL,
+    item_codes text[] DEFAULT '{}'::text[] NOT NULL,
+    contact_name text NOT NULL,
+    contact_phone text NOT NULL,
+    region_code text NOT NULL,
+    node_id bigint NOT NULL,
+    owner_id bigint,
+    wanted_by date,
+    understanding jsonb DEFAULT '{}'::jsonb NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    due_provisional boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
+    CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.needs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.nodes (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    region_code text NOT NULL,
+    region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
+    parent_id bigint
+);
+
+ALTER TABLE public.nodes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.nodes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.offering_versions (
+    offering_id bigint NOT NULL,
+    version integer NOT NULL,
+    item_code text NOT NULL,
+    item_version integer NOT NULL,
+    title text NOT NULL,
+    summary text NOT NULL,
+    guide jsonb NOT NULL,
+    region_codes text[] NOT NULL,
+    audience text[] NOT NULL,
+    channels text[] NOT NULL,
+    fee text NOT NULL,
+    promised_days integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by bigint,
+    CONSTRAINT offering_versions_promised_days_check CHECK ((promised_days >= 0)),
+    CONSTRAINT offering_versions_region_codes_check CHECK ((cardinality(region_codes) > 0)),
+    CONSTRAINT offering_versions_version_check CHECK ((version >= 1))
+);
+
+CREATE TABLE public.offerings (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    item_code text NOT NULL,
+    state text NOT NULL,
+    version integer NOT NULL,
+    capacity integer NOT NULL,
+    load integer DEFAULT 0 NOT NULL,
+    assigned integer DEFAULT 0 NOT NULL,
+    accepted integer DEFAULT 0 NOT NULL,
+    declined integer DEFAULT 0 NOT NULL,
+    delivered integer DEFAULT 0 NOT NULL,
+    on_time integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT offerings_capacity_check CHECK ((capacity >= 0)),
+    CONSTRAINT offerings_load_check CHECK ((load >= 0)),
+    CONSTRAINT offerings_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'published'::text, 'paused'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.offerings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.offerings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    topic text NOT NULL,
+    payload jsonb NOT NULL,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    leased_by text,
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    parked_at timestamp with time zone,
+    last_error text
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ranking_runs (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    need_version integer NOT NULL,
+    node_id bigint NOT NULL,
+    model_version text NOT NULL,
+    seed bigint NOT NULL,
+    considered integer NOT NULL,
+    excluded jsonb NOT NULL,
+    excluded_counts jsonb NOT NULL,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ranking_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.regions (
+    code text NOT NULL,
+    name text NOT NULL,
+    level smallint NOT NULL,
+    parent_code text,
+    CONSTRAINT regions_check CHECK (((parent_code IS NULL) = (level = 0))),
+    CONSTRAINT regions_code_check CHECK ((code ~ '^[0-9]{6}$'::text)),
+    CONSTRAINT regions_level_check CHECK (((level >= 0) AND (level <= 3)))
+);
+
+CREATE TABLE public.service_item_versions (
+    item_code text NOT NULL,
+    version integer NOT NULL,
+    name text NOT NULL,
+    item_group text NOT NULL,
+    item_list text NOT NULL,
+    rights text[] NOT NULL,
+    stages text[] NOT NULL,
+    aliases text[] NOT NULL,
+    guide jsonb NOT NULL,
+    fee text,
+    handlers text[] NOT NULL,
+    statutory_limit jsonb,
+    promised_limit jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT service_item_versions_item_list_check CHECK ((item_list = ANY (ARRAY['authority'::text, 'common'::text, 'specific'::text]))),
+    CONSTRAINT service_item_versions_version_check CHECK ((version >= 1))
+);
+
+CREATE TABLE public.service_items (
+    code text NOT NULL,
+    number integer NOT NULL,
+    version integer NOT NULL
+);
+
+CREATE TABLE public.transitions (
+    machine text NOT NULL,
+    from_state text NOT NULL,
+    action text NOT NULL,
+    to_state text NOT NULL,
+    CONSTRAINT transitions_machine_check CHECK ((machine = ANY (ARRAY['need'::text, 'match'::text])))
+);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_login_key UNIQUE (login);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.calendar_days
+    ADD CONSTRAINT calendar_days_pkey PRIMARY KEY (day);
+
+ALTER TABLE ONLY public.calendar_years
+    ADD CONSTRAINT calendar_years_pkey PRIMARY KEY (year);
+
+ALTER TABLE ONLY public.candidates
+    ADD CONSTRAINT candidates_pkey PRIMARY KEY (run_id, rank);
+
+ALTER TABLE ONLY public.candidates
+    ADD CONSTRAINT candidates_run_id_offering_id_key UNIQUE (run_id, offering_id);
+
+ALTER TABLE ONLY public.catalogue_stamp
+    ADD CONSTRAINT catalogue_stamp_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.enterprise_kinds
+    ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.enterprises
+    ADD CONSTRAINT enterprises_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.enterprises
+    ADD CONSTRAINT enterprises_uscc_key UNIQUE (uscc);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
+
+ALTER TABLE ONLY public.industries
+    ADD CONSTRAINT industries_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.institution_kinds
+    ADD CONSTRAINT institution_kinds_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.institution_versions
+    ADD CONSTRAINT institution_versions_pkey PRIMARY KEY (institution_id, version);
+
+ALTER TABLE ONLY public.institutions
+    ADD CONSTRAINT institutions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.institutions
+    ADD CONSTRAINT institutions_uscc_key UNIQUE (uscc);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_region_code_key UNIQUE (region_code);
+
+ALTER TABLE ONLY public.offering_versions
+    ADD CONSTRAINT offering_versions_offering_id_version_item_code_item_versio_key UNIQUE (offering_id, version, item_code, item_version);
+
+ALTER TABLE ONLY public.offering_versions
+    ADD CONSTRAINT offering_versions_pkey PRIMARY KEY (offering_id, version);
+
+ALTER TABLE ONLY public.offerings
+    ADD CONSTRAINT offerings_id_institution_id_key UNIQUE (id, institution_id);
+
+ALTER TABLE ONLY public.offerings
+    ADD CONSTRAINT offerings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ranking_runs
+    ADD CONSTRAINT ranking_runs_id_need_id_key UNIQUE (id, need_id);
+
+ALTER TABLE ONLY public.ranking_runs
+    ADD CONSTRAINT ranking_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.service_item_versions
+    ADD CONSTRAINT service_item_versions_pkey PRIMARY KEY (item_code, version);
+
+ALTER TABLE ONLY public.service_items
+    ADD CONSTRAINT service_items_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.service_items
+    ADD CONSTRAINT service_items_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.transitions
+    ADD CONSTRAINT transitions_machine_from_state_action_to_state_key UNIQUE (machine, from_state, action, to_state);
+
+ALTER TABLE ONLY public.transitions
+    ADD CONSTRAINT transitions_pkey PRIMARY KEY (machine, from_state, action);
+
+CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
+
+CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
+
+CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
+
+CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX matches_desk ON public.matches USING btree (institution_id, state, due_at);
+
+CREATE INDEX matches_need_id ON public.matches USING btree (need_id, id DESC);
+
+CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
+
+CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
+
+CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
+
+CREATE INDEX needs_queue ON public.needs USING btree (node_id, state, due_at, id);
+
+CREATE INDEX needs_submitted_by ON public.needs USING btree (submitted_by, id DESC);
+
+CREATE INDEX offerings_institution_id ON public.offerings USING btree (institution_id);
+
+CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
+
+CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
+
+CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
+
+CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
+
+CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER institutions_stamp AFTER UPDATE OF state, version ON public.institutions FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
+
+CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('match');
+
+CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
+
+CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER outbox_told AFTER INSERT ON public.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.tell_relay();
+
+CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.candidates
+    ADD CONSTRAINT candidates_offering_id_offering_version_fkey FOREIGN KEY (offering_id, offering_version) REFERENCES public.offering_versions(offering_id, version);
+
+ALTER TABLE ONLY public.candidates
+    ADD CONSTRAINT candidates_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);
+
+ALTER TABLE ONLY public.enterprises
+    ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
+
+ALTER TABLE ONLY public.enterprises
+    ADD CONSTRAINT enterprises_kind_fkey FOREIGN KEY (kind) REFERENCES public.enterprise_kinds(code);
+
+ALTER TABLE ONLY public.enterprises
+    ADD CONSTRAINT enterprises_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_machine_from_state_action_to_state_fkey FOREIGN KEY (machine, from_state, action, to_state) REFERENCES public.transitions(machine, from_state, action, to_state);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.industries
+    ADD CONSTRAINT industries_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.industries(code);
+
+ALTER TABLE ONLY public.institution_versions
+    ADD CONSTRAINT institution_versions_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.institution_versions
+    ADD CONSTRAINT institution_versions_kind_fkey FOREIGN KEY (kind) REFERENCES public.institution_kinds(code);
+
+ALTER TABLE ONLY public.institution_versions
+    ADD CONSTRAINT institution_versions_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.institutions
+    ADD CONSTRAINT institutions_id_version_fkey FOREIGN KEY (id, version) REFERENCES public.institution_versions(institution_id, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_offering_id_institution_id_fkey FOREIGN KEY (offering_id, institution_id) REFERENCES public.offerings(id, institution_id);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_offering_id_offering_version_item_code_item_versio_fkey FOREIGN KEY (offering_id, offering_version, item_code, item_version) REFERENCES public.offering_versions(offering_id, version, item_code, item_version);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_run_id_need_id_fkey FOREIGN KEY (run_id, need_id) REFERENCES public.ranking_runs(id, need_id);
+
+ALTER TABLE ONLY public.matches
+    ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_submitted_by_fkey FOREIGN KEY (submitted_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.nodes
+    ADD CONSTRAINT nodes_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.offering_versions
+    ADD CONSTRAINT offering_versions_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.offering_versions
+    ADD CONSTRAINT offering_versions_item_code_item_version_fkey FOREIGN KEY (item_code, item_version) REFERENCES public.service_item_versions(item_code, version);
+
+ALTER TABLE ONLY public.offering_versions
+    ADD CONSTRAINT offering_versions_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
+ALTER TABLE ONLY public.offerings
+    ADD CONSTRAINT offerings_id_version_fkey FOREIGN KEY (id, version) REFERENCES public.offering_versions(offering_id, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.offerings
+    ADD CONSTRAINT offerings_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.offerings
+    ADD CONSTRAINT offerings_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
+
+ALTER TABLE ONLY public.ranking_runs
+    ADD CONSTRAINT ranking_runs_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.ranking_runs
+    ADD CONSTRAINT ranking_runs_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.service_item_versions
+    ADD CONSTRAINT service_item_versions_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
+
+ALTER TABLE ONLY public.service_items
+    ADD CONSTRAINT service_items_code_version_fkey FOREIGN KEY (code, version) REFERENCES public.service_item_versions(item_code, version) DEFERRABLE INITIALLY DEFERRED;

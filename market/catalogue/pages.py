@@ -1,0 +1,200 @@
+"""The home page with its one text box, and the pages of service items."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.response import Redirect, Template
+from msgspec import Meta, Struct
+
+from infra.db import Transaction
+from market.accounts.model import Actor, Role
+from market.calendars.service import Deadlines
+from market.catalogue import queries, service
+from market.catalogue.model import ItemList, ServiceItem
+from market.enterprises import service as enterprises
+from market.errors import DomainError, Forbidden
+from market.forms import decode, visible
+from market.institutions import queries as institutions
+from market.matches.preview import MOST, fitting
+from market.matches.ranking import Catalogue, understand
+from market.needs import service as needs
+from market.needs.model import BODY_LIMIT, NeedBody, Submission
+from market.offerings import queries as offerings
+from market.offerings.model import Offering, OfferingFilter
+from market.regions import queries as regions
+from market.regions.model import Node, nearest
+from market.web import AppRequest, Rejected, VersionQuery, go, go_once, one_time_key, page, services
+from matching.types import NeedView
+
+Form = URLEncodedBody[dict[str, Any]]
+MOST_ITEMS = 5
+LEAST_TEXT = 4
+"""Characters from which on there is something to understand."""
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What the home page's form asks for."""
+
+    body: NeedBody
+    item_codes: Annotated[tuple[str, ...], Meta(max_length=MOST_ITEMS)] = ()
+
+
+@get("/")
+async def home(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    catalogue: NamedDependency[Catalogue],
+    draft: FromQuery[str] = "",
+    item: FromQuery[list[str] | None] = None,
+) -> Template:
+    """The text box; ``draft`` is the key of a text kept while somebody logged in, ``item`` what they chose before."""
+    kept = await services(request).sessions.draft(draft) if draft else None
+    codes = [code for code in item or () if code in catalogue.item_names][:MOST_ITEMS]
+    text = kept or "".join(f"我想办理「{catalogue.item_names[code]}」。" for code in codes[:1])
+    notice = ("info", "您写的内容还在。核对一下，点按钮就提交。") if kept and request.user else None
+    return await _home(request, tx, catalogue, {"body": text, "item_codes": codes}, notice=notice)
+
+
+@post("/")
+async def submit(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    catalogue: NamedDependency[Catalogue],
+    data: Form,
+) -> Redirect:
+    """Submit a need in one click; whoever has not logged in does so first and finds the text again."""
+    try:
+        wish = decode(Wish, data)
+        if request.user is None:
+            return await _log_in_first(request, wish)
+        # Not injected: Litestar would fetch it beside the catalogue, and a connection does one thing at a time.
+        deadlines = await services(request).deadlines.get(tx)
+        return await _submit(tx, request.user, wish, data, deadlines)
+    except DomainError as error:
+        notice = ("bad", error.detail) if "body" not in error.fields else None
+        raise Rejected(
+            await _home(request, tx, catalogue, data, errors=error.fields, notice=notice, status=error.status)
+        ) from None
+
+
+@post("/understand", status_code=200)
+async def understanding(
+    request: AppRequest, tx: NamedDependency[Transaction], catalogue: NamedDependency[Catalogue], data: Form
+) -> Template:
+    """What is understood of the text so far, as the fragment that the home page shows under it."""
+    return page("catalogue/_understood.html", **await _understood(request, tx, catalogue, data))
+
+
+@get("/items")
+async def listing(tx: NamedDependency[Transaction]) -> Template:
+    """All service items by their list."""
+    items = await queries.items(tx)
+    groups = {kind: [item for item in items if item.item_list is kind] for kind in ItemList}
+    return page("catalogue/items.html", groups=groups)
+
+
+@get("/items/{code:str}")
+async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: VersionQuery = None) -> Template:
+    """One service item with its guide, and who offers it."""
+    item: ServiceItem = await service.find(tx, code, version)
+    offered = await offerings.page(tx, OfferingFilter(item_code=code), None, after=None, limit=6)
+    return page("catalogue/item.html", item=item, offered=offered, current=await service.find(tx, code))
+
+
+async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:
+    if actor.role is not Role.ENTERPRISE:
+        raise Forbidden(f"您以{actor.role_name}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。")
+
+    async def act() -> str:
+        need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)
+        return f"/needs/{need.id}"
+
+    return await go_once(tx, actor, form, act)
+
+
+async def _log_in_first(request: AppRequest, wish: Wish) -> Redirect:
+    key = await services(request).sessions.keep_draft(wish.body)
+    back = "/?" + urlencode({"draft": key, "item": wish.item_codes}, doseq=True)
+    return go("/login?" + urlencode({"next": back}))
+
+
+async def _home(
+    request: AppRequest,
+    tx: Transaction,
+    catalogue: Catalogue,
+    values: Mapping[str, Any],
+    *,
+    errors: Mapping[str, str] | None = None,
+    notice: tuple[str, str] | None = None,
+    status: int = 200,
+) -> Template:
+    facets = await offerings.facets(tx, OfferingFilter(), None)
+    return page(
+        "catalogue/home.html",
+        status=status,
+        values=values,
+        errors=errors or {},
+        notice=notice,
+        key=one_time_key(),
+        node=_node_for(await regions.nodes(tx), await _home_region(request, tx)),
+        counts=facets["stage"],
+        offerings=sum(facets["item_list"].values()),
+        items=len(catalogue.item_names),
+        institutions=await institutions.count(tx),
+        **await _understood(request, tx, catalogue, values),
+    )
+
+
+async def _understood(
+    request: AppRequest, tx: Transaction, catalogue: Catalogue, form: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The context of the fragment; ``understanding`` is None while there is too little text."""
+    text = visible(str(form.get("body", "")))[:BODY_LIMIT]
+    given = form.get("item_codes") or []
+    chosen = [code for code in ([given] if isinstance(given, str) else given) if code in catalogue.item_names]
+    found = understand(catalogue, text) if len(text) >= LEAST_TEXT else None
+    offered = dict.fromkeys([*chosen, *(found.item_codes if found else ())])
+    return {
+        "understanding": found,
+        "chosen": chosen,
+        "options": {code: catalogue.item_names[code] for code in offered},
+        "fits": []
+        if found is None or found.outside_scope
+        else await _fits(request, tx, catalogue, text, list(offered)),
+    }
+
+
+async def _fits(
+    request: AppRequest, tx: Transaction, catalogue: Catalogue, text: str, codes: list[str]
+) -> list[Offering]:
+    """What would be proposed to the enterprise; to somebody unknown, who offers the likeliest item."""
+    region = await _home_region(request, tx)
+    node = region and nearest(await regions.nodes(tx), region)
+    if region and node:
+        return await fitting(tx, catalogue, NeedView(text=text, region_code=region, territory=node.region_code))
+    if not codes:
+        return []
+    return await offerings.page(tx, OfferingFilter(item_code=codes[0]), None, after=None, limit=MOST)
+
+
+async def _home_region(request: AppRequest, tx: Transaction) -> str | None:
+    """Where the enterprise that asks is at home; None for anybody else."""
+    actor = request.user
+    return await enterprises.region_code(tx, actor.enterprise_id) if actor and actor.enterprise_id else None
+
+
+def _node_for(nodes: list[Node], region: str | None) -> Node | None:
+    """The node that will match. For somebody unknown it is certain only where one node stands above all others."""
+    if region is not None:
+        return nearest(nodes, region)
+    top = [node for node in nodes if node.parent_id is None]
+    return top[0] if len(top) == 1 else None
+
+
+def router() -> Router:
+    """The routes, for market.pages."""
+    return Router("/", route_handlers=[home, submit, understanding, listing, show], include_in_schema=False)

@@ -1,0 +1,51 @@
+"""The state machines of need and match, walked state by action."""
+
+from itertools import product
+
+import pytest
+
+from market.accounts.model import Role
+from market.errors import InvalidTransition
+from market.matches import model as matches
+from market.needs import model as needs
+
+
+@pytest.mark.parametrize(("state", "action"), list(product(needs.NeedState, needs.NeedAction)))
+def test_every_state_and_action_of_a_need(state: needs.NeedState, action: needs.NeedAction) -> None:
+    if (state, action) in needs.TRANSITIONS:
+        assert needs.next_state(state, action) is needs.TRANSITIONS[state, action]
+        assert state not in needs.ENDED
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            needs.next_state(state, action)
+        assert needs.STATE_NAMES[state] in str(told.value)
+
+
+@pytest.mark.parametrize(("state", "action"), list(product(matches.MatchState, matches.MatchAction)))
+def test_every_state_and_action_of_a_match(state: matches.MatchState, action: matches.MatchAction) -> None:
+    if (state, action) in matches.TRANSITIONS:
+        assert matches.next_state(state, action) is matches.TRANSITIONS[state, action]
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            matches.next_state(state, action)
+        assert matches.STATE_NAMES[state] in str(told.value)
+
+
+def test_every_state_is_reached_and_every_live_one_left() -> None:
+    for machine, ended in ((needs, needs.ENDED), (matches, set(matches.MatchState) - matches.LIVE)):
+        reached = set(machine.TRANSITIONS.values())
+        states = {state for state in machine.STATE_NAMES if state != "new"}
+        assert reached == states
+        left = {before for before, _ in machine.TRANSITIONS if before != "new"}
+        assert left == states - ended
+
+
+def test_every_action_has_actors_and_words() -> None:
+    assert set(needs.ACTORS) == set(needs.NeedAction) == set(needs.ACTION_NAMES)
+    assert set(matches.ACTION_NAMES) == set(matches.MatchAction)
+    assert not any(Role.ADMIN in roles for roles in needs.ACTORS.values()), "an admin runs the system, not needs"
+
+
+def test_only_an_approved_match_is_seen_by_its_institution() -> None:
+    assert matches.HOLDING < matches.LIVE
+    assert matches.MatchState.PROPOSED not in matches.HOLDING
