@@ -252,7 +252,9 @@ class _Simulation:
         outcome = compute(job, world.scorer, top=world.limits.shortlist_size)
         ranking, need.understanding = outcome.ranking, outcome.understanding
         life.ranking = ranking
-        self.journal.store_run(life, ranking)
+        asked = set(need.item_codes or need.understanding.item_codes)
+        excluded = [one for one in ranking.excluded if world.catalogue.index.item_of(one.offering_id) in asked]
+        self.journal.store_run(life, ranking, excluded)
         if need.understanding.outside_scope and not need.item_codes:
             self.journal.move(life, N.FIND_NONE, None, "这条需求看起来不属于知识产权公共服务。")
         elif not ranking.ranked:

@@ -14,7 +14,7 @@ from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.matches.model import MatchAction as M
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
 from market.needs.model import NeedAction as N
-from matching.types import Ranking
+from matching.types import Exclusion, Ranking
 
 
 class Life(Struct, kw_only=True):
@@ -113,10 +113,9 @@ class Journal:
             )
         )
 
-    def store_run(self, life: Life, ranking: Ranking) -> None:
-        """The need's newest run with its candidates."""
-        need, providers = life.need, self._providers
-        asked = set(need.item_codes or need.understanding.item_codes)
+    def store_run(self, life: Life, ranking: Ranking, excluded: list[Exclusion]) -> None:
+        """The need's newest run with its candidates, and those of the offerings left out that are of interest."""
+        need = life.need
         life.run_id = len(self.history.runs)
         self.history.runs.append(
             RunRow(
@@ -127,7 +126,7 @@ class Journal:
                 model_version=ranking.model_version,
                 seed=ranking.seed,
                 considered=ranking.considered,
-                excluded=[e for e in ranking.excluded if providers[e.offering_id].item_code in asked],
+                excluded=excluded,
                 excluded_counts=dict(Counter(e.rule for e in ranking.excluded)),
                 created_at=self.at,
             )

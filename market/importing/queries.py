@@ -84,16 +84,23 @@ SELECT * FROM jsonb_to_recordset($1) AS g (
     id bigint, institution_id bigint, item_code text, title text, summary text, guide jsonb, region_codes text[],
     audience text[], channels text[], fee text, promised_days integer, capacity integer)
 """
-NEW_VERSIONS = """
+
+
+def _with_versions(given_and_kept: str) -> str:
+    """A statement that also writes the version each kept offering now has."""
+    return f"""
+WITH {given_and_kept.strip()}
 INSERT INTO offering_versions (offering_id, version, item_code, item_version, title, summary, guide, region_codes,
                                audience, channels, fee, promised_days)
 SELECT k.id, k.version, i.code, i.version, g.title, g.summary, g.guide, g.region_codes, g.audience, g.channels, g.fee,
        g.promised_days
 FROM kept k JOIN given g USING (id) JOIN service_items i ON i.code = g.item_code
 """
+
+
 # The id is drawn first, for RETURNING could not tell which of two new offerings is which.
-ADD_OFFERINGS = f"""
-WITH given AS MATERIALIZED (
+ADD_OFFERINGS = _with_versions(f"""
+given AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('offerings', 'id')) AS id, g.institution_id, g.item_code, g.title, g.summary,
            g.guide, g.region_codes, g.audience, g.channels, g.fee, g.promised_days, g.capacity
     FROM ({GIVEN_OFFERINGS}) AS g
@@ -101,15 +108,13 @@ WITH given AS MATERIALIZED (
     INSERT INTO offerings (id, institution_id, item_code, state, version, capacity) OVERRIDING SYSTEM VALUE
     SELECT id, institution_id, item_code, 'published', 1, capacity FROM given RETURNING id, version
 )
-{NEW_VERSIONS}
-"""
-REVISE_OFFERINGS = f"""
-WITH given AS ({GIVEN_OFFERINGS}), kept AS (
+""")
+REVISE_OFFERINGS = _with_versions(f"""
+given AS ({GIVEN_OFFERINGS}), kept AS (
     UPDATE offerings f SET version = f.version + 1, capacity = g.capacity FROM given g WHERE f.id = g.id
     RETURNING f.id, f.version
 )
-{NEW_VERSIONS}
-"""
+""")
 
 
 class OfferingToWrite(Struct, frozen=True):

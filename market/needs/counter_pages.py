@@ -15,9 +15,10 @@ from market.accounts.model import Actor, PersonName, Phone, Role
 from market.auth import allow
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
+from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
 from market.errors import InvalidInput
-from market.forms import check_date, decode
+from market.forms import check_date, decode, visible
 from market.needs import service
 from market.needs.model import NeedBody, Submission
 from market.regions import service as regions
@@ -79,7 +80,7 @@ async def receipt(
 
 
 def _submission(data: Form) -> Submission:
-    intake = decode(Intake, data, HINTS)
+    intake = _intake(data)
     check_date(intake.wanted_by, datetime.now(ZONE).date())
     party = Party(
         name=intake.name,
@@ -96,6 +97,23 @@ def _submission(data: Form) -> Submission:
         contact_phone=intake.contact_phone,
         party=party,
     )
+
+
+def _intake(data: Form) -> Intake:
+    """What was written down; a wrong code is told together with all else that is wrong."""
+    wrong = {}
+    if code := visible(str(data.get("uscc", ""))):
+        try:
+            uscc.validate(code)
+        except uscc.UsccError as error:
+            wrong["uscc"] = str(error)
+    try:
+        intake = decode(Intake, data, HINTS)
+    except InvalidInput as error:
+        wrong |= error.fields
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    return intake
 
 
 async def _form(

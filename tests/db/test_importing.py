@@ -1,0 +1,127 @@
+"""Facts and files into the database: all or nothing, and nothing twice."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from infra.db import Transaction
+from market.importing import files
+from market.importing.columns import template
+from market.importing.model import FactsReport, ImportFailed, Kind, Report
+from market.importing.service import import_file, load_facts, load_sheet
+from market.institutions import queries as institutions
+from market.offerings import queries as offerings
+
+pytestmark = pytest.mark.anyio
+
+USCC = "12440300MA0EXAMP1M"
+HEADER = ["institution_uscc", "服务事项编码", "标题", "服务内容", "服务地区", "承接量"]
+VERSIONS = "SELECT array[(SELECT count(*) FROM service_item_versions), (SELECT count(*) FROM offering_versions)]"
+
+
+async def load(tx: Transaction, text: str, kind: Kind | None = None) -> Report:
+    return await load_sheet(tx, files.parse(text.encode(), "一览.csv"), kind, lambda _done, _total: None)
+
+
+def offering_rows(*rows: list[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([HEADER, *rows])
+    return out.getvalue()
+
+
+def row(number: int, *, title: str = "", capacity: int = 3) -> list[str]:
+    return [USCC, f"SZ-2024-{number % 33 + 1:02d}", title or f"服务 {number}", "说明", "440305；深圳市", str(capacity)]
+
+
+async def test_facts_are_there_once(tx: Transaction) -> None:
+    before = await tx.fetchval(VERSIONS)
+    assert await load_facts(tx) == FactsReport(regions=0, industries=0, kinds=0, calendar=0, items=0)
+    assert await tx.fetchval(VERSIONS) == before
+    assert await tx.fetchval("SELECT count(*) FROM regions") == 3352
+    limit = "SELECT guide ->> 'time_limit' FROM service_item_versions WHERE item_code = 'SZ-2024-06'"
+    assert await tx.fetchval(limit) == "7个工作日内审查并决定是否予以备案"
+
+
+async def test_facts_that_differ_are_brought_up_to_date(tx: Transaction) -> None:
+    await tx.execute("UPDATE regions SET name = '旧名' WHERE code = '440305'")
+    await tx.execute("UPDATE calendar_days SET working = NOT working WHERE day = '2026-01-01'")
+    report = await load_facts(tx)
+    assert (report.regions, report.calendar) == (1, 1)
+    assert await tx.fetchval("SELECT name FROM regions WHERE code = '440305'") == "南山区"
+
+
+async def test_the_templates_can_be_imported_and_the_second_time_change_nothing(tx: Transaction) -> None:
+    for kind in Kind:
+        assert await load(tx, template(kind)) == Report(kind, rows=1, added=1, revised=0, unchanged=0)
+    before = await tx.fetchval(VERSIONS)
+    for kind in Kind:
+        assert await load(tx, template(kind)) == Report(kind, rows=1, added=0, revised=0, unchanged=1)
+    assert await tx.fetchval(VERSIONS) == before
+
+    institution = await institutions.by_uscc(tx, USCC)
+    assert institution is not None
+    (offering,) = await offerings.of_institution(tx, institution.id)
+    assert offering.region_codes == ("440305", "440306")
+    assert offering.audience == ("hnte", "tech_sme")
+    assert (offering.promised_days, offering.capacity, offering.version) == (5, 10, 1)
+    assert offering.guide.process == ("提交申请", "审核", "领取结果")
+    assert offering.guide.channels == ("线上",), "the item's own, where the row says nothing"
+
+
+async def test_only_what_differs_gets_a_new_version(tx: Transaction) -> None:
+    await load(tx, template(Kind.INSTITUTIONS))
+    assert (await load(tx, offering_rows(*(row(n) for n in range(2_500))))).added == 2_500
+    changed = offering_rows(*(row(n, capacity=4 if n % 100 == 0 else 3) for n in range(2_500)), row(0, title="另一项"))
+    report = await load(tx, changed)
+    assert (report.added, report.revised, report.unchanged) == (1, 25, 2_475)
+    institution = await institutions.by_uscc(tx, USCC)
+    assert institution is not None
+    stored = await offerings.of_institution(tx, institution.id)
+    assert sorted((one.version, one.capacity) for one in stored).count((2, 4)) == 25
+    assert len(stored) == 2_501
+
+    renamed = template(Kind.INSTITUTIONS).replace("示例区", "新示例区")
+    assert (await load(tx, renamed)).revised == 1
+    now = await institutions.by_uscc(tx, USCC)
+    assert now is not None
+    assert (now.id, now.version, now.name) == (institution.id, 2, "新示例区知识产权服务站")
+
+
+async def test_one_wrong_row_keeps_everything_out(tx: Transaction) -> None:
+    await load(tx, template(Kind.INSTITUTIONS))
+    before = await tx.fetchval(VERSIONS)
+    other = [row(2)[0].replace("12", "11", 1), *row(2)[1:]]
+    unknown = [USCC, "SZ-1", "标题", "说明", "火星", "-1"]
+    with pytest.raises(ImportFailed) as refused:
+        await load(tx, offering_rows(row(1), other, unknown, row(1)))
+    places = [(problem.place, problem.column) for problem in refused.value.problems]
+    assert places == [
+        ("第 3 行", "「机构统一社会信用代码」（institution_uscc）"),
+        ("第 4 行", "「服务事项编码」（item_code）"),
+        ("第 4 行", "「服务地区」（region_codes）"),
+        ("第 4 行", "「同时办理上限」（capacity）"),
+        ("第 5 行", "「标题」（title）"),
+    ]
+    assert await tx.fetchval(VERSIONS) == before
+
+
+async def test_an_institution_nobody_knows_is_named(tx: Transaction) -> None:
+    with pytest.raises(ImportFailed, match=f"还没有代码为 {USCC} 的服务机构，请先导入这家机构"):
+        await load(tx, template(Kind.OFFERINGS))
+
+
+async def test_the_number_of_another_item_is_refused(tx: Transaction) -> None:
+    with pytest.raises(ImportFailed, match="序号 1 已属于专利申请受理（SZ-2024-01）"):
+        await load(tx, template(Kind.ITEMS).replace(",101,", ",1,"))
+
+
+async def test_a_file_is_read_and_progress_told(tx: Transaction, tmp_path: Path) -> None:
+    path = tmp_path / "机构.csv"
+    path.write_bytes(template(Kind.INSTITUTIONS).encode("gb18030"))
+    steps: list[tuple[int, int]] = []
+    report = await import_file(tx, path, Kind.INSTITUTIONS, progress=lambda done, total: steps.append((done, total)))
+    assert report.added == 1
+    assert "新增 1" in report.summary
+    assert steps == [(1, 2), (2, 2)]

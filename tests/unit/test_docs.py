@@ -1,0 +1,93 @@
+"""The documents say what is: settings, commands, routes, folders, links."""
+
+import inspect
+import re
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from infra.settings import Settings, SettingsError, load
+from market.app import create_app
+from market.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """Rows of the first table under a heading."""
+    section = text.split(heading, 1)[1].split("\n## ", 1)[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+
+
+def settings_rows() -> list[list[str]]:
+    """The table that docs/operations.md must have: from the Struct and its docstrings."""
+    source = inspect.getsource(Settings)
+    rows = []
+    for field in msgspec.structs.fields(Settings):
+        words = re.search(rf'^    {field.name}: [^
+]*
+    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
+        assert words, f"{field.name} has no docstring"
+        default = "–" if field.default is None else f"`{_plain(field.default)}`"
+        rows.append([f"`ZHIPEI_{field.name.upper()}`", default, words[1].replace("``", "`")])
+    return rows
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_every_setting_is_documented() -> None:
+    assert table((DOCS / "operations.md").read_text(), "## Settings") == settings_rows()
+
+
+def test_every_command_is_documented() -> None:
+    described = " ".join(row[0] for row in table((DOCS / "operations.md").read_text(), "## Commands"))
+    context = click.Context(main)
+    for name, command in main.commands.items():
+        names = [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
+        for one in names:
+            assert f"`zhipei {one}" in described, one
+            help_text = main.commands[name].get_short_help_str() if isinstance(command, click.Command) else ""
+            assert help_text, one
+    assert context.command is main
+
+
+def route_rows() -> list[list[str]]:
+    """The table that docs/api.md must have: from the OpenAPI description."""
+    settings = load({}, database_url="postgresql:///none", redis_url="redis://localhost")
+    paths = create_app(settings, csrf_secret="x" * 32).openapi_schema.to_schema()["paths"]
+    return [
+        [method.upper(), f"`{path}`", operation["summary"]]
+        for path, operations in sorted(paths.items())
+        for method, operation in operations.items()
+    ]
+
+
+def test_every_route_is_documented() -> None:
+    assert table((DOCS / "api.md").read_text(), "## Routes") == route_rows()
+
+
+def test_every_folder_is_documented() -> None:
+    rows = {row[0].strip("`/") for row in table((DOCS / "architecture.md").read_text(), "# Architecture")}
+    folders = {p.name for p in ROOT.iterdir() if p.is_dir() and (p / "__init__.py").exists()}
+    assert folders <= rows
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")):
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_an_unknown_or_wrong_setting_is_refused() -> None:
+    with pytest.raises(SettingsError, match="ZHIPEI_PROT"):
+        load({"ZHIPEI_PROT": "8000"})
+    with pytest.raises(SettingsError, match="ZHIPEI_PORT"):
+        load({"ZHIPEI_PORT": "eighty"})
+    assert load({"ZHIPEI_PORT": "8001", "HOME": "/"}).port == 8001
+    assert load({}, port=None).port == 8000
