@@ -50,7 +50,7 @@ def _text(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = _line(raw[: error.start].count(b"\n") + 1)
     try:
-        return raw.decode("gb18030")  # what Excel writes as plain CSV in China
+        return raw.decode("gb18030").removeprefix("\ufeff")  # what Excel writes as plain CSV in China
     except UnicodeDecodeError:
         _refuse(line, "文字编码既不是 UTF-8 也不是 GB18030，请重新保存为 CSV UTF-8。")
 

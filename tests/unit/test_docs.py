@@ -28,9 +28,8 @@ def settings_rows() -> list[list[str]]:
     source = inspect.getsource(Settings)
     rows = []
     for field in msgspec.structs.fields(Settings):
-        words = re.search(rf'^    {field.name}: [^
-]*
-    """(.*?)"""', source, re.MULTILINE | re.DOTALL)
+        pattern = rf'^    {field.name}: [^\n]*\n    """(.*?)"""'
+        words = re.search(pattern, source, re.MULTILINE | re.DOTALL)
         assert words, f"{field.name} has no docstring"
         default = "–" if field.default is None else f"`{_plain(field.default)}`"
         rows.append([f"`ZHIPEI_{field.name.upper()}`", default, words[1].replace("``", "`")])
