@@ -70,7 +70,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 node_modules/.installed: package-lock.json | $(VENV)/.run
-	npm ci --silent
+	npm ci --silent --ignore-scripts
 	touch $@
 
 market/static/dist/manifest.json: node_modules/.installed infra/build.mjs $(wildcard market/static/*.css market/static/*.js)

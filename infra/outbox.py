@@ -32,7 +32,8 @@ DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
 FAIL = """
 UPDATE outbox
-SET last_error = left($3, 2000), leased_by = NULL, leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
+SET last_error = left($3, 2000), leased_by = NULL,
+    leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
 WHERE id = $1 AND attempt = $2
 """
 UNPARK = """

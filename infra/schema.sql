@@ -193,6 +193,11 @@ ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.fact_editions (
+    sha256 text NOT NULL,
+    stored_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.idempotency_keys (
     account_id bigint NOT NULL,
     key text NOT NULL,
@@ -508,6 +513,9 @@ ALTER TABLE ONLY public.enterprises
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.fact_editions
+    ADD CONSTRAINT fact_editions_pkey PRIMARY KEY (sha256);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);

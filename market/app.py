@@ -161,8 +161,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             _api(),
             *page_routers(),
             create_static_files_router(
-                "/static",
-                directories=[HERE / "static"],
+                "/static/dist",
+                directories=[HERE / "static" / "dist"],
                 cache_control=presenting.STATIC_CACHE,
                 include_in_schema=False,
                 opt={"exclude_from_auth": True},

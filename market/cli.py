@@ -139,11 +139,29 @@ def account() -> None:
 @click.option("--enterprise", "enterprise_id", type=int, help="Of an enterprise's account.")
 @click.password_option()
 @click.pass_obj
-def account_create(settings: Settings, login: str, name: str, role: str, password: str, **objects: int | None) -> None:
+def account_create(
+    settings: Settings,
+    login: str,
+    name: str,
+    role: str,
+    password: str,
+    node_id: int | None,
+    institution_id: int | None,
+    enterprise_id: int | None,
+) -> None:
     """Add an account."""
 
     async def create(tx: Transaction) -> int:
-        return await accounts.create(tx, login=login, password=password, name=name, role=Role(role), **objects)
+        return await accounts.create(
+            tx,
+            login=login,
+            password=password,
+            name=name,
+            role=Role(role),
+            node_id=node_id,
+            institution_id=institution_id,
+            enterprise_id=enterprise_id,
+        )
 
     account_id = _in_transaction(settings, create)
     click.echo(f"account {account_id}: {login} ({role})")
@@ -196,7 +214,7 @@ async def _up(settings: Settings, *, demo: bool) -> None:
             await _prepare(database)
             if demo:
                 _say("loading the demo data (a few seconds, once) …")
-                await demos.load(database, questions=QUESTIONS)
+                await demos.load(database, ready, questions=QUESTIONS)
         finally:
             await database.close()
         async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=_say):

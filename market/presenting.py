@@ -1,7 +1,8 @@
 """Words and numbers as a reader of a page wants them; the filters and globals of all templates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ import msgspec
 from jinja2 import Environment
 from litestar import Request
 from litestar.datastructures import CacheControlHeader
+from msgspec import structs
 
 from market.accounts.model import ROLE_NAMES
 from market.calendars.model import ZONE, Calendar
@@ -38,6 +40,8 @@ TOWARDS_INSTITUTION = frozenset(
     }
 )
 """Steps whose words ask for the institution's name."""
+ASSIGNING = frozenset({matches.MatchAction.OVERRIDE, matches.MatchAction.APPROVE})
+"""Steps of a match that tell more than the need's own step."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
@@ -49,19 +53,16 @@ NAMES = {
 
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
-    filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event}
+    filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event, "story": story}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link)
 
 
 def assets(static: Path) -> Callable[[str], str]:
-    """The address of a built asset by its source's name.
-
-    Where nothing has been built it is the source itself: pages then work all the same, without script.
-    """
+    """The address of a built asset by its source's name. `make setup` builds them; `zhipei doctor` misses them."""
     manifest = static / "dist" / "manifest.json"
     built = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str]) if manifest.exists() else {}
-    return lambda name: f"/static/{built.get(name, name)}"
+    return lambda name: f"/static/{built.get(name, f"dist/{name}")}"
 
 
 def link(request: Request[Any, Any, Any], **changes: object) -> str:
@@ -114,6 +115,16 @@ def event(step: needs.Event) -> str:
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     return f"{words}「{step.institution_name}」" if action in TOWARDS_INSTITUTION else words
+
+
+def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
+    """One step for what was done at once: a need and its match move together, which a reader takes for one thing."""
+    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name)):
+        steps = list(together)
+        told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
+        note = next((step.note for step in steps if step.note), "")
+        data = {name: value for step in steps for name, value in step.data.items()}
+        yield structs.replace(told, note=note, data=data)
 
 
 def _today() -> date:

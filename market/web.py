@@ -80,8 +80,14 @@ async def provide_deadlines(request: AppRequest, tx: NamedDependency[Transaction
     return await services(request).deadlines.get(tx)
 
 
-async def provide_catalogue(request: AppRequest, tx: NamedDependency[Transaction]) -> Catalogue:
-    """The catalogue, ready to understand a sentence."""
+async def provide_catalogue(
+    request: AppRequest, tx: NamedDependency[Transaction], deadlines: NamedDependency[Deadlines]
+) -> Catalogue:
+    """The catalogue, ready to understand a sentence.
+
+    It asks for ``deadlines`` only to come after them: Litestar would fill both at once, on one connection.
+    """
+    del deadlines
     return await services(request).catalogue.get(tx)
 
 

@@ -48,6 +48,9 @@ CREATE TABLE industries (
     parent_code text REFERENCES industries
 );
 
+-- Editions of the shipped facts (market/data) that were stored.
+CREATE TABLE fact_editions (sha256 text PRIMARY KEY, stored_at timestamptz NOT NULL DEFAULT now());
+
 CREATE TABLE institution_kinds (code text PRIMARY KEY, name text NOT NULL, name_en text NOT NULL);
 CREATE TABLE enterprise_kinds (code text PRIMARY KEY, name text NOT NULL, name_en text NOT NULL);
 

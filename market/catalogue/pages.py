@@ -164,7 +164,7 @@ async def _understood(
         "options": {code: catalogue.item_names[code] for code in offered},
         "fits": []
         if found is None or found.outside_scope
-        else await _fits(request, tx, catalogue, text, list(offered)),
+        else await _fits(request, tx, catalogue, text, chosen or list(offered)),
     }
 
 
@@ -175,7 +175,8 @@ async def _fits(
     region = await _home_region(request, tx)
     node = region and nearest(await regions.nodes(tx), region)
     if region and node:
-        return await fitting(tx, catalogue, NeedView(text=text, region_code=region, territory=node.region_code))
+        view = NeedView(text=text, region_code=region, territory=node.region_code)
+        return await fitting(tx, catalogue, view, codes)
     if not codes:
         return []
     return await offerings.page(tx, OfferingFilter(item_code=codes[0]), None, after=None, limit=MOST)
@@ -188,11 +189,10 @@ async def _home_region(request: AppRequest, tx: Transaction) -> str | None:
 
 
 def _node_for(nodes: list[Node], region: str | None) -> Node | None:
-    """The node that will match. For somebody unknown it is certain only where one node stands above all others."""
-    if region is not None:
+    """The node that will match. For somebody unknown it is certain only where there is just one."""
+    if region:
         return nearest(nodes, region)
-    top = [node for node in nodes if node.parent_id is None]
-    return top[0] if len(top) == 1 else None
+    return nodes[0] if len(nodes) == 1 else None
 
 
 def router() -> Router:

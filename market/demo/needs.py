@@ -15,7 +15,8 @@ class Words(Struct, frozen=True):
     weights: dict[int, int]
     texts: dict[int, tuple[str, ...]]
     tails: tuple[str, ...]
-    vague: tuple[str, ...]
+    vague: dict[str, tuple[str, ...]]
+    """By a word of the full text; the empty word is in every text, and last."""
     outside: tuple[str, ...]
     supplements: tuple[str, ...]
     partners: tuple[str, ...]
@@ -73,4 +74,5 @@ def wish(rng: Random, words: Words, who: Enterprise, kind_name: str) -> Wish:
     text = fill(rng.choice(words.texts[item]))
     if rng.random() < 0.6:
         text += fill(rng.choice(words.tails))
-    return Wish(text, item, rng.choice(words.vague) if chance < 0.085 else None)
+    vague = next(vague for word, vague in words.vague.items() if word in text)
+    return Wish(text, item, rng.choice(vague) if chance < 0.085 else None)

@@ -13,8 +13,6 @@ from market.needs.model import NeedState
 
 PRESENT = "SELECT EXISTS (SELECT FROM institutions WHERE demo)"
 TAKEN = "SELECT login FROM accounts WHERE login = ANY($1::text[]) ORDER BY login"
-# Inventing the story takes seconds in which the connection has nothing to do.
-PATIENT = "SET LOCAL idle_in_transaction_session_timeout = 0"
 IDS = "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)"
 INSTITUTIONS = """
 WITH given AS (
@@ -126,11 +124,6 @@ async def is_present(tx: Transaction) -> bool:
     """Whether the demo has been loaded."""
     present: bool = await tx.fetchval(PRESENT)
     return present
-
-
-async def be_patient(tx: Transaction) -> None:
-    """Let the transaction, and no later one, wait as long as it takes."""
-    await tx.execute(PATIENT)
 
 
 async def taken_logins(tx: Transaction, logins: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ from market.demo.queries import Counts
 from market.demo.rows import History, Provider
 from market.enterprises import queries as enterprises
 from market.errors import Conflict
+from market.importing import queries as importing
 from market.matches.model import MatchState
 from market.matches.ranking import CatalogueSource, current_scorer
 from market.needs import service as need_service
@@ -72,7 +73,7 @@ async def load_demo(tx: Transaction, settings: Settings, *, now: datetime, seed:
         return False
     if taken := await queries.taken_logins(tx, list(LOGINS)):
         raise Conflict(f"登录名 {'、'.join(taken)} 已有人使用，演示数据只能装进新的数据库。")
-    await queries.be_patient(tx)
+    await importing.be_patient(tx)
     await _load(tx, settings, now, Random(seed))  # noqa: S311 - invents texts and times, guards nothing
     return True
 

@@ -13,6 +13,9 @@ from market.institutions.model import InstitutionForm
 from market.offerings.model import OfferingForm
 from market.regions.model import Region
 
+# Reading a large file, or inventing a demo, takes time in which the connection has nothing to do.
+EDITION = "INSERT INTO fact_editions (sha256) VALUES ($1) ON CONFLICT DO NOTHING RETURNING sha256"
+PATIENT = "SET LOCAL idle_in_transaction_session_timeout = 0"
 # A row that is as it was is not written, so that loading twice changes nothing, and says so.
 REGIONS = """
 INSERT INTO regions (code, name, level, parent_code)
@@ -123,6 +126,16 @@ class OfferingToWrite(Struct, frozen=True):
     institution_id: int
     form: OfferingForm
     id: int | None = None
+
+
+async def begin_edition(tx: Transaction, sha256: str) -> bool:
+    """Whether this edition of the shipped facts has not been stored yet; it is noted as stored."""
+    return await tx.fetchval(EDITION, sha256) is not None
+
+
+async def be_patient(tx: Transaction) -> None:
+    """Let this transaction, and no later one, be idle for as long as it takes."""
+    await tx.execute(PATIENT)
 
 
 async def save_regions(tx: Transaction, regions: Sequence[Region]) -> int:

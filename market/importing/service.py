@@ -35,7 +35,12 @@ Step = Callable[[int], None]
 
 
 async def load_facts(tx: Transaction) -> FactsReport:
-    """Store the facts that Zhipei ships. What is stored already stays as it is; what differs is brought up to date."""
+    """Store the facts that Zhipei ships: once for each edition of them, so that what an admin changes later stays.
+
+    What is stored already stays as it is; what differs from a new edition is brought up to date.
+    """
+    if not await queries.begin_edition(tx, data.digest()):
+        return FactsReport(regions=0, industries=0, kinds=0, calendar=0, items=0)
     calendar, synonyms = data.load_calendar(), data.load_synonyms()
     return FactsReport(
         regions=await queries.save_regions(tx, data.load_regions()),
@@ -66,6 +71,7 @@ async def load_sheet(tx: Transaction, sheet: Sheet, kind: Kind | None, progress:
         ImportFailed: with all that is wrong in the file; nothing of it was stored.
     """
     kind, meant = columns_of(sheet, kind)
+    await queries.be_patient(tx)
     total = 2 * len(sheet.rows)
     done = 0
 

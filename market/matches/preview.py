@@ -1,6 +1,7 @@
 """What would fit a text, shown while it is being typed. Nothing is stored."""
 
 import asyncio
+from collections.abc import Collection
 
 from infra.db import Transaction
 from market.matches import queries
@@ -11,14 +12,15 @@ from matching.rank import rank
 from matching.types import NeedView
 
 MOST = 5
+RANKED = 50
 
 
-async def fitting(tx: Transaction, known: Catalogue, view: NeedView) -> list[Offering]:
-    """The published offerings that fit best, best first."""
+async def fitting(tx: Transaction, known: Catalogue, view: NeedView, item_codes: Collection[str]) -> list[Offering]:
+    """The published offerings of these items that would be proposed, best first."""
     records = await queries.records(tx)
     ranking = await asyncio.to_thread(
-        lambda: rank(view, known.index.with_records(records), current_scorer(), known.understander, top=MOST, seed=0)
+        lambda: rank(view, known.index.with_records(records), current_scorer(), known.understander, top=RANKED, seed=0)
     )
-    ids = [one.offering_id for one in ranking.ranked]
+    ids = [one.offering_id for one in ranking.ranked if known.index.item_of(one.offering_id) in item_codes][:MOST]
     found = {offering.id: offering for offering in await offerings.by_ids(tx, ids)}
     return [found[i] for i in ids]

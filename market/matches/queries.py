@@ -42,8 +42,8 @@ AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delive
 LATEST = f"""{MATCH} WHERE m.need_id = $1
 AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered', 'completed')"""
 PUBLISHED = """
-SELECT f.id AS offering_id, f.version, f.institution_id, n.region_code AS institution_region, v.item_code, s.name AS item_name, v.title, v.summary, v.region_codes, v.audience,
-       v.promised_days, s.rights, s.stages
+SELECT f.id AS offering_id, f.version, f.institution_id, n.region_code AS institution_region, v.item_code,
+       s.name AS item_name, v.title, v.summary, v.region_codes, v.audience, v.promised_days, s.rights, s.stages
 FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
 JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
 JOIN institutions i ON i.id = f.institution_id AND i.state = 'active'

@@ -19,17 +19,18 @@ from market.calendars.service import Deadlines
 from market.errors import DomainError
 from market.forms import check_date, decode
 from market.matches import service as matches
+from market.matches.outlook import allowed, outlook
 from market.matches.pages import work_page
 from market.matches.ranking import Catalogue
 from market.needs import queries, service
 from market.needs.model import NOTE_LIMIT, NeedBody, Note, Submission
-from market.needs.words import allowed, outlook
 from market.web import AppRequest, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
 
 Form = URLEncodedBody[dict[str, Any]]
 Act = Callable[[], Awaitable[None]]
 ROWS = 20
 STAFF = (Role.COORDINATOR, Role.ADMIN)
+HINTS = {"contact_phone": "请填写电话号码，只用数字、空格和 + - ( )。"}
 FILERS = [allow(Role.ENTERPRISE, Role.CLERK)]
 
 
@@ -105,7 +106,7 @@ async def resubmit(shown: NamedDependency[Shown], data: Form) -> Redirect:
     """Complete a returned need."""
 
     async def act() -> None:
-        form = decode(Completion, data)
+        form = decode(Completion, data, HINTS)
         check_date(form.wanted_by, datetime.now(ZONE).date())
         submission = Submission(
             body=form.body,
@@ -175,7 +176,6 @@ async def _page(
         events=await service.history(shown.tx, actor, need),
         items={code: shown.catalogue.item_names[code] for code in codes},
         calendar=shown.deadlines.calendar,
-        today=datetime.now(ZONE).date(),
         form=form,
         values=typed or msgspec.structs.asdict(need),
         errors=error.fields if error else {},

@@ -44,7 +44,14 @@ async def test_facts_are_there_once(tx: Transaction) -> None:
     assert await tx.fetchval(limit) == "7个工作日内审查并决定是否予以备案"
 
 
-async def test_facts_that_differ_are_brought_up_to_date(tx: Transaction) -> None:
+async def test_what_an_admin_changed_stays_until_the_next_edition(tx: Transaction) -> None:
+    await tx.execute("UPDATE regions SET name = '新名' WHERE code = '440305'")
+    await load_facts(tx)
+    assert await tx.fetchval("SELECT name FROM regions WHERE code = '440305'") == "新名"
+
+
+async def test_a_new_edition_of_the_facts_brings_them_up_to_date(tx: Transaction) -> None:
+    await tx.execute("DELETE FROM fact_editions")
     await tx.execute("UPDATE regions SET name = '旧名' WHERE code = '440305'")
     await tx.execute("UPDATE calendar_days SET working = NOT working WHERE day = '2026-01-01'")
     report = await load_facts(tx)

@@ -1,0 +1,95 @@
+"""What was measured, as people and programs read it."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Literal
+
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import Run
+
+
+class Measure(Struct, frozen=True):
+    """One contender at one load, the median of its rounds. Rate in 1/s, times in milliseconds."""
+
+    what: str
+    load: str
+    rate: float
+    p50: float
+    p99: float
+
+
+class Finding(Struct, frozen=True):
+    """A ratio or a time that means something elsewhere too, and the goal where there is one."""
+
+    what: str
+    value: float
+    unit: Literal["×", "ms"]
+    goal: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached: a ratio at least, a time at most; None without one."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.unit == "×" else self.value <= self.goal
+
+
+class Part(Struct, frozen=True):
+    """What one part of the bench has to say."""
+
+    name: str
+    measures: list[Measure]
+    findings: list[Finding]
+
+
+class Race:
+    """Contenders at one load, measured in turns: what disturbs the machine for a while disturbs all of them."""
+
+    def __init__(self, load: str) -> None:
+        self.load = load
+        self._runs: dict[str, list[Run]] = {}
+
+    def add(self, what: str, run: Run) -> None:
+        """The contender's run of this round."""
+        self._runs.setdefault(what, []).append(run)
+
+    def measures(self) -> list[Measure]:
+        """The contenders in the order in which they first ran."""
+        return [
+            Measure(what, self.load, self._median(what, "rate"), self._median(what, "p50"), self._median(what, "p99"))
+            for what in self._runs
+        ]
+
+    def ratio(self, what: str, to: str) -> float:
+        """How many times the rate of ``to``: the median over the rounds."""
+        return median(a.rate / b.rate for a, b in zip(self._runs[what], self._runs[to], strict=True))
+
+    def p99(self, what: str) -> float:
+        """Milliseconds."""
+        return self._median(what, "p99")
+
+    def _median(self, what: str, field: str) -> float:
+        return median(getattr(run, field) for run in self._runs[what])
+
+
+def show(parts: Sequence[Part], say: Callable[[Table], None] = Console().print) -> None:
+    """Print everything."""
+    for part in parts:
+        table = Table(title=part.name, title_justify="left")
+        for heading in ("", "load", "per second", "p50 ms", "p99 ms"):
+            table.add_column(heading, justify="left" if heading in ("", "load") else "right")
+        for one in part.measures:
+            table.add_row(one.what, one.load, f"{one.rate:,.0f}", f"{one.p50:.1f}", f"{one.p99:.1f}")
+        say(table)
+    table = Table(title="findings", title_justify="left")
+    for heading in ("", "measured", "goal", ""):
+        table.add_column(heading)
+    for finding in (finding for part in parts for finding in part.findings):
+        sign = "≥" if finding.unit == "×" else "≤"
+        goal = "" if finding.goal is None else f"{sign} {finding.goal:g} {finding.unit}"
+        word = {None: "", True: "met", False: "MISSED"}[finding.met]
+        table.add_row(finding.what, f"{finding.value:.2f} {finding.unit}", goal, word)
+    say(table)
