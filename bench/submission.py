@@ -100,7 +100,7 @@ def _token_hash() -> str:
 
 def _submit(account: str, enterprise: str) -> str:
     values = (enterprise, account, f"'{BODY}'", "NULL", f"ARRAY['{ITEM}']", "NULL", "NULL", "NULL", "'online'")
-    rest = ("now() + interval '3 days'", "false", "'0123456789abcdef0123456789abcdef'")
+    rest = ("(now() + interval '3 days')", "false", "'0123456789abcdef0123456789abcdef'")
     return fill(SUBMIT, dict(enumerate((*values, *rest), start=1)))
 
 

@@ -62,7 +62,7 @@ def assets(static: Path) -> Callable[[str], str]:
     """The address of a built asset by its source's name. `make setup` builds them; `zhipei doctor` misses them."""
     manifest = static / "dist" / "manifest.json"
     built = msgspec.json.decode(manifest.read_bytes(), type=dict[str, str]) if manifest.exists() else {}
-    return lambda name: f"/static/{built.get(name, f"dist/{name}")}"
+    return lambda name: "/static/" + built.get(name, f"dist/{name}")
 
 
 def link(request: Request[Any, Any, Any], **changes: object) -> str:
