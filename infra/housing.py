@@ -138,6 +138,7 @@ def sockets(data_dir: Path) -> Path:
 
 def settle(data_dir: Path, say: Say) -> Home:
     """The servers' home. The first call decides where it is; later ones follow."""
+    data_dir = data_dir.resolve()  # whoever tries to enter it starts from another folder
     link = data_dir / "servers"
     account = _account(link / "postgres")
     if not os.path.lexists(link):
