@@ -209,12 +209,14 @@ def doctor(settings: Settings) -> None:
 
 async def _up(settings: Settings, *, demo: bool) -> None:
     async with embedded.servers(settings, shared=True, say=_say) as ready:
+        _say("preparing the database (some seconds on the first start) …")
         database = open_database(ready)
         try:
             await _prepare(database)
             if demo:
-                _say("loading the demo data (a few seconds, once) …")
-                await demos.load(database, ready, questions=QUESTIONS)
+                report = await demos.load(database, ready, questions=QUESTIONS)
+                if report.loaded:
+                    _say(f"demo data loaded, real questions submitted: {report.questions}")
         finally:
             await database.close()
         async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=_say):

@@ -94,7 +94,12 @@ async def _inside(tx: Transaction) -> list[Finding]:
     safe = set(durable.values()) <= {"on", "remote_apply", "remote_write"}
     findings = [
         Finding("PostgreSQL", number >= POSTGRESQL, f"version {version}", "upgrade to PostgreSQL 16 or newer"),
-        Finding("durability", safe, str(durable), "turn them on: a crash would lose what was acknowledged"),
+        Finding(
+            "durability",
+            safe,
+            ", ".join(f"{name} {value}" for name, value in durable.items()),
+            "turn them on: a crash would lose what was acknowledged",
+        ),
     ]
     try:
         waiting = [migration.name for migration in await pending(tx)]
