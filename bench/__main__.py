@@ -23,7 +23,7 @@ PARTS: Mapping[str, Callable[[Stage, Effort], Awaitable[Part]]] = {
     "shortlist": shortlist.measure,
     "pages": pages.measure,
 }
-QUICK = Effort(rounds=1, seconds=1.0, warm=0.3, needs=20)
+QUICK = Effort(rounds=1, seconds=1, warm=0.3, needs=20)
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
 

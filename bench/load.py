@@ -7,6 +7,8 @@ refusing is not fast.
 """
 
 import asyncio
+import functools
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -40,7 +42,7 @@ def request(method: str, path: str, *, body: bytes = b"", **headers: str) -> byt
     return "\r\n".join(lines).encode() + HEAD_END + body
 
 
-def drive(port: int, clients: Sequence[Iterator[bytes]], *, status: int, seconds: float, warm: float) -> Run:
+def drive(port: int, clients: Sequence[Iterator[bytes]], *, status: int, seconds: int, warm: float) -> Run:
     """Send each client's requests to 127.0.0.1 for ``warm`` + ``seconds``; only the latter count. Blocks.
 
     Raises:
@@ -57,15 +59,16 @@ def summary(latencies: Sequence[float], seconds: float) -> Run:
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """The smallest of the ``ordered`` values that so many percent do not exceed."""
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-async def _drive(port: int, clients: Sequence[Iterator[bytes]], status: int, seconds: float, warm: float) -> Run:
+async def _drive(port: int, clients: Sequence[Iterator[bytes]], status: int, seconds: int, warm: float) -> Run:
     loop = asyncio.get_running_loop()
     began = time.perf_counter() + warm
-    made = [_Client(requests, status, began, began + seconds) for requests in clients]
-    for client in made:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
+    made: list[_Client] = []
+    for requests in clients:
+        connect = functools.partial(_Client, requests, status, began, began + seconds)
+        made.append((await loop.create_connection(connect, "127.0.0.1", port))[1])
     async with asyncio.timeout(warm + seconds + TIMEOUT_SECONDS):
         await asyncio.gather(*(client.done for client in made))
     return summary([taken for client in made for taken in client.latencies], seconds)

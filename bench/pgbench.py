@@ -20,8 +20,10 @@ def fill(statement: str, values: Mapping[int, str]) -> str:
     return re.sub(r"\$(\d+)", lambda found: values[int(found[1])], statement).strip() + ";"
 
 
-async def pgbench(settings: Settings, folder: Path, script: str, *, clients: int, seconds: float) -> Run:
-    """Run the script's statements over and over, prepared, one connection a client.
+async def pgbench(settings: Settings, folder: Path, script: str, *, clients: int, seconds: int) -> Run:
+    """Run the script's statements over and over, prepared.
+
+    On one connection a client, but no more than the application keeps: with more, PostgreSQL only gets slower.
 
     Raises:
         RuntimeError: a statement failed; the message is pgbench's.
@@ -30,10 +32,11 @@ async def pgbench(settings: Settings, folder: Path, script: str, *, clients: int
     assert spec is not None
     assert spec.origin is not None
     assert settings.database_url is not None
+    connections = min(clients, settings.db_connections)
     path, prefix = folder / "script.sql", folder / "transactions"
     path.write_text(script)
-    argv = ["--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={min(2, clients)}"]
-    argv += [f"--time={max(1, round(seconds))}", f"--file={path}", "--log", f"--log-prefix={prefix}"]
+    argv = ["--no-vacuum", "--protocol=prepared", f"--client={connections}", "--jobs=2"]
+    argv += [f"--time={seconds}", f"--file={path}", "--log", f"--log-prefix={prefix}"]
     process = await asyncio.create_subprocess_exec(
         str(Path(spec.origin).parent / PROGRAM),
         *argv,

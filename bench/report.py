@@ -1,6 +1,6 @@
 """What was measured, as people and programs read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
@@ -72,18 +72,20 @@ class Race:
         return self._median(what, "p99")
 
     def _median(self, what: str, field: str) -> float:
-        return median(getattr(run, field) for run in self._runs[what])
+        values: list[float] = [getattr(run, field) for run in self._runs[what]]
+        return median(values)
 
 
-def show(parts: Sequence[Part], say: Callable[[Table], None] = Console().print) -> None:
+def show(parts: Sequence[Part]) -> None:
     """Print everything."""
+    console = Console(width=110)
     for part in parts:
         table = Table(title=part.name, title_justify="left")
         for heading in ("", "load", "per second", "p50 ms", "p99 ms"):
             table.add_column(heading, justify="left" if heading in ("", "load") else "right")
         for one in part.measures:
             table.add_row(one.what, one.load, f"{one.rate:,.0f}", f"{one.p50:.1f}", f"{one.p99:.1f}")
-        say(table)
+        console.print(table)
     table = Table(title="findings", title_justify="left")
     for heading in ("", "measured", "goal", ""):
         table.add_column(heading)
@@ -92,4 +94,4 @@ def show(parts: Sequence[Part], say: Callable[[Table], None] = Console().print) 
         goal = "" if finding.goal is None else f"{sign} {finding.goal:g} {finding.unit}"
         word = {None: "", True: "met", False: "MISSED"}[finding.met]
         table.add_row(finding.what, f"{finding.value:.2f} {finding.unit}", goal, word)
-    say(table)
+    console.print(table)

@@ -1,11 +1,9 @@
 """What is measured, started: embedded PostgreSQL and Redis, databases with the demo in them, servers as processes."""
 
-import asyncio
-import hashlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,9 +31,9 @@ class Effort(Struct, frozen=True):
     """How long to measure."""
 
     rounds: int = 3
-    seconds: float = 2.5
+    seconds: int = 2
     """Of a load run, after ``warm`` seconds that do not count."""
-    warm: float = 0.7
+    warm: float = 0.5
     needs: int = 100
     """Needs submitted one by one in a round."""
 
@@ -83,7 +81,7 @@ class Stage(Struct, frozen=True, eq=False):
             try:
                 yield
             except Exception:
-                print(f"the end of the log of {name}:", *last_lines(logs / f"{name}.log", 30), sep="\n  ")
+                print(f"the end of the log of {name}:", *last_lines(logs / f"{name}.log"), sep="\n  ")
                 raise
 
 
@@ -136,11 +134,6 @@ def on_database(settings: Settings, name: str) -> Settings:
     return msgspec.structs.replace(settings, database_url=f"{head.rsplit('/', 1)[0]}/{name}?{query}")
 
 
-def fingerprint(text: str) -> bytes:
-    """What an idempotency key keeps of a request, of the right length."""
-    return hashlib.sha256(text.encode()).digest()
-
-
 def free_port() -> int:
     """A port nobody listens on."""
     with socket.socket() as probe:
@@ -162,7 +155,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
     }
 
 
-def _answers(port: int | None) -> Callable[[], asyncio.Future[str | None]]:
+def _answers(port: int | None) -> Callable[[], Awaitable[str | None]]:
     async def ready() -> str | None:
         if port is None:
             return None
@@ -173,7 +166,7 @@ def _answers(port: int | None) -> Callable[[], asyncio.Future[str | None]]:
             return repr(error)
         return None if answer.status_code == 200 else answer.text
 
-    return ready  # type: ignore[return-value]
+    return ready
 
 
 async def _execute(settings: Settings, statement: str) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from infra.db import Transaction, many
 from infra.observe import request_id
 
+CHANNEL = "outbox"
 ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
 LEASE = """
 UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
@@ -73,6 +74,12 @@ class LeaseLost(Exception):
 async def add(tx: Transaction, topic: str, **payload: Any) -> None:
     """Ask for background work on ``topic`` once ``tx`` commits."""
     await tx.execute(ADD, topic, payload, request_id())
+    wake_relay(tx)
+
+
+def wake_relay(tx: Transaction) -> None:
+    """Have the relay told once ``tx`` commits; for statements that write outbox rows themselves."""
+    tx.channel_to_notify = CHANNEL
 
 
 async def lease(tx: Transaction, *, holder: str, limit: int, seconds: float, attempts: int) -> list[Row]:

@@ -58,14 +58,6 @@ CREATE FUNCTION public.region_prefix(code text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN regexp_replace(code, '(00)+$'::text, ''::text);
 
-CREATE FUNCTION public.tell_relay() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    PERFORM pg_notify('outbox', '');
-    RETURN NULL;
-END $$;
-
 CREATE TABLE public.accounts (
     id bigint NOT NULL,
     login text NOT NULL,
@@ -371,6 +363,7 @@ CREATE TABLE public.offerings (
     delivered integer DEFAULT 0 NOT NULL,
     on_time integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sort_key text GENERATED ALWAYS AS (md5((id)::text)) STORED NOT NULL,
     CONSTRAINT offerings_capacity_check CHECK ((capacity >= 0)),
     CONSTRAINT offerings_load_check CHECK ((load >= 0)),
     CONSTRAINT offerings_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'published'::text, 'paused'::text])))
@@ -615,6 +608,8 @@ CREATE INDEX offerings_institution_id ON public.offerings USING btree (instituti
 
 CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
 
+CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (state = 'published'::text);
+
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
@@ -636,8 +631,6 @@ CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR 
 CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
-
-CREATE TRIGGER outbox_told AFTER INSERT ON public.outbox FOR EACH STATEMENT EXECUTE FUNCTION public.tell_relay();
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

@@ -64,9 +64,12 @@ async def _by_session(connection: Connection) -> AuthenticationResult:
 
 
 def allow(*roles: Role) -> Guard:
-    """A guard that lets only these roles pass; without roles, anyone who has logged in."""
+    """A guard that lets only these roles pass; without roles, anyone who has logged in.
 
-    def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    A coroutine, because Litestar would run a plain function in a thread for every request.
+    """
+
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         actor: Actor | None = connection.user
         if actor is None:
             raise errors.NotAuthenticated

@@ -27,6 +27,7 @@ from market.accounts.model import Role
 from market.app import create_app
 from market.demo import service as demos
 from market.errors import DomainError
+from market.evaluate_cli import evaluate
 from market.importing import service as importing
 from market.importing.model import Kind
 
@@ -192,6 +193,9 @@ def outbox_group() -> None:
 def outbox_retry(settings: Settings) -> None:
     """Try parked work again."""
     click.echo(f"{_in_transaction(settings, outbox.unpark)} rows will be tried again")
+
+
+main.add_command(evaluate)
 
 
 @main.command()

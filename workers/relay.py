@@ -57,7 +57,7 @@ class Relay:
 
     async def _listen(self) -> Connection:
         connection = await self._db.connect()
-        await connection.add_listener("outbox", self.wake)
+        await connection.add_listener(outbox.CHANNEL, self.wake)
         return connection
 
     def wake(self, *_: Any) -> None:

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
+from infra import outbox
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
@@ -175,6 +176,7 @@ async def submit(
         due_provisional,
         request_id(),
     )
+    outbox.wake_relay(tx)
     return one_or_none(Need, row)
 
 

@@ -29,10 +29,10 @@ PUBLISHED = """
         SELECT FROM unnest(v.region_codes) AS c WHERE starts_with($6::text, region_prefix(c))))
     AND ($7::bigint IS NULL OR f.institution_id = $7::bigint)
 """
-# Ordered by a hash, so that neither the alphabet nor age gives an advantage; the cursor is the last row's hash.
+# The cursor is the last row's sort key.
 PAGE = f"""{COLUMNS}
-WHERE {PUBLISHED} AND ($8::text IS NULL OR md5(f.id::text) > $8::text)
-ORDER BY md5(f.id::text) LIMIT $9
+WHERE {PUBLISHED} AND f.sort_key > coalesce($8::text, '')
+ORDER BY f.sort_key LIMIT $9
 """
 FACETS = f"""
 WITH fit AS MATERIALIZED (

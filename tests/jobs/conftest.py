@@ -9,9 +9,9 @@ from infra.settings import Settings
 from workers.main import make_worker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def worker(settings: Settings) -> AsyncIterator[None]:
-    """One worker for the session, in this process."""
+    """One worker for this folder's tests, in this process; elsewhere tests rank by themselves."""
     running = make_worker(settings, handle_signals=False)
     task = asyncio.create_task(running.async_run())
     yield
