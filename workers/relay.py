@@ -9,6 +9,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
+import asyncpg
 import structlog
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
@@ -48,7 +49,7 @@ class Relay:
                     if not await self._send_batch():
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-                except (DatabaseUnavailable, RedisError, OSError) as error:
+                except (DatabaseUnavailable, RedisError, OSError, asyncpg.PostgresError) as error:
                     log.warning("relay waits", reason=str(error))
                     await asyncio.sleep(ERROR_SECONDS)
         finally:
@@ -81,5 +82,7 @@ class Relay:
         # Sent after the commit: a job must find its lease. If this process dies here, the lease runs out and the row is
         # leased again.
         for row in rows:
-            await self._arq.enqueue_job(JOB, row, _job_id=f"outbox:{row.id}:{row.attempt}")
+            # arq keeps its locks by job id alone, whatever the queue: the queue's name tells databases apart.
+            job_id = f"{self._arq.default_queue_name}:{row.id}:{row.attempt}"
+            await self._arq.enqueue_job(JOB, row, _job_id=job_id)
         return len(rows)
