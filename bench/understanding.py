@@ -1,12 +1,13 @@
 """How well needs in users' words are understood, against plain TF-IDF; and, with --fit, the weights fitted anew.
 
 Weights are fitted on the shipped examples alone, which also vote as past needs. Figures are of needs that are neither
-shipped nor fitted on: `test`, split off by a hash of the text, and `blind`, written last and never tuned on.
+shipped nor fitted on: `test`, split off by a hash of the text, and `blind`, written last. How far to trust them is in
+docs/decisions/0007-understanding.md.
 """
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -17,9 +18,9 @@ from msgspec import Struct
 from bench.understanding_fit import fit
 from market.data import language
 from market.data.language import Example
-from market.understand_cli import shipped_items
+from market.understand_cli import shipped_items, shipped_understander
 from matching.text import TextIndex
-from matching.types import ItemText, PastNeed
+from matching.types import ItemText
 from matching.understand import Understander
 
 ROOT = Path(__file__).parents[1]
@@ -61,16 +62,6 @@ def judge(read: Reader, corpus: Sequence[Example]) -> Judged:
     )
 
 
-def shipped() -> Understander:
-    """As the platform understands before any need is confirmed."""
-    return Understander(shipped_items(), language.load_lexicon(), past_needs())
-
-
-def past_needs() -> list[PastNeed]:
-    """The shipped examples as history."""
-    return [example.as_past for example in language.load_examples()]
-
-
 def reader(understander: Understander) -> Reader:
     """For `judge`."""
 
@@ -98,7 +89,7 @@ def corpora() -> dict[str, tuple[Example, ...]]:
 
 def run() -> dict[str, object]:
     """Figures of this project and of plain TF-IDF on each corpus, and milliseconds for one text, half of the time."""
-    ours, peer = reader(shipped()), tfidf(shipped_items())
+    ours, peer = reader(shipped_understander()), tfidf(shipped_items())
     judged = {
         name: {"zhipei": judge(ours, corpus), "tf-idf": judge(peer, corpus)} for name, corpus in corpora().items()
     }
@@ -118,7 +109,7 @@ def main(*, refit: bool) -> None:
     )
 
 
-def _share(truths: object) -> float:
+def _share(truths: Iterable[bool]) -> float:
     return round(float(np.mean(list(truths))), 3)
 
 

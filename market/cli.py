@@ -2,11 +2,12 @@
 
 import asyncio
 import errno
+import importlib
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,10 +25,7 @@ from infra.supervise import Program, StartError, run, supervised
 from market import doctor as doctors
 from market.accounts import service as accounts
 from market.accounts.model import Role
-from market.app import create_app
-from market.demo import service as demos
 from market.errors import DomainError
-from market.evaluate_cli import evaluate
 from market.importing import service as importing
 from market.importing.model import Kind
 
@@ -40,7 +38,24 @@ class Failure(click.ClickException):
     """An error whose message says what to do."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
+
+    later: Mapping[str, str] = {"evaluate": "market.evaluate_cli", "understand": "market.understand_cli"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return sorted([*super().list_commands(ctx), *self.later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in self.later:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(self.later[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="zhipei")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -67,6 +82,8 @@ def up(settings: Settings, *, demo: bool) -> None:
 @click.pass_obj
 def serve(settings: Settings) -> None:
     """Run the web server alone, on the databases of the settings."""
+    from market.app import create_app
+
     ready = embedded.with_urls(settings)
     configure_logs(ready.log_level, as_json=ready.log_json)
     uvicorn.run(
@@ -195,9 +212,6 @@ def outbox_retry(settings: Settings) -> None:
     click.echo(f"{_in_transaction(settings, outbox.unpark)} rows will be tried again")
 
 
-main.add_command(evaluate)
-
-
 @main.command()
 @click.pass_obj
 def doctor(settings: Settings) -> None:
@@ -212,6 +226,8 @@ def doctor(settings: Settings) -> None:
 
 
 async def _up(settings: Settings, *, demo: bool) -> None:
+    from market.demo import service as demos
+
     async with embedded.servers(settings, shared=True, say=_say) as ready:
         _say("preparing the database (some seconds on the first start) …")
         database = open_database(ready)
@@ -256,6 +272,8 @@ def _worker_argv() -> list[str]:
 
 
 def _welcome(settings: Settings, *, demo: bool) -> None:
+    from market.demo import service as demos
+
     _say("")
     _say(f"  知配 Zhipei is ready:  {settings.address}")
     if demo:

@@ -21,19 +21,19 @@ def ndcg(scores: FloatArray, grades: FloatArray, needs: IntArray, *, k: int) -> 
 
     def dcg(order_by: FloatArray) -> FloatArray:
         position = positions(order_by, need, start)
-        return np.bincount(need, gains * discounts(position) * (position < k), minlength=len(sizes))
+        return np.bincount(need, gains * discounts(position) * (position < k), minlength=len(sizes)).astype(np.float64)
 
     ideal = dcg(grades)
-    return np.divide(dcg(scores), ideal, out=np.full(len(sizes), np.nan), where=ideal > 0)
+    quality: FloatArray = np.divide(dcg(scores), ideal, out=np.full(len(sizes), np.nan), where=ideal > 0)
+    return quality
 
 
 def calibration_error(probability: FloatArray, happened: BoolArray, *, bins: int = 10) -> float:
-    """Expected calibration error: mean distance between promised and observed share, in bins of equal size."""
+    """Expected calibration error: mean distance between promised and observed share, in bins by quantile."""
     if len(probability) == 0:
         return 0.0
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return float(sum(len(p) * abs(probability[p].mean() - happened[p].mean()) for p in parts) / len(probability))
+    bin_ = np.searchsorted(np.quantile(probability, np.arange(1, bins) / bins), probability)
+    return float(np.abs(np.bincount(bin_, probability - happened)).sum() / len(probability))
 
 
 def paired_bootstrap(difference: FloatArray, *, rounds: int = 2_000, seed: int = 0) -> tuple[float, float]:

@@ -20,9 +20,20 @@ from matching.lambdarank import GradedPairs, graded_pairs, lambdas
 from matching.model import TableModel
 from matching.types import FloatArray, IntArray
 
-Outcome = Literal["shortlisted", "approved", "accepted", "completed", "rated_well"]
-GRADES: Mapping[Outcome, int] = {"shortlisted": 0, "approved": 1, "accepted": 2, "completed": 3, "rated_well": 4}
-"""How far a candidate came, as a grade: each step asked one more person to agree."""
+Outcome = Literal["passed_over", "shortlisted", "approved", "accepted", "completed", "rated_well"]
+GRADES: Mapping[Outcome, int] = {
+    "passed_over": 0,
+    "shortlisted": 1,
+    "approved": 2,
+    "accepted": 3,
+    "completed": 4,
+    "rated_well": 5,
+}
+"""How far a candidate came, as a grade: each step asked one more person to agree.
+
+Keep some candidates that were passed over, not only those shown. All that were shown fit the item, say; from them
+alone a model would learn that the item does not matter.
+"""
 
 Loss = Literal["lambdarank", "squared_error"]
 
@@ -34,7 +45,7 @@ class LearningError(MatchingError):
 
 
 def grade(outcome: Outcome, *, by_override: bool = False) -> int:
-    """The grade 0..4 of a candidate that was shown.
+    """The grade 0..5 of a candidate.
 
     One that a coordinator put in place of ours gets the best grade whatever came of it: it is the one label that
     does not repeat what we ranked. The candidate it replaced stays `shortlisted`.
@@ -64,10 +75,10 @@ class AdditiveRanker(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         directions: Sequence[int] | None = None,
         loss: Loss = "lambdarank",
         learning_rate: float = 0.05,
-        max_iter: int = 150,
+        max_iter: int = 300,
         max_leaf_nodes: int = 4,
         min_samples_leaf: int = 20,
-        l2_regularization: float = 1.0,
+        l2_regularization: float = 0.1,
         max_features: float = 1.0,
         max_codes: int = 64,
         bags: int = 1,
@@ -217,8 +228,9 @@ def quantile_edges(column: FloatArray, most: int) -> FloatArray:
     """Ascending edges that cut `column` [n] into at most `most` codes: between its values where they are few."""
     distinct = np.unique(column)
     if len(distinct) <= most:
-        # Halved before adding, so that two huge values cannot overflow; never the lower value's equal or less.
-        edges = np.maximum(distinct[:-1] / 2 + distinct[1:] / 2, distinct[:-1])
+        lower, upper = distinct[:-1], distinct[1:]
+        middle = lower / 2 + upper / 2  # halved before adding, so that two huge values do not overflow
+        edges = np.where((lower <= middle) & (middle < upper), middle, lower)
     else:
         edges = np.quantile(column, np.arange(1, most) / most, method="inverted_cdf")
     found: FloatArray = np.unique(edges)
@@ -290,9 +302,7 @@ def _drawn(needs: IntArray, chosen: IntArray) -> tuple[IntArray, IntArray]:
     return np.concatenate(rows), np.repeat(np.arange(len(chosen)), last - first)
 
 
-def _check_training(
-    values: FloatArray, grades: FloatArray, needs: IntArray, directions: Sequence[int] | None
-) -> None:
+def _check_training(values: FloatArray, grades: FloatArray, needs: IntArray, directions: Sequence[int] | None) -> None:
     check_features(values, values.shape[1] if directions is None and values.ndim == 2 else len(directions or ()))
     if not len(values) == len(grades) == len(needs):
         raise FeatureError(f"{len(values)} rows, {len(grades)} grades, {len(needs)} needs")

@@ -7,9 +7,8 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import TfidfVectorizer
 
-from matching.text import normalise
+from matching.text import Grams, normalise
 from matching.types import FloatArray, IntArray
 
 T = TypeVar("T")
@@ -47,10 +46,10 @@ class WordFinder(Generic[T]):
 class PhraseCover:
     """How far a text covers the phrases by which things are called; things are numbered 0..m−1."""
 
-    def __init__(self, vectorizer: TfidfVectorizer | None, grams: csr_array, owner: IntArray, count: int) -> None:
-        """`grams` [phrases, grams], rows sum to 1; `owner` [phrases] the thing of each; `count` of things."""
-        self._vectorizer = vectorizer
+    def __init__(self, grams: Grams, rows: csr_array, owner: IntArray, count: int) -> None:
+        """`rows` [phrases, grams] sum to 1; `owner` [phrases] the thing of each; `count` of things."""
         self._grams = grams
+        self._rows = rows
         self._owner = owner
         self._count = count
 
@@ -58,20 +57,14 @@ class PhraseCover:
     def fit(cls, phrases: Sequence[Sequence[str]]) -> Self:
         """`phrases[i]`: what thing i is called."""
         flat = [(thing, normal) for thing, names in enumerate(phrases) for name in names if (normal := normalise(name))]
+        grams, rows = Grams.fit([phrase for _, phrase in flat])
         owner = np.fromiter((thing for thing, _ in flat), dtype=np.int64)
-        if not flat:
-            return cls(None, csr_array((0, 0), dtype=np.float64), owner, len(phrases))
-        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), binary=True, norm="l1", lowercase=False)
-        grams = csr_array(vectorizer.fit_transform([phrase for _, phrase in flat]))
-        return cls(vectorizer, grams, owner, len(phrases))
+        return cls(grams, csr_array(rows.multiply(1.0 / rows.sum(axis=1)[:, None])), owner, len(phrases))
 
     def share(self, normal: str) -> FloatArray:
         """[m], 0..1: how much of its best phrase a normalised text covers, rare characters and pairs counting more."""
+        present = np.zeros(len(self._grams))
+        present[self._grams.vector(normal)[0]] = 1.0
         best = np.zeros(self._count)
-        if self._vectorizer is None:
-            return best
-        present = csr_array(self._vectorizer.transform([normal]))
-        present.data[:] = 1.0
-        covered = (self._grams @ present.T).toarray().ravel()
-        np.maximum.at(best, self._owner, np.clip(covered, 0.0, 1.0))
+        np.maximum.at(best, self._owner, np.clip(self._rows @ present, 0.0, 1.0))
         return best

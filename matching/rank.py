@@ -14,8 +14,7 @@ from matching.features import FEATURES, FeatureMatrix, Pairs, feature_matrix
 from matching.rules import RULES, exclusions, first_broken
 from matching.scorer import Scorer, Scores
 from matching.text import TextIndex
-from matching.types import FloatArray, IntArray, NeedView, OfferingView, Part, Ranked, Ranking, Record
-from matching.understand import Understander
+from matching.types import FloatArray, IntArray, NeedView, OfferingView, Part, Ranked, Ranking, Reading, Record
 
 # Understanding a text is never as sure as a person's confirmation, and once a person has confirmed an item the others
 # are only alternatives.
@@ -62,19 +61,20 @@ def rank(
     need: NeedView,
     index: OfferingIndex,
     scorer: Scorer,
-    understander: Understander,
+    reading: Reading,
     *,
     top: int,
     seed: int,
 ) -> Ranking:
-    """The `top` best offerings for a need. Raises EncodingError on a malformed region, FeatureError on a bad model.
+    """The `top` best offerings for a need; `reading` is of its text.
 
     Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age.
+    Raises EncodingError on a malformed region, FeatureError on a bad model.
     """
     names = tuple(feature.name for feature in FEATURES)
     if scorer.features != names:
         raise FeatureError(f"{scorer.version} reads {scorer.features}, features are {names}")
-    need = _completed(need, understander)
+    need = _completed(need, reading)
     encoded = encode_need(need, index.vocabularies)
     broken = first_broken(encoded, index.arrays)
     eligible = np.flatnonzero(broken == len(RULES))
@@ -82,7 +82,7 @@ def rank(
         need=encoded,
         offerings=index.arrays,
         similarity=index.texts.similarity(need.text),
-        item_fit=_item_fit(need, index, understander),
+        item_fit=_item_fit(need, index, reading),
     )
     matrix = feature_matrix(pairs).rows(eligible)
     scores = scorer.score(matrix.values)
@@ -120,20 +120,17 @@ def _tie(seed: int, offering_id: int) -> int:
     return int.from_bytes(blake2b(f"{seed}:{offering_id}".encode(), digest_size=8).digest())
 
 
-def _completed(need: NeedView, understander: Understander) -> NeedView:
-    """The need with rights and stages read from its text where nobody confirmed any."""
-    if need.rights and need.stages:
-        return need
-    understood = understander.understand(need.text)
-    return replace(need, rights=need.rights or understood.rights, stages=need.stages or understood.stages)
+def _completed(need: NeedView, reading: Reading) -> NeedView:
+    """The need with rights and stages as read from its text where nobody confirmed any."""
+    found = reading.understanding
+    return replace(need, rights=need.rights or found.rights, stages=need.stages or found.stages)
 
 
-def _item_fit(need: NeedView, index: OfferingIndex, understander: Understander) -> FloatArray:
+def _item_fit(need: NeedView, index: OfferingIndex, reading: Reading) -> FloatArray:
     """How well each offering's item fits the need, [n], 0..1."""
     items = index.vocabularies.items
-    likely = understander.scores(need.text)
     ceiling = ALTERNATIVE if need.item_codes else UNDERSTOOD
-    fit = np.array([ceiling * likely.get(code, 0.0) for code in items], dtype=np.float64)
+    fit = np.array([ceiling * reading.scores.get(code, 0.0) for code in items], dtype=np.float64)
     for code in need.item_codes:
         if code in items:
             fit[items[code]] = 1.0

@@ -15,24 +15,21 @@ from matching.types import Cue, FloatArray
 class TopicFit(Struct, frozen=True, eq=False):
     """How a text's topics and those of each thing go together, each [m] and 0..1.
 
-    `shared`: cosine; `unmet`: weight of the text's topics that the thing lacks, of all of the text's; `unsaid`: weight
-    of the topics in the thing's name that the text lacks, of all in the name.
+    `shared`: cosine; `unmet`: weight of the text's topics that the thing lacks, of all of the text's.
     """
 
     shared: FloatArray
     unmet: FloatArray
-    unsaid: FloatArray
 
 
 class Topics:
     """Topics of things 0..m−1; immutable."""
 
-    def __init__(self, order: dict[str, int], rarity: FloatArray, owned: FloatArray, named: FloatArray) -> None:
-        """`rarity` [k] weight of each topic; `owned` [m, k] rows of length 1; `named` [m, k] 0 or rarity."""
+    def __init__(self, order: dict[str, int], rarity: FloatArray, owned: FloatArray) -> None:
+        """`rarity` [k] weight of each topic; `owned` [m, k] rows of length 1."""
         self._order = order
         self._rarity = rarity
         self._owned = owned
-        self._named = named
 
     @classmethod
     def fit(cls, named: Sequence[Iterable[Cue]], aliased: Sequence[Sequence[Iterable[Cue]]]) -> Self:
@@ -40,23 +37,24 @@ class Topics:
         cues = [cue for name in named for cue in name] + [c for one in aliased for alias in one for c in alias]
         order = {topic: place for place, topic in enumerate(dict.fromkeys(t for cue in cues for t in cue.topics))}
         names = _rows(named, order)
-        shares = np.stack([_rows(one, order).mean(axis=0) if one else np.zeros(len(order)) for one in aliased])
+        shares = np.zeros_like(names)
+        for thing, aliases in enumerate(aliased):
+            if aliases:
+                shares[thing] = _rows(aliases, order).mean(axis=0)
         # A topic of the name is wholly the thing's; one of its aliases, as far as they speak of it.
         owned = np.maximum(names, np.sqrt(shares))
         rarity = np.log((1 + len(named)) / (0.5 + (owned > 0.3).sum(axis=0)))
         weighted = owned * rarity
         length = np.linalg.norm(weighted, axis=1, keepdims=True)
-        return cls(order, rarity, np.divide(weighted, length, where=length > 0, out=weighted), names * rarity)
+        return cls(order, rarity, np.divide(weighted, length, where=length > 0, out=weighted))
 
     def compare(self, cues: Iterable[Cue]) -> TopicFit:
         """A text with these cues against all things."""
         said = _rows([cues], self._order)[0] * self._rarity
         length = np.linalg.norm(said)
-        owns = self._owned > 0.1
         return TopicFit(
-            shared=self._owned @ said / length if length else np.zeros(len(owns)),
-            unmet=_share(~owns @ said, np.full(len(owns), said.sum())),
-            unsaid=_share(self._named @ (said == 0), self._named.sum(axis=1)),
+            shared=self._owned @ said / length if length else np.zeros(len(self._owned)),
+            unmet=(self._owned < 0.1) @ said / (said.sum() or 1.0),
         )
 
 
@@ -68,7 +66,3 @@ def _rows(texts: Iterable[Iterable[Cue]], order: dict[str, int]) -> FloatArray:
         for cue in cues:
             rows[row, [order[topic] for topic in cue.topics if topic in order]] = 1.0
     return rows
-
-
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, where=whole > 0, out=np.zeros(len(whole)))

@@ -129,15 +129,64 @@ class ItemText(Struct, frozen=True):
 
 
 class Cue(Struct, frozen=True):
-    """A word of the field and what it tells: kinds of right, stages of the chain.
+    """A word of the field and what it tells: kinds of right, stages of the chain, topics (what it is about).
 
-    `weight` 0..1: how surely a text with this word concerns intellectual property at all (专利 1, 抄袭 perhaps .6).
+    `weight` −1..1: how surely a text with this word concerns intellectual property at all (专利 1, 抄袭 perhaps .6);
+    below 0, how surely it does not (离婚 −.6).
     """
 
     word: str
     weight: float
     rights: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+
+
+class ItemWeights(Struct, frozen=True, forbid_unknown_fields=True):
+    """What each sign that an item is meant adds to its log-odds; matching/evidence.py says what each sign is."""
+
+    votes: float
+    says: float
+    covered: float
+    shared: float
+    unmet: float
+    other_right: float
+    breadth: float
+    consultation: float
+
+
+class ScopeWeights(Struct, frozen=True, forbid_unknown_fields=True):
+    """What each sign that a text concerns intellectual property adds to the log-odds of that."""
+
+    bias: float
+    field: float
+    everyday: float
+    covered: float
+    votes: float
+    strange: float
+
+
+class Weights(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of understanding, as fitted; `threshold`: a text of a lower probability is outside scope."""
+
+    item: ItemWeights
+    scope: ScopeWeights
+    threshold: float
+
+
+class Lexicon(Struct, frozen=True):
+    """The language of the field: its words, how characters sound (toneless pinyin), and what the signs weigh."""
+
+    cues: tuple[Cue, ...]
+    sounds: dict[str, str]
+    weights: Weights
+
+
+class PastNeed(Struct, frozen=True):
+    """A need of which a person confirmed the item, or that it is outside the platform's scope (None)."""
+
+    text: str
+    item_code: str | None
 
 
 class UnderstoodItem(Struct, frozen=True):
@@ -163,3 +212,13 @@ class Understanding(Struct, frozen=True):
     stages: tuple[str, ...]
     outside_scope: bool
     missing: tuple[Gap, ...]
+
+
+class Reading(Struct, frozen=True):
+    """One text, read once: what was understood, and how likely each item of the catalogue answers it, by item code.
+
+    `scores` sum to 1 over the catalogue, whether or not the text is within scope.
+    """
+
+    understanding: Understanding
+    scores: dict[str, float]

@@ -19,7 +19,14 @@ async def fitting(tx: Transaction, known: Catalogue, view: NeedView, item_codes:
     """The published offerings of these items that would be proposed, best first."""
     records = await queries.records(tx)
     ranking = await asyncio.to_thread(
-        lambda: rank(view, known.index.with_records(records), current_scorer(), known.understander, top=RANKED, seed=0)
+        lambda: rank(
+            view,
+            known.index.with_records(records),
+            current_scorer(),
+            known.understander.read(view.text),
+            top=RANKED,
+            seed=0,
+        )
     )
     ids = [one.offering_id for one in ranking.ranked if known.index.item_of(one.offering_id) in item_codes][:MOST]
     found = {offering.id: offering for offering in await offerings.by_ids(tx, ids)}

@@ -20,7 +20,7 @@ from market.matches.model import (
     PublishedOffering,
     RankingRun,
 )
-from matching.types import Exclusion, Ranking, Record
+from matching.types import Exclusion, PastNeed, Ranking, Record
 
 TAKES_NO_MORE = "ZP001"
 
@@ -53,6 +53,15 @@ WHERE f.state = 'published' ORDER BY f.id
 RECORDS = """
 SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time
 FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.state = 'active' WHERE f.state = 'published'
+"""
+# What people confirmed: the item a need was served under to the end, or that it was none of the platform's business.
+CONFIRMED = """
+(SELECT n.body AS text, m.item_code, m.id AS at FROM matches m JOIN needs n ON n.id = m.need_id
+ WHERE m.state = 'completed' ORDER BY m.id DESC LIMIT $1)
+UNION ALL
+(SELECT body, NULL, 0 FROM needs WHERE state = 'closed' AND (understanding ->> 'outside_scope')::boolean
+ ORDER BY id DESC LIMIT $1)
+ORDER BY at
 """
 OWN_INSTITUTION = """
 SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
@@ -175,6 +184,11 @@ async def records(tx: Transaction) -> dict[int, Record]:
         )
         for row in await tx.fetch(RECORDS)
     }
+
+
+async def confirmed(tx: Transaction, most: int) -> list[PastNeed]:
+    """Past needs whose item people confirmed, oldest first; at most so many of either kind."""
+    return [PastNeed(row["text"], row["item_code"]) for row in await tx.fetch(CONFIRMED, most)]
 
 
 async def own_institution(tx: Transaction, enterprise_id: int) -> int | None:

@@ -8,16 +8,20 @@ from msgspec import Struct
 from infra.db import Transaction
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
+from market.data import language
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
 from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
-from matching.cues import field_cues
 from matching.rank import OfferingIndex, rank
 from matching.scorer import Scorer, default_scorecard
-from matching.types import ItemText, NeedView, OfferingView, Ranking, Record
+from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
+from matching.types import Understanding as Understood
 from matching.understand import Understander
+
+PAST_NEEDS = 1_000
+"""Past needs that help to understand a new one: the latest, beside the examples shipped."""
 
 
 class Catalogue(Struct, frozen=True, eq=False):
@@ -30,7 +34,10 @@ class Catalogue(Struct, frozen=True, eq=False):
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved."""
+    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved.
+
+    Needs confirmed since then wait for the next move, which any change of the catalogue brings.
+    """
 
     def __init__(self) -> None:
         self._current: Catalogue | None = None
@@ -43,7 +50,8 @@ class CatalogueSource:
             async with self._building:
                 if self._current is None or self._current.stamp != stamp:
                     items, offerings = await catalogue.items(tx), await queries.published(tx)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings)
+                    past = await queries.confirmed(tx, PAST_NEEDS)
+                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past)
         return self._current
 
 
@@ -92,20 +100,25 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
 def compute(job: Job, scorer: Scorer, *, top: int) -> Outcome:
     """Rank, outside of any transaction. The same need in the same version gets the same seed."""
     known = job.catalogue
+    reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
         known.index.with_records(job.records),
         scorer,
-        known.understander,
+        reading,
         top=top,
         seed=(job.need_id << 20) + job.need_version,
     )
-    return Outcome(ranking, understanding=understand(known, job.view.text))
+    return Outcome(ranking, understanding=_stored(reading.understanding))
 
 
 def understand(known: Catalogue, text: str) -> Understanding:
     """What the platform reads out of ``text``."""
-    found = known.understander.understand(text)
+    return _stored(known.understander.understand(text))
+
+
+def _stored(found: Understood) -> Understanding:
+    """What was understood, as a need keeps it."""
     return Understanding(
         item_codes=tuple(item.code for item in found.items),
         item_names=tuple(item.name for item in found.items),
@@ -156,11 +169,15 @@ def current_scorer() -> Scorer:
     return default_scorecard()
 
 
-def _build(stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering]) -> Catalogue:
+def _build(stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed]) -> Catalogue:
     return Catalogue(
         stamp=stamp,
         item_names={item.code: item.name for item in items},
-        understander=Understander([_item_text(item) for item in items], field_cues()),
+        understander=Understander(
+            [_item_text(item) for item in items],
+            language.load_lexicon(),
+            [*(example.as_past for example in language.load_examples()), *past],
+        ),
         index=OfferingIndex.build([_view(offering) for offering in offerings]),
     )
 

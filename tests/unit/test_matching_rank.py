@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec.structs import replace
 
-from matching.cues import field_cues
+from market.data.language import load_lexicon
 from matching.errors import FeatureError
 from matching.features import FEATURES
 from matching.rank import OfferingIndex, best_first, rank
@@ -28,7 +28,7 @@ RENEWAL = ItemText(
     1, "A-1", "注册商标续展申请受理", aliases=("商标到期",), rights=("trademark",), stages=("management",)
 )
 PATENT = ItemText(2, "A-2", "专利申请受理", aliases=("申请专利",), rights=("patent",), stages=("creation",))
-UNDERSTANDER = Understander([RENEWAL, PATENT], field_cues())
+UNDERSTANDER = Understander([RENEWAL, PATENT], load_lexicon())
 NEED = NeedView(text="商标马上到期，怎么办续展", region_code="440305")
 
 
@@ -52,7 +52,7 @@ def offering(number: int, item: ItemText = RENEWAL, **fields: object) -> Offerin
 def ranking(
     offerings: list[OfferingView], need: NeedView = NEED, *, top: int = 10, seed: int = 1, card: Scorecard = CARD
 ) -> Ranking:
-    return rank(need, OfferingIndex.build(offerings), card, UNDERSTANDER, top=top, seed=seed)
+    return rank(need, OfferingIndex.build(offerings), card, UNDERSTANDER.read(need.text), top=top, seed=seed)
 
 
 def score_of(view: OfferingView, need: NeedView = NEED) -> float:
@@ -161,7 +161,7 @@ def test_a_confirmed_item_outweighs_the_text() -> None:
 def test_more_load_never_raises(record: Record, more: int) -> None:
     index = OfferingIndex.build([offering(1)])
     before, after = (
-        rank(NEED, index.with_records({1: r}), CARD, UNDERSTANDER, top=1, seed=0).ranked
+        rank(NEED, index.with_records({1: r}), CARD, UNDERSTANDER.read(NEED.text), top=1, seed=0).ranked
         for r in (record, replace(record, load=record.load + more))
     )
     # A candidate that becomes full is excluded, which is no rise either.
@@ -227,11 +227,11 @@ def test_ten_thousand_candidates() -> None:
 def test_records_are_refreshed_without_the_texts() -> None:
     index = OfferingIndex.build([offering(1), offering(2)])
     fresh = index.with_records({1: Record(capacity=5, load=5), 99: Record(capacity=1)})
-    got = rank(NEED, fresh, CARD, UNDERSTANDER, top=5, seed=0)
+    got = rank(NEED, fresh, CARD, UNDERSTANDER.read(NEED.text), top=5, seed=0)
     assert fresh.texts is index.texts
     assert fresh.item_of(2) == "A-1"
     assert [(e.offering_id, e.rule) for e in got.excluded] == [(1, "no_capacity"), (2, "unpublished")]
-    assert len(rank(NEED, index, CARD, UNDERSTANDER, top=5, seed=0).ranked) == 2
+    assert len(rank(NEED, index, CARD, UNDERSTANDER.read(NEED.text), top=5, seed=0).ranked) == 2
 
 
 def test_what_is_worth_more() -> None:

@@ -151,7 +151,7 @@ def test_synonyms_name_every_item_and_nothing_else() -> None:
     synonyms = data.load_synonyms()
     assert list(synonyms) == [item.code for item in ITEMS]
     for words in synonyms.values():
-        assert 8 <= len(words) <= 20
+        assert 8 <= len(words) <= 60
         assert len(set(words)) == len(words)
 
 

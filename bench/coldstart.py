@@ -1,0 +1,56 @@
+"""Cold start on simulated markets: scorecard and model blended, against the scorecard alone."""
+
+import numpy as np
+
+from matching.evaluate import ndcg
+from matching.explore import Chance
+from matching.features import FEATURES
+from matching.learn import AdditiveRanker, Training, spread, table_model
+from matching.model import Blended, TableScorer
+from matching.scorer import Scorer, default_scorecard
+from matching.simulate import Log, Market
+
+MARKETS = 12
+OFFERINGS = 200
+NEWCOMERS = 0.2
+JUDGED = (5, 10, 40, 160)
+EXAM = 200
+
+
+def run() -> dict[str, dict[str, float]]:
+    """For each number of judged needs, mean NDCG@10 by the hidden truth over the markets, and the gain: its mean and
+    that of the unluckiest market. `newcomers`: their share of matches over their share of capacity, learned policy."""
+    card = default_scorecard()
+    gains: dict[int, list[float]] = {judged: [] for judged in JUDGED}
+    cards, shares = [], []
+    for seed in range(MARKETS):
+        exam = Market(OFFERINGS, newcomers=NEWCOMERS, seed=seed).exam(EXAM)
+        alone = _quality(card, exam)
+        cards.append(alone)
+        for judged in JUDGED:
+            market = Market(OFFERINGS, newcomers=NEWCOMERS, seed=seed)
+            blend = _learned(card, market.run(card, judged, chance=Chance()).judged)
+            gains[judged].append(_quality(blend, exam) - alone)
+        shares.append(_newcomers(market, market.run(blend, 300, chance=Chance())))
+    report = {
+        f"{judged} needs": {"gain": float(np.mean(found)), "worst": float(np.min(found))}
+        for judged, found in gains.items()
+    }
+    return report | {"scorecard": {"ndcg@10": float(np.mean(cards))}, "newcomers": {"share": float(np.mean(shares))}}
+
+
+def _learned(card: Scorer, data: Training) -> Blended:
+    ranker = AdditiveRanker(directions=[feature.direction for feature in FEATURES])
+    ranker.fit(data.values, data.grades, data.needs)
+    points = spread(card.score(data.values).total, data.needs)
+    model = table_model(ranker, version="learned", features=card.features, points=points, data=data)
+    return Blended(card, TableScorer(model), ranker.needs_)
+
+
+def _quality(scorer: Scorer, exam: Training) -> float:
+    return float(np.nanmean(ndcg(scorer.score(exam.values).total, exam.grades, exam.needs, k=10)))
+
+
+def _newcomers(market: Market, log: Log) -> float:
+    capacity, new = market.offerings.capacity, market.newcomer
+    return float(log.served[new].sum() / log.served.sum() / (capacity[new].sum() / capacity.sum()))

@@ -1,0 +1,117 @@
+"""Ranking against LightGBM's lambdarank: quality after the same cross-validation, and time for 200 candidates."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from market.evaluate_cli import CANDIDATES, FOLDS, microseconds, ranking_report, read_judged
+from matching.evaluate import ndcg
+from matching.explore import Chance
+from matching.features import FEATURES
+from matching.learn import AdditiveRanker, Training, spread, table_model
+from matching.model import Blended, TableScorer
+from matching.rank import best_first
+from matching.reasons import reasons
+from matching.scorer import default_scorecard
+from matching.simulate import Market
+from matching.types import FloatArray, Part
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "ltr"
+PEER_GRID: tuple[Mapping[str, Any], ...] = tuple(
+    {"num_leaves": leaves, "min_data_in_leaf": rows, "learning_rate": rate}
+    for leaves, rows, rate in product((7, 15, 31), (20, 50), (0.05, 0.1))
+)
+PEER_TREES = 150
+TOP = 10
+
+
+def run() -> dict[str, dict[str, float]]:
+    """`quality`: NDCG on the public set, ours and the peer's. `serving`: microseconds to score, explain and pick the
+    top 10 of 200 candidates with our own features, and for the peer to predict alone."""
+    train, test = read_judged(DATA / "lgb_rank.train", DATA / "lgb_rank.test")
+    ours = ranking_report(train, test)
+    peer = _peer(train, _peer_tuned(train))
+    predicted = peer.predict(test.values, num_threads=1)
+    theirs = ndcg(predicted, test.grades, test.needs, k=10)
+    rows = np.resize(test.values, (CANDIDATES, test.values.shape[1]))
+    peer_us = microseconds(lambda: peer.predict(rows, num_threads=1))
+    quality = ours | {
+        "lightgbm ndcg@10": float(np.nanmean(theirs)),
+        "behind": float(np.nanmean(theirs)) - ours["ndcg@10"],
+        "lightgbm_200_us": peer_us,
+        "times_faster": peer_us / ours["score_200_us"],
+    }
+    return {"quality": quality, "serving": _serving()}
+
+
+def _peer(data: Training, parameters: Mapping[str, Any]) -> lightgbm.Booster:
+    order = np.argsort(data.needs, kind="stable")
+    rows = data.rows(order)
+    _, sizes = np.unique(rows.needs, return_counts=True)
+    fixed = {"objective": "lambdarank", "num_threads": 1, "verbose": -1, "seed": 0, "deterministic": True}
+    return lightgbm.train(fixed | dict(parameters), lightgbm.Dataset(rows.values, rows.grades, group=sizes), PEER_TREES)
+
+
+def _peer_tuned(data: Training) -> Mapping[str, Any]:
+    """The peer's best settings by the folds that `learn.tuned` uses."""
+    _, need = np.unique(data.needs, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(need.max() + 1)[need] % FOLDS
+
+    def quality(parameters: Mapping[str, Any]) -> float:
+        found = []
+        for held in range(FOLDS):
+            unseen = data.rows(fold == held)
+            scores = _peer(data.rows(fold != held), parameters).predict(unseen.values, num_threads=1)
+            found.append(ndcg(scores, unseen.grades, unseen.needs, k=10))
+        return float(np.nanmean(np.concatenate(found)))
+
+    return max(PEER_GRID, key=quality)
+
+
+def _serving() -> dict[str, float]:
+    card = default_scorecard()
+    market = Market(2 * CANDIDATES, newcomers=0.2, seed=0)
+    data = market.run(card, 300, chance=Chance()).judged
+    ranker = AdditiveRanker(directions=[feature.direction for feature in FEATURES])
+    ranker.fit(data.values, data.grades, data.needs)
+    points = spread(card.score(data.values).total, data.needs)
+    model = table_model(ranker, version="learned", features=card.features, points=points, data=data)
+    blend = Blended(card, TableScorer(model), ranker.needs_)
+    values = market.arrival()[0][:CANDIDATES]
+    peer = _peer(data, {})  # its defaults: 31 leaves
+    listed = microseconds(lambda: _list(blend, values))
+    times = _times(lambda: [reasons(parts, "zh") for parts in _list(blend, values)])
+    peer_us = microseconds(lambda: peer.predict(values, num_threads=1))
+    return {
+        "score_us": microseconds(lambda: blend.score(values)),
+        "list_us": listed,
+        "list_in_words_us": float(np.median(times)),
+        "list_in_words_p99_us": float(np.quantile(times, 0.99)),
+        "lightgbm_us": peer_us,
+        "times_faster": peer_us / listed,
+    }
+
+
+def _list(scorer: Blended, values: FloatArray) -> list[list[Part]]:
+    """The best of the candidates, with the exact parts of their scores."""
+    scores = scorer.score(values)
+    best = best_first(scores.total, np.arange(len(values)), top=TOP, seed=1)
+    weights = scorer.weights.tolist()
+    lists = zip(values[best].tolist(), scores.parts[best].tolist(), strict=True)
+    return [
+        [Part(*part, 1) for part in zip(scorer.features, mine, weights, points, strict=True)] for mine, points in lists
+    ]
+
+
+def _times(act: Any, *, times: int = 2_000) -> list[float]:
+    taken = []
+    for _ in range(times):
+        started = perf_counter()
+        act()
+        taken.append(1e6 * (perf_counter() - started))
+    return taken

@@ -1,0 +1,89 @@
+"""The simulated market: learning beats the scorecard, newcomers are not starved, logs can be judged."""
+
+import numpy as np
+import pytest
+
+from matching.evaluate import ndcg, snips
+from matching.explore import Chance
+from matching.features import FEATURES
+from matching.learn import AdditiveRanker, Training, spread, table_model
+from matching.model import Blended, TableScorer
+from matching.scorer import Scorer, default_scorecard
+from matching.simulate import SHOWN, Log, Market, synthetic_queue
+
+CARD = default_scorecard()
+
+
+def learned(data: Training) -> Blended:
+    ranker = AdditiveRanker(directions=[f.direction for f in FEATURES])
+    ranker.fit(data.values, data.grades, data.needs)
+    points = spread(CARD.score(data.values).total, data.needs)
+    model = table_model(ranker, version="learned", features=CARD.features, points=points, data=data)
+    return Blended(CARD, TableScorer(model), ranker.needs_)
+
+
+def quality(scorer: Scorer, exam: Training) -> float:
+    return float(np.nanmean(ndcg(scorer.score(exam.values).total, exam.grades, exam.needs, k=10)))
+
+
+def newcomers_share(market: Market, log: Log) -> float:
+    """Newcomers' share of matches over their share of capacity: 1 is fair."""
+    capacity = market.offerings.capacity
+    return float(
+        log.served[market.newcomer].mean() / capacity[market.newcomer].mean() / (log.served.sum() / capacity.sum())
+    )
+
+
+def test_learning_beats_the_scorecard() -> None:
+    gains = []
+    for seed in range(3):
+        market = Market(150, newcomers=0.2, seed=seed)
+        log = market.run(CARD, 60, chance=Chance())
+        exam = market.exam(60)
+        gains.append(quality(learned(log.judged), exam) - quality(CARD, exam))
+    assert min(gains) > 0
+    assert np.mean(gains) > 0.01  # bench/coldstart.py measures it on many markets
+
+
+def test_newcomers_are_not_starved_by_what_was_learned() -> None:
+    market = Market(150, newcomers=0.3, seed=7)
+    scorer = learned(market.run(CARD, 200, chance=Chance()).judged)
+    later = market.run(scorer, 300, chance=Chance())
+    assert newcomers_share(market, later) > 0.5
+
+
+def test_a_market_keeps_its_books() -> None:
+    market = Market(40, newcomers=0.5, seed=1)
+    log = market.run(CARD, 400)
+    offerings = market.offerings
+    assert (offerings.load <= offerings.capacity).all()
+    assert (offerings.load >= 0).all()
+    assert (offerings.on_time <= offerings.delivered).all()
+    assert log.served.sum() == (log.worth > 0).sum()
+    assert log.propensity.min() > 0
+    assert len(log.propensity) == 400 * SHOWN
+    assert set(log.judged.grades.tolist()) <= {0.0, 1.0, 2.0, 4.0, 5.0}
+
+
+def test_the_same_seed_is_the_same_market() -> None:
+    first, second = (Market(30, newcomers=0.2, seed=5).run(CARD, 20) for _ in range(2))
+    assert first.judged.values.tolist() == second.judged.values.tolist()
+    assert first.served.tolist() == second.served.tolist()
+
+
+def test_logs_can_be_judged() -> None:
+    log = Market(60, newcomers=0.2, seed=2).run(CARD, 100, chance=Chance())
+    first = log.propensity.reshape(-1, SHOWN)[:, 0]
+    found = snips(log.worth, first, first)
+    assert found.value == pytest.approx(log.worth.mean())
+    assert found.effective == pytest.approx(100)
+
+
+def test_a_queue_to_measure_with() -> None:
+    queue = synthetic_queue(50, 20, 20, seed=0)
+    lists = queue.offering.reshape(50, 20)
+    assert all(len(set(row)) == 20 for row in lists.tolist())
+    assert 0 <= queue.utility.min() <= queue.utility.max() <= 1
+    assert queue.capacity.sum() > 50
+    with pytest.raises(ValueError, match="candidates"):
+        synthetic_queue(5, 3, 4, seed=0)
