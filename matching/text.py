@@ -1,6 +1,6 @@
 """Chinese text as numbers: TF-IDF over single characters and pairs.
 
-Measured on CSL: MRR@10 .922 keywords to title, .840 sentence to title; segmented words add at most .002.
+Segmented words beside them add at most .002 to MRR@10 on CSL.
 """
 
 import re
@@ -18,6 +18,10 @@ from matching.types import FloatArray, IntArray
 
 # A need or guide says what it is about well within this; the cap bounds the work a hostile text can cause.
 MAX_CHARS = 5_000
+
+# What finds a text among thousands: MRR@10 on CSL .921 instead of .919 with the usual exponent of 1 (keywords → title),
+# .841 instead of .837 (sentence → title). Telling 33 items apart does better with 1.
+RARITY = 1.5
 
 # White space, control and invisible format characters, and lone surrogates.
 _BLANK = re.compile(
@@ -42,13 +46,17 @@ class Grams:
         self._rarity = rarity
 
     @classmethod
-    def fit(cls, normals: Sequence[str]) -> tuple[Self, csr_array]:
-        """Grams of normalised texts, and the texts in them [n, k], rows of length 1. Not a single character: k is 0."""
+    def fit(cls, normals: Sequence[str], *, exponent: float = 1.0) -> tuple[Self, csr_array]:
+        """Grams of normalised texts, and the texts in them [n, k], rows of length 1. Not a single character: k is 0.
+
+        `exponent` of the inverse document frequency: above 1, rare grams count for still more.
+        """
         if not any(normals):
             return cls({}, np.zeros(0)), csr_array((len(normals), 0), dtype=np.float64)
         vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True, lowercase=False)
-        rows = csr_array(vectorizer.fit_transform(normals))
-        return cls(vectorizer.vocabulary_, vectorizer.idf_), rows
+        vectorizer.fit(normals)
+        vectorizer.idf_ = vectorizer.idf_**exponent
+        return cls(vectorizer.vocabulary_, vectorizer.idf_), csr_array(vectorizer.transform(normals))
 
     def __len__(self) -> int:
         return len(self._rarity)
@@ -74,7 +82,7 @@ class TextIndex:
     @classmethod
     def fit(cls, texts: Sequence[str]) -> Self:
         """Learn grams and their rarity from `texts`; texts without a single character are allowed."""
-        grams, rows = Grams.fit([normalise(text) for text in texts])
+        grams, rows = Grams.fit([normalise(text) for text in texts], exponent=RARITY)
         return cls(grams, csr_array(rows.T))
 
     def similarity(self, query: str) -> FloatArray:
