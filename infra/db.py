@@ -178,6 +178,18 @@ class Database:
             connection.terminate()
 
 
+@asynccontextmanager
+async def savepoint(tx: Transaction) -> AsyncIterator[None]:
+    """A part of a transaction that is undone by itself where it raises; what went before stays. Not to be nested."""
+    await tx.execute("SAVEPOINT part")
+    try:
+        yield
+    except Exception:
+        await tx.execute("ROLLBACK TO SAVEPOINT part")
+        raise
+    await tx.execute("RELEASE SAVEPOINT part")
+
+
 def one(kind: type[T], row: Record) -> T:
     """``row`` as a ``kind``."""
     return msgspec.convert(dict(row), kind)

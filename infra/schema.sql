@@ -402,6 +402,30 @@ ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.plans (
+    id bigint NOT NULL,
+    node_id bigint NOT NULL,
+    made_by bigint NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    needs_done integer DEFAULT 0 NOT NULL,
+    needs_left integer DEFAULT 0 NOT NULL,
+    content jsonb,
+    outcomes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT plans_check CHECK (((state = 'done'::text) = (content IS NOT NULL))),
+    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.plans_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ranking_runs (
     id bigint NOT NULL,
     need_id bigint NOT NULL,
@@ -558,6 +582,9 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_id_need_id_key UNIQUE (id, need_id);
 
@@ -611,6 +638,8 @@ CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
 CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (state = 'published'::text);
 
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
+
+CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
 
@@ -749,6 +778,12 @@ ALTER TABLE ONLY public.offerings
 
 ALTER TABLE ONLY public.offerings
     ADD CONSTRAINT offerings_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
+
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);

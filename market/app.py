@@ -39,6 +39,7 @@ from market.matches.ranking import CatalogueSource
 from market.needs import api as needs_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
+from market.plans import api as plans_api
 from market.regions import api as regions_api
 from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
 
@@ -207,6 +208,7 @@ def _api() -> Router:
             matches_api.router(),
             needs_api.router(),
             offerings_api.router(),
+            plans_api.router(),
             regions_api.router(),
         ],
         security=[{"token": []}],

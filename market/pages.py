@@ -12,6 +12,7 @@ from market.needs import counter_pages
 from market.needs import pages as needs
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
+from market.plans import pages as plans
 from market.web import page
 
 
@@ -33,6 +34,7 @@ def routers() -> list[Router]:
         needs,
         offerings,
         own_offerings,
+        plans,
     )
     docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,9 +19,10 @@ from infra.settings import Settings, load
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
 from workers.match import match_need
+from workers.plan import make_plan
 from workers.relay import JOB, Relay
 
-JOBS = {"match_need": match_need}
+JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {"match_need": match_need, "make_plan": make_plan}
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
 

@@ -21,7 +21,20 @@ from market.matches import queries, service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
 from market.needs.model import NeedState
-from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
+from market.plans import queries as plans
+from market.web import (
+    AppRequest,
+    IdQuery,
+    PathId,
+    Rejected,
+    actor_of,
+    go,
+    one_time_key,
+    page,
+    page_of,
+    read_cursor,
+    services,
+)
 
 QUEUE_ROWS = 30
 Form = dict[str, Any]
@@ -85,6 +98,9 @@ async def queue(
         declines=await queries.decline_requests(tx, prefix),
         calendar=deadlines.calendar,
         decided=done and await work.last_decision(tx, actor, done),
+        may_plan=counts.get(NeedState.PROPOSED, 0) > 0,
+        last_plan=actor.node_id and await plans.latest_id(tx, actor.node_id),
+        key=one_time_key(),
     )
 
 

@@ -1,0 +1,109 @@
+"""Use cases of a plan: have one made, look at it, approve what is ticked."""
+
+from datetime import UTC, datetime
+
+from infra import outbox
+from infra.db import Transaction, savepoint
+from market.accounts.model import Actor, Role
+from market.calendars.service import Deadlines
+from market.errors import Conflict, DomainError, InvalidInput, NotFound
+from market.matches import queries as match_queries
+from market.matches import service as matches
+from market.matches.model import MatchState
+from market.needs import service as needs
+from market.needs.model import NeedAction, NeedState
+from market.plans import queries
+from market.plans.model import Outcome, Pair, Plan, PlanState
+
+MAKE_PLAN = "make_plan"
+"""Topic of the outbox: this plan waits to be made."""
+
+
+async def make(tx: Transaction, actor: Actor) -> Plan:
+    """Have a plan made for all that waits for approval at the coordinator's node and below.
+
+    Raises:
+        Conflict: nothing waits.
+    """
+    assert actor.node_id is not None, "accounts' CHECK gives a coordinator a node"
+    assert actor.node_prefix is not None
+    if not await queries.count(tx, actor.node_prefix):
+        raise Conflict("现在没有等待审核的需求，不需要派单方案。")
+    plan_id = await queries.insert(tx, actor.node_id, actor.id)
+    await outbox.add(tx, MAKE_PLAN, plan_id=plan_id)
+    return await find(tx, actor, plan_id)
+
+
+async def find(tx: Transaction, actor: Actor, plan_id: int, *, lock: bool = False) -> Plan:
+    """The plan, for coordinators of its node.
+
+    Raises:
+        NotFound: it is not there, or another node's: both look the same from outside.
+    """
+    plan = await queries.find(tx, plan_id, lock=lock)
+    if plan is None or actor.role is not Role.COORDINATOR or plan.node_id != actor.node_id:
+        raise NotFound
+    return plan
+
+
+async def approve(tx: Transaction, actor: Actor, plan_id: int, need_ids: tuple[int, ...], deadlines: Deadlines) -> Plan:
+    """Assign the planned offerings of these needs, each on its own: one that cannot be undoes no other.
+
+    What was approved before under this plan is left as it is, so that the same call twice does no more than once.
+
+    Raises:
+        NotFound: as ``find``.
+        Conflict: the plan is not done.
+        InvalidInput: the plan has nobody for one of the needs.
+    """
+    plan = await find(tx, actor, plan_id, lock=True)
+    if plan.content is None:
+        raise Conflict(f"这份方案{plan.state_name}，还不能批准。")
+    wanted = set(need_ids)
+    if wanted - {pair.need_id for pair in plan.content.pairs}:
+        raise InvalidInput(fields={"needs": "所选的需求不在这份方案里，请刷新后再选。"})
+    pairs = [pair for pair in plan.open_pairs if pair.need_id in wanted]
+    offerings = {option.offering_id for pair in pairs for option in (pair.first, pair.planned)}
+    await queries.lock(tx, [pair.need_id for pair in pairs], sorted(offerings))
+    kept = [outcome for outcome in plan.outcomes if outcome.need_id not in {pair.need_id for pair in pairs}]
+    found = [await _try(tx, actor, plan, pair, deadlines) for pair in pairs]
+    await queries.set_outcomes(tx, plan.id, [*kept, *found])
+    return await find(tx, actor, plan_id)
+
+
+async def _try(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadlines: Deadlines) -> Outcome:
+    words = ""
+    try:
+        async with savepoint(tx):
+            await _approve(tx, actor, plan, pair, deadlines)
+    except DomainError as error:
+        words = next(iter(error.fields.values()), error.detail)
+    return Outcome(need_id=pair.need_id, approved=not words, words=words, actor_name=actor.name, at=datetime.now(UTC))
+
+
+async def _approve(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadlines: Deadlines) -> None:
+    """Approve the proposal the plan was made on, or override it.
+
+    Raises:
+        Conflict: the need has moved on since then.
+        Others: as ``matches.service.approve`` and ``override``.
+    """
+    need = await needs.find_to_act(tx, actor, pair.need_id, NeedAction.APPROVE)
+    live = await match_queries.lock_live(tx, need.id)
+    # An override would also take a need from whoever was assigned meanwhile, which nobody here has asked for.
+    if need.state is not NeedState.PROPOSED:
+        raise Conflict(f"方案做好后这条需求已有变化，现在是「{need.state_name}」。")
+    if live is None or live.state is not MatchState.PROPOSED or live.id != pair.match_id:
+        raise Conflict("方案做好后这条需求又重新匹配过，请看过新的推荐后再审核。")
+    if pair.changed:
+        reason = f"整体派单方案 #{plan.id}"
+        await matches.override(tx, actor, need.id, pair.planned.offering_id, reason, deadlines)
+    else:
+        await matches.approve(tx, actor, need.id, pair.match_id, deadlines)
+
+
+async def give_up(tx: Transaction, plan_id: int) -> None:
+    """The plan could not be made, and will not be if it is tried again."""
+    plan = await queries.find(tx, plan_id, lock=True)
+    if plan is not None and plan.state is PlanState.RUNNING:
+        await queries.set_progress(tx, plan_id, PlanState.FAILED, done=plan.needs_done, left=plan.needs_left)
