@@ -14,6 +14,7 @@ PREFIX = "ZHIPEI_"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0, le=100)]
 
 
 class SettingsError(Exception):
@@ -65,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Working days in which an institution takes an approved match."""
     shortlist_size: Positive = 20
     """Candidates stored and shown for a need."""
+    explore_gap: NotNegative = 0.0
+    """Candidates closer than so many points change places by chance, for learning; 2 is light, 0 leaves it to ties."""
+    promote_nightly: bool = True
+    """Let the nightly training promote a model that passes the gate. False: only ``zhipei promote`` does."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from datetime import timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -19,10 +20,13 @@ from market.matches.ranking import CatalogueSource
 from workers.context import Context
 from workers.match import match_need
 from workers.relay import JOB, Relay
+from workers.train import SECONDS, train_nightly
 
 JOBS = {"match_need": match_need}
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
+BEIJING = timezone(timedelta(hours=8))
+"""Of the clock that cron jobs go by, wherever the server stands."""
 
 log = structlog.get_logger()
 
@@ -84,14 +88,20 @@ def open_database(settings: Settings) -> Database:
 def make_worker(settings: Settings, **options: Any) -> Worker:
     """An arq worker on the settings' servers; ``options`` go to arq."""
     assert settings.redis_url is not None
+    queue = _queue(settings.database_url)
     return Worker(
         functions=[func(run_outbox_row, name=JOB)],
-        cron_jobs=[cron(forget_answers, minute=17)],
+        cron_jobs=[
+            cron(forget_answers, minute=17),
+            # Named after the queue: arq runs a job of one name once, also where two databases share a Redis.
+            cron(train_nightly, name=f"{queue}:train", hour=2, minute=30, timeout=SECONDS),
+        ],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         on_startup=start,
         on_shutdown=stop,
         ctx={"settings": settings},
-        queue_name=_queue(settings.database_url),
+        queue_name=queue,
+        timezone=BEIJING,
         max_jobs=settings.job_concurrency,
         poll_delay=settings.job_poll_seconds,
         keep_result=0,

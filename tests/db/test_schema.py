@@ -116,7 +116,7 @@ async def test_an_edited_or_unknown_migration_is_refused(clone: Clone) -> None:
     await connection.execute("UPDATE migrations SET sha256 = 'other' WHERE name = $1", shipped()[0].name)
     with pytest.raises(MigrationError, match="edited"):
         await pending(connection)
-    await connection.execute("UPDATE migrations SET name = '9999_future.sql'")
+    await connection.execute("UPDATE migrations SET name = '9999_future.sql' WHERE name = $1", shipped()[0].name)
     with pytest.raises(MigrationError, match="newer release"):
         await migrate(database)
     await connection.close()
