@@ -3,9 +3,10 @@
 docs/operations.md lists them; a test holds that list equal to this Struct.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -35,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port the web server listens on."""
     public_url: str | None = None
     """Address people see, for links and secure cookies. None: http://host:port."""
-    secret: str | None = None
+    secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
@@ -65,12 +66,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Working days in which an institution takes an approved match."""
     shortlist_size: Positive = 20
     """Candidates stored and shown for a need."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True
     """Logs as JSON lines; false for reading them in a terminal."""
     debug: bool = False
     """Tracebacks in answers. Never in production."""
+
+    @property
+    def namespace(self) -> str:
+        """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
+        return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
 
     @property
     def address(self) -> str:
