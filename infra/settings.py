@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Port = 8000
     """Port the web server listens on."""
     public_url: str | None = None
-    """Address people see, for links and secure cookies. None: http://host:port."""
+    """Address people see, as it is printed at the start. None: http://host:port."""
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     secure_cookies: bool = False
@@ -71,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_json: bool = True
     """Logs as JSON lines; false for reading them in a terminal."""
     debug: bool = False
-    """Tracebacks in answers. Never in production."""
+    """Templates are read anew for every page, for whoever works on them."""
 
     @property
     def namespace(self) -> str:

@@ -196,7 +196,6 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         request_max_body_size=BODY_BYTES,
         state=State({"services": held}),
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
-        debug=settings.debug,
     )
     app.metrics = held.metrics
     return app
