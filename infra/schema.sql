@@ -609,6 +609,8 @@ ALTER TABLE ONLY public.transitions
 
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
+CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
+
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));

@@ -16,7 +16,7 @@ import uvicorn
 from rich.progress import Progress
 
 from infra import embedded, outbox
-from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.db import Database, DatabaseUnavailable
 from infra.migrate import MigrationError, migrate
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
@@ -171,20 +171,27 @@ def account_create(
 ) -> None:
     """Add an account."""
 
-    async def create(tx: Transaction) -> int:
-        return await accounts.create(
-            tx,
-            login=login,
-            password=password,
-            name=name,
-            role=Role(role),
-            node_id=node_id,
-            institution_id=institution_id,
-            enterprise_id=enterprise_id,
-        )
-
-    account_id = in_transaction(settings, create)
+    form = accounts.NewAccount(
+        login=login,
+        password=password,
+        name=name,
+        role=Role(role),
+        node_id=node_id,
+        institution_id=institution_id,
+        enterprise_id=enterprise_id,
+    )
+    account_id = in_transaction(settings, lambda tx: accounts.create_checked(tx, form))
     click.echo(f"account {account_id}: {login} ({role})")
+
+
+@account.command("password")
+@click.argument("login")
+@click.password_option()
+@click.pass_obj
+def account_password(settings: Settings, login: str, password: str) -> None:
+    """Give an account a new password."""
+    in_transaction(settings, lambda tx: accounts.set_password(tx, login, password))
+    click.echo(f"{login} has a new password")
 
 
 @main.group()
@@ -243,7 +250,10 @@ async def _up(settings: Settings, *, demo: bool) -> None:
             await database.close()
         async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=say):
             _welcome(ready, demo=demo)
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("stopping …")
 
 
 def _programs(settings: Settings) -> tuple[Program, ...]:

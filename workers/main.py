@@ -1,7 +1,6 @@
 """The worker process: an arq worker with the relay beside it. ``python -m workers.main`` runs it."""
 
 import asyncio
-import hashlib
 import os
 from datetime import timedelta, timezone
 from typing import Any
@@ -43,7 +42,7 @@ async def run_outbox_row(ctx: dict[str, Any], raw: dict[str, Any]) -> None:
     except Exception as error:
         log.exception("job failed")
         async with context.db.transaction() as tx:
-            await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error}")
+            await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error.args[0] if error.args else ''}")
     finally:
         ctx["relay"].wake()
 
@@ -88,19 +87,18 @@ def open_database(settings: Settings) -> Database:
 def make_worker(settings: Settings, **options: Any) -> Worker:
     """An arq worker on the settings' servers; ``options`` go to arq."""
     assert settings.redis_url is not None
-    queue = _queue(settings.database_url)
     return Worker(
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
-            cron(forget_answers, minute=17),
-            # Named after the queue: arq runs a job of one name once, also where two databases share a Redis.
-            cron(train_nightly, name=f"{queue}:train", hour=2, minute=30, timeout=SECONDS),
+            cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            # Named after the database: arq runs a job of one name once, also where two share a Redis.
+            cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         on_startup=start,
         on_shutdown=stop,
         ctx={"settings": settings},
-        queue_name=queue,
+        queue_name=settings.namespace,
         timezone=BEIJING,
         max_jobs=settings.job_concurrency,
         poll_delay=settings.job_poll_seconds,
@@ -111,11 +109,6 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         job_deserializer=msgspec.msgpack.decode,
         **options,
     )
-
-
-def _queue(database_url: str | None) -> str:
-    """A queue for each database: outbox ids of one mean nothing in another, even if both share a Redis."""
-    return f"zhipei:{hashlib.sha256(str(database_url).encode()).hexdigest()[:12]}"
 
 
 def main() -> None:

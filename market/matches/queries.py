@@ -34,8 +34,9 @@ JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offe
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
 JOIN institution_versions n ON n.institution_id = m.institution_id AND n.version = m.institution_version
 """
-# To an institution a match exists from its approval on; what was proposed, or superseded before, is not its business.
-OF_INSTITUTION = "m.institution_id = $2 AND m.state <> 'proposed'"
+# To an institution a match exists from its approval on; what was only proposed is not its business.
+APPROVED = "EXISTS (SELECT FROM events a WHERE a.match_id = m.id AND a.to_state = 'approved')"
+OF_INSTITUTION = f"m.institution_id = $2 AND {APPROVED}"
 MATCH_BY_ID = f"{MATCH} WHERE m.id = $1 AND ($2::bigint IS NULL OR ({OF_INSTITUTION}))"
 LIVE = f"""{MATCH} WHERE m.need_id = $1
 AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered') FOR UPDATE OF m"""
@@ -135,7 +136,7 @@ JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offe
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
 """
 DESK = f"""{DESK_ROW}
-WHERE m.institution_id = $1 AND m.state = ANY($2::text[]) AND ($3::bigint IS NULL OR m.id < $3::bigint)
+WHERE m.institution_id = $1 AND {APPROVED} AND m.state = ANY($2::text[]) AND ($3::bigint IS NULL OR m.id < $3::bigint)
 ORDER BY m.id DESC LIMIT $4
 """
 URGENT = f"""{DESK_ROW}

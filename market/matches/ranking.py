@@ -52,10 +52,11 @@ class CatalogueSource:
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
-        stamp, scorer = await catalogue.stamp(tx), await self._scorers.get(tx)
-        if self._current is None or self._current.stamp != stamp:
+        scorer = await self._scorers.get(tx)
+        if self._current is None or self._current.stamp < await catalogue.stamp(tx):
             async with self._building:
-                if self._current is None or self._current.stamp != stamp:
+                stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
+                if self._current is None or self._current.stamp < stamp:
                     items, offerings = await catalogue.items(tx), await queries.published(tx)
                     past = await queries.confirmed(tx, PAST_NEEDS)
                     self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)

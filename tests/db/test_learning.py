@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.db import Database, Transaction
 from infra.settings import Settings
@@ -246,8 +246,8 @@ async def test_chance_is_logged(past: Past) -> None:
 
 
 async def test_the_nightly_training_stores_what_it_learned(past: Past) -> None:
-    context = {"context": Context(past.settings, past.db, ranking.CatalogueSource())}
-    await train_nightly(context)
+    settings = structs.replace(past.settings, promote_nightly=True)
+    await train_nightly({"context": Context(settings, past.db, ranking.CatalogueSource())})
     async with past.db.reading() as tx:
         (stored, *_) = await service.models(tx)
     assert stored.labelled_needs >= training.FEWEST * 3 // 4
