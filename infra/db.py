@@ -29,16 +29,25 @@ Transaction = Connection
 """A connection inside the caller's transaction: what services and queries take."""
 
 NOTIFY = "SELECT pg_notify($1, '')"
-UNREACHABLE = (
-    OSError,
+# What an outage looks like: no socket, a server that shuts down or starts, no more connections, no disk.
+LOST = (
+    ConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
 )
+REFUSED = (OSError, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
 
 
 class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached, or no connection came free in time. Try again shortly."""
+
+
+class NotCommittedError(Exception):
+    """The transaction had failed inside, and PostgreSQL rolled it back instead of committing it."""
 
 
 class Database:
@@ -73,9 +82,15 @@ class Database:
                 server_settings=self._server_settings,
                 command_timeout=60,
             )
-        except (*UNREACHABLE, TimeoutError) as error:
+        except (*LOST, *REFUSED) as error:
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error!r}") from error
-        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode)
+        try:
+            await connection.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode
+            )
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     @asynccontextmanager
@@ -89,9 +104,9 @@ class Database:
         try:
             await connection.execute("BEGIN")
             yield connection
-            await connection.execute("COMMIT")
+            _check_committed(await connection.execute("COMMIT"))
             self._notify(connection)
-        except UNREACHABLE as error:
+        except LOST as error:
             connection.terminate()
             raise DatabaseUnavailable(f"lost the connection to PostgreSQL: {error}") from error
         except Exception:
@@ -109,7 +124,7 @@ class Database:
         connection = await self._acquire()
         try:
             yield connection
-        except UNREACHABLE as error:
+        except LOST as error:
             connection.terminate()
             raise DatabaseUnavailable(f"lost the connection to PostgreSQL: {error}") from error
         except Exception:
@@ -174,8 +189,26 @@ class Database:
         connection.channel_to_notify = None
         try:
             await connection.execute("ROLLBACK")
-        except (*UNREACHABLE, TimeoutError):
-            connection.terminate()
+        except BaseException as error:
+            connection.terminate()  # nobody may get it in the middle of a transaction
+            if not isinstance(error, (*LOST, TimeoutError, asyncpg.PostgresError)):
+                raise
+
+
+def _check_committed(tag: str) -> None:
+    if tag != "COMMIT":
+        raise NotCommittedError
+
+
+async def start_over(tx: Transaction) -> None:
+    """Undo all that the transaction did, and go on in a new one on the same connection.
+
+    For telling somebody why a step was refused: a part of it may be written, or an error have ended the transaction.
+    A second connection for that, while this one is held, would let a few refusals use up all there are.
+    """
+    tx.channel_to_notify = None
+    await tx.execute("ROLLBACK")
+    await tx.execute("BEGIN")
 
 
 @asynccontextmanager

@@ -20,7 +20,8 @@ UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + 
 WHERE id IN (
     SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3
     ORDER BY leased_until, id
-    LIMIT greatest(0, $1 - (SELECT count(*) FROM outbox WHERE leased_by = $4 AND leased_until > now()))
+    LIMIT greatest(0, $1 - (
+        SELECT count(*) FROM outbox WHERE parked_at IS NULL AND leased_until > now() AND leased_by = $4))
     FOR UPDATE SKIP LOCKED
 )
 RETURNING id, topic, payload, attempt, request_id

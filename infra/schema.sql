@@ -122,6 +122,9 @@ CREATE TABLE public.candidates (
     offering_version integer NOT NULL,
     score double precision NOT NULL,
     parts jsonb NOT NULL,
+    shown boolean DEFAULT true NOT NULL,
+    propensity double precision DEFAULT 1 NOT NULL,
+    CONSTRAINT candidates_propensity_check CHECK (((propensity >= (0)::double precision) AND (propensity <= (1)::double precision))),
     CONSTRAINT candidates_rank_check CHECK ((rank >= 1))
 );
 
@@ -277,6 +280,25 @@ CREATE TABLE public.migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.models (
+    version text NOT NULL,
+    state text DEFAULT 'candidate'::text NOT NULL,
+    features text[] NOT NULL,
+    tables jsonb NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    labelled_needs integer NOT NULL,
+    metrics jsonb NOT NULL,
+    failed text[] NOT NULL,
+    replaces text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    promoted_at timestamp with time zone,
+    CONSTRAINT models_check CHECK ((first_day <= last_day)),
+    CONSTRAINT models_check1 CHECK (((state = 'candidate'::text) = (promoted_at IS NULL))),
+    CONSTRAINT models_labelled_needs_check CHECK ((labelled_needs > 0)),
+    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'champion'::text, 'retired'::text])))
 );
 
 CREATE TABLE public.needs (
@@ -558,6 +580,9 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_pkey PRIMARY KEY (id);
 
@@ -611,6 +636,8 @@ ALTER TABLE ONLY public.transitions
 
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
+CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
+
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
@@ -624,6 +651,8 @@ CREATE INDEX matches_need_id ON public.matches USING btree (need_id, id DESC);
 CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
 
 CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
+
+CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
@@ -739,6 +768,9 @@ ALTER TABLE ONLY public.matches
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);

@@ -3,9 +3,10 @@
 docs/operations.md lists them; a test holds that list equal to this Struct.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +15,7 @@ PREFIX = "ZHIPEI_"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0, le=100)]
 
 
 class SettingsError(Exception):
@@ -34,8 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Port = 8000
     """Port the web server listens on."""
     public_url: str | None = None
-    """Address people see, for links and secure cookies. None: http://host:port."""
-    secret: str | None = None
+    """Address people see, as it is printed at the start. None: http://host:port."""
+    secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
@@ -65,12 +67,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Working days in which an institution takes an approved match."""
     shortlist_size: Positive = 20
     """Candidates stored and shown for a need."""
-    log_level: str = "INFO"
+    explore_gap: NotNegative = 0.0
+    """Candidates closer than so many points change places by chance, for learning; 2 is light, 0 leaves it to ties."""
+    promote_nightly: bool = False
+    """Let the nightly training promote a model that passes the gate. False: only ``zhipei promote`` does."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True
     """Logs as JSON lines; false for reading them in a terminal."""
     debug: bool = False
-    """Tracebacks in answers. Never in production."""
+    """Templates are read anew for every page, for whoever works on them."""
+
+    @property
+    def namespace(self) -> str:
+        """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
+        return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
 
     @property
     def address(self) -> str:

@@ -12,7 +12,7 @@ from litestar import Litestar, MediaType, Response, Router, get
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -81,6 +81,9 @@ class Application(Litestar):
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = bind_request(given)
         scope["user"] = None  # until the middleware finds somebody; the page of an error asks
+        head = scope["method"] == "HEAD"
+        if head:  # answered as GET, without the body
+            scope["method"] = HttpMethod.GET
         started, status = time.perf_counter(), 500
 
         async def observed(message: Message) -> None:
@@ -91,6 +94,8 @@ class Application(Litestar):
                 headers["X-Request-Id"] = request_id
                 for name, value in HEADERS.items():
                     headers[name] = value
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
         try:
@@ -142,7 +147,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         settings=settings,
         db=database,
         redis=redis,
-        sessions=Sessions(redis, settings.session_hours),
+        sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(settings),
         catalogue=CatalogueSource(),
         metrics=Metrics(),
@@ -192,7 +197,6 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         request_max_body_size=BODY_BYTES,
         state=State({"services": held}),
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
-        debug=settings.debug,
     )
     app.metrics = held.metrics
     return app

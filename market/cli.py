@@ -7,9 +7,8 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 import httpx
@@ -17,7 +16,7 @@ import uvicorn
 from rich.progress import Progress
 
 from infra import embedded, outbox
-from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.db import Database, DatabaseUnavailable
 from infra.migrate import MigrationError, migrate
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
@@ -25,23 +24,25 @@ from infra.supervise import Program, StartError, run, supervised
 from market import doctor as doctors
 from market.accounts import service as accounts
 from market.accounts.model import Role
-from market.errors import DomainError
 from market.importing import service as importing
 from market.importing.model import Kind
+from market.terminal import Failure, in_transaction, open_database, say, with_database
 
-T = TypeVar("T")
 QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
 """Real questions in users' own words, where the folder beside the checkout has them."""
-
-
-class Failure(click.ClickException):
-    """An error whose message says what to do."""
 
 
 class Commands(click.Group):
     """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
 
-    later: Mapping[str, str] = {"evaluate": "market.evaluate_cli", "understand": "market.understand_cli"}
+    later: Mapping[str, str] = {
+        "evaluate": "market.evaluate_cli",
+        "models": "market.learning_cli",
+        "promote": "market.learning_cli",
+        "rollback": "market.learning_cli",
+        "train": "market.learning_cli",
+        "understand": "market.understand_cli",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -60,6 +61,7 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context) -> None:
     """Zhipei 知配: supply of and demand for public intellectual-property services meet."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads under contention train ten times slower
     try:
         context.obj = load(os.environ)
     except SettingsError as error:
@@ -109,7 +111,7 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = _with_database(settings, _prepare)
+    names = with_database(settings, _prepare)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -138,7 +140,7 @@ def import_command(settings: Settings, path: Path | None, kind: str | None, temp
                 )
 
     try:
-        click.echo(_with_database(settings, load_file).summary)
+        click.echo(with_database(settings, load_file).summary)
     except importing.ImportFailed as failed:
         raise Failure("\n".join(failed.lines)) from failed
 
@@ -169,20 +171,27 @@ def account_create(
 ) -> None:
     """Add an account."""
 
-    async def create(tx: Transaction) -> int:
-        return await accounts.create(
-            tx,
-            login=login,
-            password=password,
-            name=name,
-            role=Role(role),
-            node_id=node_id,
-            institution_id=institution_id,
-            enterprise_id=enterprise_id,
-        )
-
-    account_id = _in_transaction(settings, create)
+    form = accounts.NewAccount(
+        login=login,
+        password=password,
+        name=name,
+        role=Role(role),
+        node_id=node_id,
+        institution_id=institution_id,
+        enterprise_id=enterprise_id,
+    )
+    account_id = in_transaction(settings, lambda tx: accounts.create_checked(tx, form))
     click.echo(f"account {account_id}: {login} ({role})")
+
+
+@account.command("password")
+@click.argument("login")
+@click.password_option()
+@click.pass_obj
+def account_password(settings: Settings, login: str, password: str) -> None:
+    """Give an account a new password."""
+    in_transaction(settings, lambda tx: accounts.set_password(tx, login, password))
+    click.echo(f"{login} has a new password")
 
 
 @main.group()
@@ -197,7 +206,7 @@ def token() -> None:
 @click.pass_obj
 def token_create(settings: Settings, login: str, name: str, days: int) -> None:
     """Print a new API token of an account. It cannot be shown again."""
-    click.echo(_in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days)))
+    click.echo(in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days)))
 
 
 @main.group("outbox")
@@ -209,7 +218,7 @@ def outbox_group() -> None:
 @click.pass_obj
 def outbox_retry(settings: Settings) -> None:
     """Try parked work again."""
-    click.echo(f"{_in_transaction(settings, outbox.unpark)} rows will be tried again")
+    click.echo(f"{in_transaction(settings, outbox.unpark)} rows will be tried again")
 
 
 @main.command()
@@ -228,20 +237,23 @@ def doctor(settings: Settings) -> None:
 async def _up(settings: Settings, *, demo: bool) -> None:
     from market.demo import service as demos
 
-    async with embedded.servers(settings, shared=True, say=_say) as ready:
-        _say("preparing the database (some seconds on the first start) …")
+    async with embedded.servers(settings, shared=True, say=say) as ready:
+        say("preparing the database (some seconds on the first start) …")
         database = open_database(ready)
         try:
             await _prepare(database)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
-                    _say(f"demo data loaded, real questions submitted: {report.questions}")
+                    say(f"demo data loaded, real questions submitted: {report.questions}")
         finally:
             await database.close()
-        async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=_say):
+        async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=say):
             _welcome(ready, demo=demo)
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                say("stopping …")
 
 
 def _programs(settings: Settings) -> tuple[Program, ...]:
@@ -274,16 +286,16 @@ def _worker_argv() -> list[str]:
 def _welcome(settings: Settings, *, demo: bool) -> None:
     from market.demo import service as demos
 
-    _say("")
-    _say(f"  知配 Zhipei is ready:  {settings.address}")
+    say("")
+    say(f"  知配 Zhipei is ready:  {settings.address}")
     if demo:
-        _say("")
-        _say("  log in as                              login         password")
+        say("")
+        say("  log in as                              login         password")
         for login, who in demos.LOGINS.items():
-            _say(f"    {who.ljust(34 - sum(ord(c) > 255 for c in who))}     {login:<13} {demos.PASSWORD}")
-    _say("")
-    _say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
-    _say("")
+            say(f"    {who.ljust(34 - sum(ord(c) > 255 for c in who))}     {login:<13} {demos.PASSWORD}")
+    say("")
+    say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
+    say("")
 
 
 async def _prepare(database: Database) -> list[str]:
@@ -292,45 +304,6 @@ async def _prepare(database: Database) -> list[str]:
     async with database.transaction() as tx:
         await importing.load_facts(tx)
     return names
-
-
-def open_database(settings: Settings) -> Database:
-    """A few connections, for a command."""
-    assert settings.database_url is not None
-    return Database(
-        settings.database_url,
-        size=2,
-        wait=settings.db_wait_seconds,
-        statement_timeout_ms=600_000,
-        lock_timeout_ms=settings.lock_timeout_ms,
-        name="cli",
-    )
-
-
-def _with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-    async def acted(ready: Settings) -> T:
-        database = open_database(ready)
-        try:
-            return await act(database)
-        finally:
-            await database.close()
-
-    try:
-        with embedded.running(settings, say=_say) as ready:
-            return asyncio.run(acted(ready))
-    except (StartError, MigrationError, DatabaseUnavailable) as error:
-        raise Failure(str(error)) from error
-
-
-def _in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
-    async def acted(database: Database) -> T:
-        async with database.transaction() as tx:
-            return await act(tx)
-
-    try:
-        return _with_database(settings, acted)
-    except DomainError as error:
-        raise Failure("\n".join([error.detail, *error.fields.values()])) from error
 
 
 def _secret(settings: Settings) -> str:
@@ -363,10 +336,6 @@ def _check_port(settings: Settings) -> None:
 
 def _connectable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=False)
 
 
 if __name__ == "__main__":

@@ -78,13 +78,6 @@ class AlreadyReturned(Conflict):
     title = "已经退回过一次"
 
 
-class CommonItemDecline(Conflict):
-    """共性清单中的事项不能自行谢绝，请向骨干节点提出申请并说明原因。"""
-
-    slug = "common-item-decline"
-    title = "共性事项不能谢绝"
-
-
 class TooManyAttempts(DomainError):
     """尝试的次数太多了，请过 5 分钟再试；忘记密码请联系所在地的骨干节点。"""
 

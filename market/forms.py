@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
 from functools import cache
 from typing import Any, TypeVar, get_args
 
@@ -28,7 +27,11 @@ _EXPLANATIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...
     (re.compile(r"Expected `int"), lambda _: "请填写整数。"),
     (re.compile(r"RFC3339 encoded date|Expected `date"), lambda _: "请按 2026-11-25 的样子填写日期。"),
     (re.compile(r"Invalid enum value|Expected `.*` .*enum"), lambda _: "请从列表中选择。"),
-    (re.compile(r"matching regex"), lambda _: "格式不对，请看旁边的说明。"),
+    (re.compile(r"Expected `object`|^'data'$"), lambda _: "请提交一个 JSON 对象。"),
+    (re.compile(r"Expected `str`"), lambda _: "应为文字。"),
+    (re.compile(r"Expected `array`"), lambda _: "应为列表。"),
+    (re.compile(r"Expected `bool`"), lambda _: "应为 true 或 false。"),
+    (re.compile(r"matching regex"), lambda _: "内容的格式不对，或含有看不见的控制字符。"),
     (re.compile(r"missing required field `(\w+)`"), lambda m: f"缺少 {m[1]}，请补上。"),
     (re.compile(r"unknown field `(\w+)`"), lambda m: f"没有 {m[1]} 这一项，请去掉。"),
 )
@@ -69,16 +72,6 @@ def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | Non
 def visible(text: str) -> str:
     """``text`` with plain newlines and without invisible characters or white space around it."""
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-def check_date(day: date | None, today: date) -> None:
-    """Refuse a day that has passed.
-
-    Raises:
-        InvalidInput: at ``wanted_by``.
-    """
-    if day is not None and day < today:
-        raise InvalidInput(fields={"wanted_by": "这一天已经过去了，请选今天或以后的日期，或留空。"})
 
 
 def _clean(given: Any, *, as_list: bool) -> Any:

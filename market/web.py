@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -22,7 +23,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra import idempotency
-from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.db import Database, DatabaseUnavailable, Transaction, start_over
 from infra.observe import Metrics, request_id
 from infra.settings import Settings
 from market import errors
@@ -165,8 +166,8 @@ async def once(
         body = msgspec.json.encode(await act())
     except errors.DomainError:
         # A repeated call finds the world changed by the first: its answer counts, not the refusal it would get now.
-        async with services(request).db.reading() as reading:
-            await _replay(reading, actor, key, fingerprint)
+        await start_over(tx)
+        await _replay(tx, actor, key, fingerprint)
         raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, status, body)):
         await _replay(tx, actor, key, fingerprint)
@@ -268,6 +269,10 @@ HTTP_WORDS: Mapping[int, tuple[str, str, str]] = {
 }
 
 
+ALIASES = {"in_state": "state", "data": "body"}
+"""Names of handlers' parameters that callers know by another: Litestar reserves ``state`` and ``data``."""
+
+
 def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     """Any error as problem details, or as the page that says the same."""
     if isinstance(error, Rejected):
@@ -286,7 +291,14 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
     if problem.status == 401 and request.method == "GET":
         return go_to_login(request)
-    return Template("error.html", context={"problem": problem}, status_code=problem.status, headers=headers)
+    shown = {"problem": problem, "back": _came_from(request)}
+    return Template("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _came_from(request: AppRequest) -> str:
+    """The page of ours that the request was made from, as a path; the home page where that is unknown."""
+    address = urlsplit(request.headers.get("referer", ""))
+    return address.path if address.netloc == request.headers.get("host") and address.path else "/"
 
 
 def go_to_login(request: AppRequest) -> Redirect:
@@ -318,7 +330,8 @@ def _problem(request: AppRequest, error: Exception) -> Problem:
 def _status(error: Exception) -> int:
     if isinstance(error, HTTPException):
         return error.status_code
-    if isinstance(error, RecursionError):  # JSON nested deeper than any of ours
+    # JSON nested deeper than any of ours, or not UTF-8; numbers and characters that PostgreSQL cannot hold
+    if isinstance(error, (RecursionError, UnicodeDecodeError, asyncpg.DataError)):
         return 400
     # Deadlocks and lock timeouts end one of two; asked again, it goes through.
     busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
@@ -331,6 +344,6 @@ def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[st
     if any(one.get("source") == "path" for one in found):
         return (404, *HTTP_WORDS[404], {})
     kind = errors.InvalidInput
-    fields = {str(one.get("key", "")): explain(str(one.get("message", ""))) for one in found}
+    fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in found}
     status = kind.status if fields else 400
     return (status, kind.slug, kind.title, explain(error.detail) if not fields else kind.__doc__ or "", fields)

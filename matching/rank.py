@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from matching.encode import OfferingArrays, Vocabularies, encode_need, encode_offerings, record_columns
 from matching.errors import FeatureError
+from matching.explore import Chance, propensities, shuffled
 from matching.features import FEATURES, FeatureMatrix, Pairs, feature_matrix
 from matching.rules import RULES, exclusions, first_broken
 from matching.scorer import Scorer, Scores
@@ -23,6 +24,8 @@ ALTERNATIVE = 0.45
 
 # Scores closer than this are equal: the last bits of a sum are noise, not merit.
 TIE_DIGITS = 9
+
+NO_CHANCE = Chance(gap=0.0)
 
 
 class OfferingIndex(Struct, frozen=True, eq=False):
@@ -65,10 +68,13 @@ def rank(
     *,
     top: int,
     seed: int,
+    chance: Chance = NO_CHANCE,
+    passed_over: int = 0,
 ) -> Ranking:
-    """The `top` best offerings for a need; `reading` is of its text.
+    """The `top` best offerings for a need; `reading` is of its text. `passed_over`: how many of the others to keep.
 
-    Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age.
+    Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age; so are
+    near-ties, as far as `chance` goes.
     Raises EncodingError on a malformed region, FeatureError on a bad model.
     """
     names = tuple(feature.name for feature in FEATURES)
@@ -86,21 +92,45 @@ def rank(
     )
     matrix = feature_matrix(pairs).rows(eligible)
     scores = scorer.score(matrix.values)
-    best = best_first(scores.total, index.arrays.offering_id[eligible], top=top, seed=seed)
-    rows = eligible[best]
+    shown, propensity = _shown(scores.total, index.arrays.offering_id[eligible], chance, top=top, seed=seed)
+    others = _others(index.arrays.offering_id[eligible], shown, passed_over, seed=seed)
+    kept = np.concatenate([shown, others])
+    ranked = _ranked(
+        scorer,
+        matrix.rows(kept),
+        scores.rows(kept),
+        ids=index.arrays.offering_id[eligible[kept]].tolist(),
+        versions=index.arrays.version[eligible[kept]].tolist(),
+        propensity=[*propensity.tolist(), *[0.0] * len(others)],
+    )
     return Ranking(
         model_version=scorer.version,
         seed=seed,
         considered=len(index.arrays),
-        ranked=_ranked(
-            scorer,
-            matrix.rows(best),
-            scores.rows(best),
-            ids=index.arrays.offering_id[rows].tolist(),
-            versions=index.arrays.version[rows].tolist(),
-        ),
+        ranked=ranked[: len(shown)],
         excluded=exclusions(index.arrays, broken),
+        passed_over=ranked[len(shown) :],
     )
+
+
+def _shown(
+    scores: FloatArray, offering_ids: IntArray, chance: Chance, *, top: int, seed: int
+) -> tuple[IntArray, FloatArray]:
+    """The positions of those to show, in their order, and the propensity of each."""
+    if chance.gap == 0:
+        order = best_first(scores, offering_ids, top=top, seed=seed)
+        return order, propensities(np.round(scores, TIE_DIGITS), order, NO_CHANCE)
+    by_id = np.argsort(offering_ids)
+    order, propensity = shuffled(np.round(scores[by_id], TIE_DIGITS), chance, top=top, seed=seed)
+    return by_id[order], propensity
+
+
+def _others(offering_ids: IntArray, shown: IntArray, many: int, *, seed: int) -> IntArray:
+    """Positions of so many of those not shown, drawn by chance."""
+    rest = np.setdiff1d(np.arange(len(offering_ids)), shown)
+    rest = rest[np.argsort(offering_ids[rest])]
+    drawn: IntArray = np.random.default_rng(seed).permutation(rest)[:many]
+    return drawn
 
 
 def best_first(scores: FloatArray, offering_ids: IntArray, *, top: int, seed: int) -> IntArray:
@@ -139,7 +169,13 @@ def _item_fit(need: NeedView, index: OfferingIndex, reading: Reading) -> FloatAr
 
 
 def _ranked(
-    scorer: Scorer, matrix: FeatureMatrix, scores: Scores, *, ids: list[int], versions: list[int]
+    scorer: Scorer,
+    matrix: FeatureMatrix,
+    scores: Scores,
+    *,
+    ids: list[int],
+    versions: list[int],
+    propensity: list[float],
 ) -> tuple[Ranked, ...]:
     """All rows as values, in their order."""
     weights, totals, points = scorer.weights.tolist(), scores.total.tolist(), scores.parts.tolist()
@@ -151,6 +187,7 @@ def _ranked(
             offering_version=versions[row],
             score=totals[row],
             parts=tuple(map(Part, scorer.features, values[row], weights, points[row], evidence[row])),
+            propensity=propensity[row],
         )
         for row in range(len(ids))
     )

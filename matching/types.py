@@ -84,13 +84,18 @@ class Part(Struct, frozen=True):
 
 
 class Ranked(Struct, frozen=True):
-    """One candidate. `rank` starts at 1; `score` is exactly the sum of the parts' points."""
+    """One candidate. `rank` starts at 1; `score` is exactly the sum of the parts' points.
+
+    `propensity` is the probability with which chance put it at this place, given those before it (see `explore`);
+    0 for one that was passed over.
+    """
 
     rank: int
     offering_id: int
     offering_version: int
     score: float
     parts: tuple[Part, ...]
+    propensity: float = 1.0
 
 
 class Exclusion(Struct, frozen=True):
@@ -101,13 +106,17 @@ class Exclusion(Struct, frozen=True):
 
 
 class Ranking(Struct, frozen=True):
-    """One ranking: the best candidates, best first; how many offerings were looked at; who was excluded and why."""
+    """One ranking: the best candidates, best first; how many offerings were looked at; who was excluded and why.
+
+    `passed_over`: a random few of the others that could have served, kept to learn from and shown to nobody.
+    """
 
     model_version: str
     seed: int
     considered: int
     ranked: tuple[Ranked, ...]
     excluded: tuple[Exclusion, ...]
+    passed_over: tuple[Ranked, ...] = ()
 
 
 class ItemText(Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""Search: one protocol for the engines that find offerings, institutions and items; and what any of them needs."""
+"""Search: what a search text means, for the plain listings of today and the engines to come."""

@@ -1,9 +1,9 @@
 """The worker process: an arq worker with the relay beside it. ``python -m workers.main`` runs it."""
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -21,10 +21,13 @@ from workers.context import Context
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
+from workers.train import SECONDS, train_nightly
 
 JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {"match_need": match_need, "make_plan": make_plan}
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
+BEIJING = timezone(timedelta(hours=8))
+"""Of the clock that cron jobs go by, wherever the server stands."""
 
 log = structlog.get_logger()
 
@@ -41,7 +44,7 @@ async def run_outbox_row(ctx: dict[str, Any], raw: dict[str, Any]) -> None:
     except Exception as error:
         log.exception("job failed")
         async with context.db.transaction() as tx:
-            await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error}")
+            await outbox.fail(tx, row.id, row.attempt, f"{type(error).__name__}: {error.args[0] if error.args else ''}")
     finally:
         ctx["relay"].wake()
 
@@ -88,12 +91,17 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
     assert settings.redis_url is not None
     return Worker(
         functions=[func(run_outbox_row, name=JOB)],
-        cron_jobs=[cron(forget_answers, minute=17)],
+        cron_jobs=[
+            cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            # Named after the database: arq runs a job of one name once, also where two share a Redis.
+            cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
+        ],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         on_startup=start,
         on_shutdown=stop,
         ctx={"settings": settings},
-        queue_name=_queue(settings.database_url),
+        queue_name=settings.namespace,
+        timezone=BEIJING,
         max_jobs=settings.job_concurrency,
         poll_delay=settings.job_poll_seconds,
         keep_result=0,
@@ -103,11 +111,6 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         job_deserializer=msgspec.msgpack.decode,
         **options,
     )
-
-
-def _queue(database_url: str | None) -> str:
-    """A queue for each database: outbox ids of one mean nothing in another, even if both share a Redis."""
-    return f"zhipei:{hashlib.sha256(str(database_url).encode()).hexdigest()[:12]}"
 
 
 def main() -> None:

@@ -24,9 +24,8 @@ async def match_need(context: Context, row: outbox.Row, need_id: int) -> None:
             await outbox.done(tx, row.id, row.attempt)
         log.info("need does not wait for a ranking", need_id=need_id)
         return
-    outcome = await asyncio.to_thread(
-        ranking.compute, job, ranking.current_scorer(), top=context.settings.shortlist_size
-    )
+    limits = context.settings
+    outcome = await asyncio.to_thread(ranking.compute, job, top=limits.shortlist_size, gap=limits.explore_gap)
     async with context.db.transaction() as tx:
         await outbox.done(tx, row.id, row.attempt)
         stored = await ranking.store(tx, job, outcome)

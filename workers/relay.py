@@ -9,7 +9,6 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import structlog
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
@@ -49,8 +48,11 @@ class Relay:
                     if not await self._send_batch():
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-                except (DatabaseUnavailable, RedisError, OSError, asyncpg.PostgresError) as error:
+                except (DatabaseUnavailable, RedisError, OSError) as error:
                     log.warning("relay waits", reason=str(error))
+                    await asyncio.sleep(ERROR_SECONDS)
+                except Exception:  # whatever it is: without the relay nothing is matched any more
+                    log.exception("relay failed")
                     await asyncio.sleep(ERROR_SECONDS)
         finally:
             if listening is not None:

@@ -251,6 +251,10 @@ INSERT INTO transitions (machine, from_state, action, to_state) VALUES
     ('need', 'proposed', 'override', 'assigned'),
     ('need', 'unmatched', 'override', 'assigned'),
     ('need', 'assigned', 'override', 'assigned'),
+    ('need', 'serving', 'override', 'assigned'),
+    ('need', 'assigned', 'close', 'closed'),
+    ('need', 'serving', 'close', 'closed'),
+    ('need', 'delivered', 'close', 'closed'),
     ('need', 'submitted', 'return', 'returned'),
     ('need', 'proposed', 'return', 'returned'),
     ('need', 'unmatched', 'return', 'returned'),
@@ -278,6 +282,9 @@ INSERT INTO transitions (machine, from_state, action, to_state) VALUES
     ('match', 'proposed', 'supersede', 'superseded'),
     ('match', 'approved', 'supersede', 'superseded'),
     ('match', 'decline_requested', 'supersede', 'superseded'),
+    ('match', 'accepted', 'supersede', 'superseded'),
+    ('match', 'accepted', 'cancel', 'cancelled'),
+    ('match', 'delivered', 'cancel', 'cancelled'),
     ('match', 'proposed', 'cancel', 'cancelled'),
     ('match', 'approved', 'cancel', 'cancelled'),
     ('match', 'decline_requested', 'cancel', 'cancelled'),
@@ -438,6 +445,7 @@ CREATE TABLE events (
         REFERENCES transitions (machine, from_state, action, to_state)
 );
 CREATE INDEX events_need_id ON events (need_id, id);
+CREATE INDEX events_approvals ON events (match_id) WHERE to_state = 'approved';
 -- One-time notice (一次性告知): whatever is missing is asked for once.
 CREATE UNIQUE INDEX events_return_once ON events (need_id) WHERE machine = 'need' AND action = 'return';
 CREATE TRIGGER events_frozen BEFORE UPDATE OR DELETE ON events

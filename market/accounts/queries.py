@@ -20,6 +20,13 @@ INSERT = """
 INSERT INTO accounts (login, password_hash, name, role, enterprise_id, institution_id, node_id)
 VALUES (lower($1), $2, $3, $4, $5, $6, $7) ON CONFLICT (login) DO NOTHING RETURNING id
 """
+EXISTS = """
+SELECT CASE $1::text
+    WHEN 'enterprise_id' THEN EXISTS (SELECT FROM enterprises WHERE id = $2::bigint)
+    WHEN 'institution_id' THEN EXISTS (SELECT FROM institutions WHERE id = $2::bigint)
+    ELSE EXISTS (SELECT FROM nodes WHERE id = $2::bigint)
+END
+"""
 REHASH = "UPDATE accounts SET password_hash = $2 WHERE id = $1"
 ADD_KEY = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
 TOKENS = "SELECT id, name, created_at, expires_at, revoked_at FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
@@ -66,8 +73,13 @@ async def insert(
     return account_id
 
 
+async def exists(tx: Transaction, field: str, object_id: int) -> bool:
+    """Whether what an account's ``enterprise_id``, ``institution_id`` or ``node_id`` would name is there."""
+    return bool(await tx.fetchval(EXISTS, field, object_id))
+
+
 async def rehash(tx: Transaction, account_id: int, password_hash: str) -> None:
-    """Store the same password hashed with today's parameters."""
+    """Store a password's hash."""
     await tx.execute(REHASH, account_id, password_hash)
 
 

@@ -5,15 +5,24 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+from msgspec import Struct, structs
 
 from infra.db import Transaction
 from market.accounts import queries
-from market.accounts.model import Actor, Role
+from market.accounts.model import Actor, Login, Password, PersonName, Role
 from market.errors import InvalidInput, NotFound
 
 TOKEN_PREFIX = "zp_"  # noqa: S105 - so that secret scanners know a leaked one
+OBJECTS = {
+    Role.ENTERPRISE: "enterprise_id",
+    Role.INSTITUTION: "institution_id",
+    Role.COORDINATOR: "node_id",
+    Role.CLERK: "node_id",
+}
+"""What an account of the role belongs to."""
 LOGIN_TAKEN = "这个登录名已有人使用，请换一个；如果是您本人，请直接登录。"
 # Checked when the login does not exist, so that the answer takes as long as when it does.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$SJWBY2TXx9VCKE24PMTZCw$CTVjSw8QJBTXjYkSH6p4XUBavJqEICfa8mWxObq5pqE"
@@ -48,6 +57,67 @@ async def create(
     if account_id is None:
         raise InvalidInput(fields={"login": LOGIN_TAKEN})
     return account_id
+
+
+class NewAccount(Struct, frozen=True, kw_only=True):
+    """An account that an admin adds, as typed."""
+
+    login: str
+    password: str
+    name: str
+    role: Role
+    enterprise_id: int | None = None
+    institution_id: int | None = None
+    node_id: int | None = None
+
+
+async def create_checked(tx: Transaction, new: NewAccount) -> int:
+    """The new account's id.
+
+    Raises:
+        InvalidInput: by field: login, password, name, or the object that the role needs and nothing else.
+    """
+    fields = {
+        field: words
+        for field, kind, words in (
+            ("login", Login, "登录名用 3 到 64 个英文字母、数字或 . _ @ + -。"),
+            ("password", Password, "密码至少 10 个字符。"),
+            ("name", PersonName, "姓名 1 到 50 个字。"),
+        )
+        if not _fits(getattr(new, field), kind)
+    }
+    for field in ("enterprise_id", "institution_id", "node_id"):
+        wanted, given = OBJECTS.get(new.role) == field, getattr(new, field)
+        if wanted is (given is None):
+            fields[field] = "这个角色必须指明所属的对象。" if wanted else "这个角色不属于任何这类对象，请去掉。"
+        elif given is not None and not await queries.exists(tx, field, given):
+            fields[field] = f"没有编号为 {given} 的对象。"
+    if fields:
+        raise InvalidInput("账号没有建立。", fields=fields)
+    return await create(tx, **structs.asdict(new))
+
+
+async def set_password(tx: Transaction, login: str, password: str) -> None:
+    """A new password for the account.
+
+    Raises:
+        NotFound: there is no such account.
+        InvalidInput: the password is too short.
+    """
+    if not _fits(password, Password):
+        raise InvalidInput("密码没有更改。", fields={"password": "密码至少 10 个字符。"})
+    known = await queries.credentials(tx, login)
+    if known is None:
+        raise NotFound(f"没有登录名为 {login} 的账号。")
+    await queries.rehash(tx, known.id, await asyncio.to_thread(PasswordHasher().hash, password))
+
+
+def _fits(value: object, kind: object) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 async def is_taken(tx: Transaction, login: str) -> bool:

@@ -21,7 +21,6 @@ from market.matches.model import MatchAction as M
 from market.matches.ranking import Catalogue, Job, compute
 from market.needs.model import Channel, NeedState, Understanding
 from market.needs.model import NeedAction as N
-from matching.scorer import Scorer
 from matching.types import NeedView, Ranked, Record
 
 RANKED_AFTER = timedelta(seconds=2)
@@ -50,7 +49,6 @@ class World(Struct, frozen=True, kw_only=True):
     kind_names: Mapping[str, str]
     catalogue: Catalogue
     calendar: Calendar
-    scorer: Scorer
     words: Words
     limits: Limits
 
@@ -249,7 +247,7 @@ class _Simulation:
             catalogue=world.catalogue,
             records={p.id: _record(p) for p in world.providers.values()},
         )
-        outcome = compute(job, world.scorer, top=world.limits.shortlist_size)
+        outcome = compute(job, top=world.limits.shortlist_size, gap=0.0)
         ranking, need.understanding = outcome.ranking, outcome.understanding
         life.ranking = ranking
         asked = set(need.item_codes or need.understanding.item_codes)

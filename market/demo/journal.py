@@ -139,8 +139,10 @@ class Journal:
                 offering_version=one.offering_version,
                 score=one.score,
                 parts=one.parts,
+                propensity=one.propensity,
+                shown=place < len(ranking.ranked),
             )
-            for one in ranking.ranked
+            for place, one in enumerate((*ranking.ranked, *ranking.passed_over))
         )
 
 

@@ -80,10 +80,11 @@ FROM jsonb_to_recordset($1) AS g (
     considered integer, excluded jsonb, excluded_counts jsonb, created_at timestamptz)
 """
 CANDIDATES = """
-INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts)
-SELECT run_id, rank, offering_id, offering_version, score, parts
+INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts, propensity, shown)
+SELECT run_id, rank, offering_id, offering_version, score, parts, propensity, shown
 FROM jsonb_to_recordset($1) AS g (
-    run_id bigint, rank integer, offering_id bigint, offering_version integer, score float8, parts jsonb)
+    run_id bigint, rank integer, offering_id bigint, offering_version integer, score float8, parts jsonb,
+    propensity float8, shown boolean)
 """
 MATCH = """
 INSERT INTO matches (id, need_id, run_id, state, offering_id, offering_version, item_code, item_version, institution_id,

@@ -96,6 +96,8 @@ class CandidateRow(Struct, kw_only=True):
     offering_version: int
     score: float
     parts: tuple[Part, ...]
+    propensity: float
+    shown: bool
 
 
 class MatchRow(Struct, kw_only=True):

@@ -28,7 +28,7 @@ from market.enterprises import queries as enterprises
 from market.errors import Conflict
 from market.importing import queries as importing
 from market.matches.model import MatchState
-from market.matches.ranking import CatalogueSource, current_scorer
+from market.matches.ranking import CatalogueSource
 from market.needs import service as need_service
 from market.needs.model import NeedState, Submission
 from market.offerings.model import OfferingState
@@ -112,7 +112,6 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
         kind_names=await enterprises.kinds(tx),
         catalogue=await CatalogueSource().get(tx),
         calendar=await calendars.calendar(tx),
-        scorer=current_scorer(),
         words=needs.load_words(),
         limits=Limits(
             match_days=settings.match_days, accept_days=settings.accept_days, shortlist_size=settings.shortlist_size

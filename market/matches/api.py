@@ -35,10 +35,12 @@ from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_
 
 
 class Shortlist(Struct, frozen=True):
-    """A ranking with its candidates, best first."""
+    """A ranking with its candidates, best first, and what became of it."""
 
     run: RankingRun
     candidates: list[Candidate]
+    match: Match | None
+    """The proposal to approve, or the match in force."""
 
 
 async def _need_after(
@@ -74,8 +76,7 @@ async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[s
 @get("/needs/{need_id:int}/ranking", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Show candidates")
 async def shortlist(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Shortlist:
     """The newest ranking of a need: candidates with every part of their scores, and what was left out and why."""
-    run, candidates = await service.ranking(tx, actor_of(request), need_id)
-    return Shortlist(run, candidates)
+    return Shortlist(*await service.ranking(tx, actor_of(request), need_id))
 
 
 @post("/needs/{need_id:int}/approve", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Approve")

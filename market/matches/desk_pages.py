@@ -9,7 +9,7 @@ from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import structs
 
-from infra.db import Transaction
+from infra.db import Transaction, start_over
 from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
@@ -78,7 +78,7 @@ async def accept(
     async def act() -> None:
         await service.accept(tx, actor, match_id, deadlines)
 
-    return await _act(request, match_id, act, Draft())
+    return await _act(request, tx, match_id, act, Draft())
 
 
 @post("/matches/{match_id:int}/decline", guards=[allow(Role.INSTITUTION)])
@@ -91,7 +91,7 @@ async def decline(
     async def act() -> None:
         await service.decline(tx, actor, match_id, decode(Remark, data).note)
 
-    return await _act(request, match_id, act, Draft(form=f"decline-{match_id}", values=data))
+    return await _act(request, tx, match_id, act, Draft(form=f"decline-{match_id}", values=data))
 
 
 @post("/matches/{match_id:int}/deliver", guards=[allow(Role.INSTITUTION)])
@@ -104,10 +104,12 @@ async def deliver(
     async def act() -> None:
         await service.deliver(tx, actor, match_id, decode(Delivery, data).result)
 
-    return await _act(request, match_id, act, Draft(form=f"deliver-{match_id}", values=data))
+    return await _act(request, tx, match_id, act, Draft(form=f"deliver-{match_id}", values=data))
 
 
-async def _act(request: AppRequest, match_id: int, act: Callable[[], Awaitable[None]], draft: Draft) -> Redirect:
+async def _act(
+    request: AppRequest, tx: Transaction, match_id: int, act: Callable[[], Awaitable[None]], draft: Draft
+) -> Redirect:
     """Do it and show the desk.
 
     Raises:
@@ -116,21 +118,20 @@ async def _act(request: AppRequest, match_id: int, act: Callable[[], Awaitable[N
     try:
         await act()
     except (InvalidInput, Conflict) as error:
-        raise Rejected(await _again(request, draft, error)) from None
+        raise Rejected(await _again(request, tx, draft, error)) from None
     return go(f"/desk?done={match_id}")
 
 
-async def _again(request: AppRequest, draft: Draft, error: DomainError) -> Template:
-    # In a transaction of its own: in the request's a part of the refused step may be written, or all of it lost.
-    async with services(request).db.transaction() as tx:
-        return await _desk(
-            request,
-            tx,
-            await services(request).deadlines.get(tx),
-            draft=structs.replace(draft, errors=error.fields),
-            notice=("bad", error.detail),
-            status=error.status,
-        )
+async def _again(request: AppRequest, tx: Transaction, draft: Draft, error: DomainError) -> Template:
+    await start_over(tx)
+    return await _desk(
+        request,
+        tx,
+        await services(request).deadlines.get(tx),
+        draft=structs.replace(draft, errors=error.fields),
+        notice=("bad", error.detail),
+        status=error.status,
+    )
 
 
 def router() -> Router:

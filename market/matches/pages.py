@@ -11,7 +11,7 @@ from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Struct
 
-from infra.db import Transaction
+from infra.db import Transaction, start_over
 from market.accounts.model import Actor, Role
 from market.auth import allow
 from market.calendars.service import Deadlines
@@ -20,11 +20,12 @@ from market.forms import decode
 from market.matches import queries, service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
-from market.needs.model import NeedState
+from market.needs.model import NeedRow, NeedState
 from market.plans import queries as plans
 from market.web import (
     AppRequest,
     IdQuery,
+    Page,
     PathId,
     Rejected,
     actor_of,
@@ -79,21 +80,19 @@ async def queue(
     tab: FromQuery[Tab] = Tab.OPEN,
     cursor: FromQuery[str | None] = None,
     done: IdQuery = None,
-) -> Template:
-    """The needs of the coordinator's node and those below it, by deadline."""
+    number: FromQuery[str] = "",
+) -> Template | Redirect:
+    """The needs of the coordinator's node and those below it, by deadline. ``number``: go to that one."""
     actor = actor_of(request)
-    prefix, states = _prefix(actor), list(TABS[tab][1])
-    after = read_cursor(cursor, tuple[datetime, int])
+    if number.strip().isdecimal():
+        return go(f"/needs/{int(number)}")
+    prefix = _prefix(actor)
     counts = await needs.counts(tx, prefix)
     return page(
         "queue/list.html",
         tab=tab,
         tabs={one: (name, sum(counts.get(s, 0) for s in within)) for one, (name, within) in TABS.items()},
-        rows=page_of(
-            await needs.queue(tx, prefix, states, after=after, limit=QUEUE_ROWS + 1),
-            QUEUE_ROWS,
-            lambda row: (row.due_at, row.id),
-        ),
+        rows=await _rows(tx, prefix, tab, cursor),
         first=cursor is None,
         declines=await queries.decline_requests(tx, prefix),
         calendar=deadlines.calendar,
@@ -102,6 +101,17 @@ async def queue(
         last_plan=actor.node_id and await plans.latest_id(tx, actor.node_id),
         key=one_time_key(),
     )
+
+
+async def _rows(tx: Transaction, prefix: str, tab: Tab, cursor: str | None) -> Page[NeedRow]:
+    states = list(TABS[tab][1])
+    if tab is Tab.ENDED:
+        before = read_cursor(cursor, int)
+        ended = await needs.ended_rows(tx, prefix, states, before=before, limit=QUEUE_ROWS + 1)
+        return page_of(ended, QUEUE_ROWS, lambda row: row.id)
+    after = read_cursor(cursor, tuple[datetime, int])
+    rows = await needs.queue(tx, prefix, states, after=after, limit=QUEUE_ROWS + 1)
+    return page_of(rows, QUEUE_ROWS, lambda row: (row.due_at, row.id))
 
 
 async def work_page(
@@ -253,7 +263,7 @@ async def _decide(
         await act()
     except (InvalidInput, Conflict) as error:
         raise Rejected(
-            await _again(request, need_id, Draft(form=form, values=typed, errors=error.fields), error)
+            await _again(request, tx, need_id, Draft(form=form, values=typed, errors=error.fields), error)
         ) from None
     if then:
         return go(then)
@@ -261,13 +271,12 @@ async def _decide(
     return go(f"/needs/{following}?done={need_id}" if following else f"/queue?done={need_id}")
 
 
-async def _again(request: AppRequest, need_id: int, draft: Draft, error: DomainError) -> Template:
-    # In a transaction of its own: in the request's a part of the refused decision may be written, or all of it lost.
-    async with services(request).db.transaction() as tx:
-        deadlines = await services(request).deadlines.get(tx)
-        return await work_page(
-            request, tx, deadlines, need_id, draft=draft, notice=("bad", error.detail), status=error.status
-        )
+async def _again(request: AppRequest, tx: Transaction, need_id: int, draft: Draft, error: DomainError) -> Template:
+    await start_over(tx)
+    deadlines = await services(request).deadlines.get(tx)
+    return await work_page(
+        request, tx, deadlines, need_id, draft=draft, notice=("bad", error.detail), status=error.status
+    )
 
 
 def _prefix(actor: Actor) -> str:

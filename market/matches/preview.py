@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from infra.db import Transaction
 from market.matches import queries
-from market.matches.ranking import Catalogue, current_scorer
+from market.matches.ranking import Catalogue
 from market.offerings import queries as offerings
 from market.offerings.model import Offering
 from matching.rank import rank
@@ -22,7 +22,7 @@ async def fitting(tx: Transaction, known: Catalogue, view: NeedView, item_codes:
         lambda: rank(
             view,
             known.index.with_records(records),
-            current_scorer(),
+            known.scorer,
             known.understander.read(view.text),
             top=RANKED,
             seed=0,

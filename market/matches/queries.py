@@ -34,8 +34,9 @@ JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offe
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
 JOIN institution_versions n ON n.institution_id = m.institution_id AND n.version = m.institution_version
 """
-# To an institution a match exists from its approval on; what was proposed, or superseded before, is not its business.
-OF_INSTITUTION = "m.institution_id = $2 AND m.state <> 'proposed'"
+# To an institution a match exists from its approval on; what was only proposed is not its business.
+APPROVED = "EXISTS (SELECT FROM events a WHERE a.match_id = m.id AND a.to_state = 'approved')"
+OF_INSTITUTION = f"m.institution_id = $2 AND {APPROVED}"
 MATCH_BY_ID = f"{MATCH} WHERE m.id = $1 AND ($2::bigint IS NULL OR ({OF_INSTITUTION}))"
 LIVE = f"""{MATCH} WHERE m.need_id = $1
 AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered') FOR UPDATE OF m"""
@@ -74,8 +75,9 @@ INSERT INTO ranking_runs (need_id, need_version, node_id, model_version, seed, c
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
 """
 INSERT_CANDIDATES = """
-INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts)
-SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::integer[], $5::float8[], $6::jsonb[])
+INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts, propensity, shown)
+SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::integer[], $5::float8[], $6::jsonb[], $7::float8[],
+                         $8::boolean[])
 """
 # The versions of item and institution in force at this moment are the ones the match will always refer to.
 INSERT_MATCH = """
@@ -84,7 +86,7 @@ WITH made AS (
                          institution_id, institution_version, due_at, due_provisional)
     SELECT r.need_id, r.id, $3, c.offering_id, c.offering_version, v.item_code, v.item_version, f.institution_id,
            i.version, $4, $5
-    FROM ranking_runs r JOIN candidates c ON c.run_id = r.id AND c.offering_id = $2
+    FROM ranking_runs r JOIN candidates c ON c.run_id = r.id AND c.offering_id = $2 AND c.shown
     JOIN offering_versions v ON v.offering_id = c.offering_id AND v.version = c.offering_version
     JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
     WHERE r.id = $1 RETURNING id, need_id
@@ -117,7 +119,7 @@ JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item
 JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
 JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 JOIN regions r ON r.code = n.region_code
-WHERE c.run_id = $1 ORDER BY c.rank
+WHERE c.run_id = $1 AND c.shown ORDER BY c.rank
 """
 TITLES = """
 SELECT f.id, n.name || '：' || v.title AS title
@@ -134,7 +136,7 @@ JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offe
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
 """
 DESK = f"""{DESK_ROW}
-WHERE m.institution_id = $1 AND m.state = ANY($2::text[]) AND ($3::bigint IS NULL OR m.id < $3::bigint)
+WHERE m.institution_id = $1 AND {APPROVED} AND m.state = ANY($2::text[]) AND ($3::bigint IS NULL OR m.id < $3::bigint)
 ORDER BY m.id DESC LIMIT $4
 """
 URGENT = f"""{DESK_ROW}
@@ -217,7 +219,7 @@ async def insert_run(
     excluded: Sequence[Exclusion],
     excluded_counts: Mapping[str, int],
 ) -> int:
-    """The id of the stored ranking, with all its candidates."""
+    """The id of the stored ranking, with its candidates: those shown, and those kept of the others after them."""
     run_id: int = await tx.fetchval(
         INSERT_RUN,
         need_id,
@@ -230,14 +232,17 @@ async def insert_run(
         excluded_counts,
         request_id(),
     )
+    kept = [*ranking.ranked, *ranking.passed_over]
     await tx.execute(
         INSERT_CANDIDATES,
         run_id,
-        [c.rank for c in ranking.ranked],
-        [c.offering_id for c in ranking.ranked],
-        [c.offering_version for c in ranking.ranked],
-        [c.score for c in ranking.ranked],
-        [c.parts for c in ranking.ranked],
+        [c.rank for c in kept],
+        [c.offering_id for c in kept],
+        [c.offering_version for c in kept],
+        [c.score for c in kept],
+        [c.parts for c in kept],
+        [c.propensity for c in kept],
+        [place < len(ranking.ranked) for place in range(len(kept))],
     )
     return run_id
 
@@ -297,7 +302,7 @@ async def latest_run(tx: Transaction, need_id: int) -> RankingRun | None:
 
 
 async def candidates(tx: Transaction, run_id: int) -> list[Candidate]:
-    """The run's candidates, best first."""
+    """The run's candidates that are shown, best first."""
     return many(Candidate, await tx.fetch(CANDIDATES, run_id))
 
 

@@ -4,33 +4,39 @@ import asyncio
 from collections import Counter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from infra.db import Transaction
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data import language
+from market.learning.service import ScorerSource
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
 from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
+from matching.explore import Chance
 from matching.rank import OfferingIndex, rank
-from matching.scorer import Scorer, default_scorecard
+from matching.scorer import Scorer
 from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
 from matching.types import Understanding as Understood
 from matching.understand import Understander
 
 PAST_NEEDS = 1_000
 """Past needs that help to understand a new one: the latest, beside the examples shipped."""
+PASSED_OVER = 20
+"""Candidates kept of those not shown: from a shown list alone a model learns that what all on it share is worthless."""
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with."""
+    """The catalogue of one moment, ready to understand and to rank with, and the scorer then in force."""
 
     stamp: int
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
+    scorer: Scorer
 
 
 class CatalogueSource:
@@ -42,17 +48,19 @@ class CatalogueSource:
     def __init__(self) -> None:
         self._current: Catalogue | None = None
         self._building = asyncio.Lock()
+        self._scorers = ScorerSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
-        stamp = await catalogue.stamp(tx)
-        if self._current is None or self._current.stamp != stamp:
+        scorer = await self._scorers.get(tx)
+        if self._current is None or self._current.stamp < await catalogue.stamp(tx):
             async with self._building:
-                if self._current is None or self._current.stamp != stamp:
+                stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
+                if self._current is None or self._current.stamp < stamp:
                     items, offerings = await catalogue.items(tx), await queries.published(tx)
                     past = await queries.confirmed(tx, PAST_NEEDS)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past)
-        return self._current
+                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)
+        return replace(self._current, scorer=scorer)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -97,17 +105,22 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
     )
 
 
-def compute(job: Job, scorer: Scorer, *, top: int) -> Outcome:
-    """Rank, outside of any transaction. The same need in the same version gets the same seed."""
+def compute(job: Job, *, top: int, gap: float) -> Outcome:
+    """Rank, outside of any transaction. The same need in the same version gets the same seed.
+
+    ``gap``: candidates no further apart than so many points change places by chance.
+    """
     known = job.catalogue
     reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
         known.index.with_records(job.records),
-        scorer,
+        known.scorer,
         reading,
         top=top,
         seed=(job.need_id << 20) + job.need_version,
+        chance=Chance(gap=gap),
+        passed_over=PASSED_OVER,
     )
     return Outcome(ranking, understanding=_stored(reading.understanding))
 
@@ -164,12 +177,9 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
     )
 
 
-def current_scorer() -> Scorer:
-    """The scorer in force: the scorecard, until a model has learned better."""
-    return default_scorecard()
-
-
-def _build(stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed]) -> Catalogue:
+def _build(
+    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], scorer: Scorer
+) -> Catalogue:
     return Catalogue(
         stamp=stamp,
         item_names={item.code: item.name for item in items},
@@ -179,6 +189,7 @@ def _build(stamp: int, items: list[ServiceItem], offerings: list[PublishedOfferi
             [*(example.as_past for example in language.load_examples()), *past],
         ),
         index=OfferingIndex.build([_view(offering) for offering in offerings]),
+        scorer=scorer,
     )
 
 

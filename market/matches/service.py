@@ -202,7 +202,10 @@ async def find(tx: Transaction, actor: Actor, match_id: int) -> Match:
         NotFound: there is none for this actor.
     """
     match = await _find(tx, actor, match_id)
-    await needs.find(tx, actor, match.need_id)
+    need = await needs.find(tx, actor, match.need_id)
+    staff = actor.role in (Role.COORDINATOR, Role.ADMIN)
+    if not staff and match.id not in await need_queries.approved_matches(tx, need.id, actor.institution_id):
+        raise NotFound
     return match
 
 
@@ -213,8 +216,8 @@ async def current(tx: Transaction, actor: Actor, need: Need) -> Match | None:
     return match if match and (staff or match.state is not MatchState.PROPOSED) else None
 
 
-async def ranking(tx: Transaction, actor: Actor, need_id: int) -> tuple[RankingRun, list[Candidate]]:
-    """The newest ranking of a need and its candidates.
+async def ranking(tx: Transaction, actor: Actor, need_id: int) -> tuple[RankingRun, list[Candidate], Match | None]:
+    """The newest ranking of a need, its candidates, and the match that was proposed or made.
 
     Raises:
         NotFound: the need is not the actor's to see, the actor is not staff, or it has not been ranked yet.
@@ -225,7 +228,7 @@ async def ranking(tx: Transaction, actor: Actor, need_id: int) -> tuple[RankingR
     run = await queries.latest_run(tx, need.id)
     if run is None:
         raise NotFound("这条需求还没有匹配结果，请稍候。")
-    return run, await queries.candidates(tx, run.id)
+    return run, await queries.candidates(tx, run.id), await queries.latest(tx, need.id)
 
 
 # shared steps --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The clerk's counter: a need filed for somebody who stands there, and the receipt they take away (article 6)."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from litestar import Router, get, post
@@ -13,12 +13,11 @@ from msgspec import Struct
 from infra.db import Transaction
 from market.accounts.model import Actor, PersonName, Phone, Role
 from market.auth import allow
-from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
 from market.errors import InvalidInput
-from market.forms import check_date, decode, visible
+from market.forms import decode, visible
 from market.needs import service
 from market.needs.model import NeedBody, Submission
 from market.regions import service as regions
@@ -81,7 +80,6 @@ async def receipt(
 
 def _submission(data: Form) -> Submission:
     intake = _intake(data)
-    check_date(intake.wanted_by, datetime.now(ZONE).date())
     party = Party(
         name=intake.name,
         uscc=intake.uscc,

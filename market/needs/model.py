@@ -18,8 +18,13 @@ NOTE_LIMIT = 2_000
 """Characters of a reason or notice."""
 
 # At least one character that can be seen, and none that PostgreSQL or a reader could not make sense of.
-TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-OPTIONAL_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+TEXT = (
+    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+)
+_ODD = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_UNSEEN = r"\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff"
+TEXT = f"^[^{_ODD}]*[^{_UNSEEN}][^{_ODD}]*$"
+OPTIONAL_TEXT = f"^[^{_ODD}]*$"
 NeedBody = Annotated[str, Meta(min_length=1, max_length=BODY_LIMIT, pattern=TEXT)]
 Note = Annotated[str, Meta(min_length=1, max_length=NOTE_LIMIT, pattern=TEXT)]
 
@@ -73,6 +78,7 @@ TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.PROPOSED, A.OVERRIDE): S.ASSIGNED,
     (S.UNMATCHED, A.OVERRIDE): S.ASSIGNED,
     (S.ASSIGNED, A.OVERRIDE): S.ASSIGNED,
+    (S.SERVING, A.OVERRIDE): S.ASSIGNED,
     (S.SUBMITTED, A.RETURN): S.RETURNED,
     (S.PROPOSED, A.RETURN): S.RETURNED,
     (S.UNMATCHED, A.RETURN): S.RETURNED,
@@ -94,6 +100,9 @@ TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.UNMATCHED, A.CLOSE): S.CLOSED,
     (S.PROPOSED, A.CLOSE): S.CLOSED,
     (S.RETURNED, A.CLOSE): S.CLOSED,
+    (S.ASSIGNED, A.CLOSE): S.CLOSED,
+    (S.SERVING, A.CLOSE): S.CLOSED,
+    (S.DELIVERED, A.CLOSE): S.CLOSED,
 }
 
 ENDED = frozenset({S.COMPLETED, S.WITHDRAWN, S.CLOSED})

@@ -1,7 +1,7 @@
 """Pages of needs for those who submit them and those who serve them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -11,13 +11,12 @@ from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Meta, Struct
 
-from infra.db import Transaction
+from infra.db import Transaction, start_over
 from market.accounts.model import PersonName, Phone, Role
 from market.auth import allow
-from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.errors import DomainError
-from market.forms import check_date, decode
+from market.forms import decode
 from market.matches import service as matches
 from market.matches.outlook import allowed, outlook
 from market.matches.pages import work_page
@@ -107,7 +106,6 @@ async def resubmit(shown: NamedDependency[Shown], data: Form) -> Redirect:
 
     async def act() -> None:
         form = decode(Completion, data, HINTS)
-        check_date(form.wanted_by, datetime.now(ZONE).date())
         submission = Submission(
             body=form.body,
             item_codes=form.item_codes,
@@ -151,10 +149,8 @@ async def _act(shown: Shown, act: Act, form: str, typed: Mapping[str, Any]) -> R
     try:
         await act()
     except DomainError as error:
-        # In a transaction of its own: in the request's a part of the refused step may be written.
-        async with services(shown.request).db.transaction() as tx:
-            again = msgspec.structs.replace(shown, tx=tx)
-            raise Rejected(await _page(again, form=form, typed=typed, error=error)) from None
+        await start_over(shown.tx)
+        raise Rejected(await _page(shown, form=form, typed=typed, error=error)) from None
     return go(f"/needs/{shown.need_id}")
 
 

@@ -31,9 +31,9 @@ CASE $1::text
 END
 """
 VISIBLE_NEED = f"{NEED} WHERE n.id = $6 AND {VISIBLE}"
-LOCKED_NEED = f"{VISIBLE_NEED} FOR UPDATE OF n"
 NEED_FOR_JOB = f"{NEED} WHERE n.id = $1"
-LOCKED_NEED_FOR_JOB = f"{NEED_FOR_JOB} FOR UPDATE OF n"
+# Locked before it is read: a join locked while its need moves to another node would find no row at all.
+LOCK = "SELECT id FROM needs WHERE id = $1 FOR UPDATE"
 
 # One round trip writes need, event and outbox row. It writes nothing where the region, its node or an item is unknown;
 # the service then finds out which. The node is the nearest that covers the region.
@@ -107,6 +107,11 @@ WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[])
   AND ($3::timestamptz IS NULL OR (n.due_at, n.id) > ($3::timestamptz, $4::bigint))
 ORDER BY n.due_at, n.id LIMIT $5
 """
+# What has ended is looked up, not worked: newest first. The cursor is the last row's id.
+ENDED_ROWS = f"""{ROW}
+WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[]) AND ($3::bigint IS NULL OR n.id < $3::bigint)
+ORDER BY n.id DESC LIMIT $4
+"""
 COUNTS = """
 SELECT n.state, count(*) AS n FROM needs n JOIN nodes d ON d.id = n.node_id
 WHERE starts_with(d.region_prefix, $1) GROUP BY n.state
@@ -137,12 +142,16 @@ def _seer(actor: Actor) -> tuple[str, int, int | None, int | None, str | None]:
 
 async def find(tx: Transaction, actor: Actor, need_id: int, *, lock: bool = False) -> Need | None:
     """The need, if ``actor`` may see it; with ``lock`` until the transaction ends."""
-    return one_or_none(Need, await tx.fetchrow(LOCKED_NEED if lock else VISIBLE_NEED, *_seer(actor), need_id))
+    if lock:
+        await tx.execute(LOCK, need_id)
+    return one_or_none(Need, await tx.fetchrow(VISIBLE_NEED, *_seer(actor), need_id))
 
 
 async def find_for_job(tx: Transaction, need_id: int, *, lock: bool = False) -> Need | None:
     """The need, for background work that acts for nobody."""
-    return one_or_none(Need, await tx.fetchrow(LOCKED_NEED_FOR_JOB if lock else NEED_FOR_JOB, need_id))
+    if lock:
+        await tx.execute(LOCK, need_id)
+    return one_or_none(Need, await tx.fetchrow(NEED_FOR_JOB, need_id))
 
 
 async def submit(
@@ -255,6 +264,13 @@ async def queue(
     """Needs at nodes below ``prefix``, by deadline, after the row that ``after`` names."""
     due_at, need_id = after or (None, None)
     return many(NeedRow, await tx.fetch(QUEUE, prefix, states, due_at, need_id, limit))
+
+
+async def ended_rows(
+    tx: Transaction, prefix: str, states: list[NeedState], *, before: int | None, limit: int
+) -> list[NeedRow]:
+    """Needs at nodes below ``prefix`` that stand in one of these states, newest first, with ids below ``before``."""
+    return many(NeedRow, await tx.fetch(ENDED_ROWS, prefix, states, before, limit))
 
 
 async def counts(tx: Transaction, prefix: str) -> dict[NeedState, int]:

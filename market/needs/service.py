@@ -1,16 +1,26 @@
 """Use cases of a need on its own; what concerns its match is in market.matches."""
 
+from datetime import datetime
 from typing import Any
+
+from msgspec import structs
 
 from infra import outbox
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.enterprises import service as enterprises
 from market.errors import Forbidden, InvalidInput, NotFound
 from market.needs import queries
 from market.needs.model import ACTORS, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
+TOLD_TO_PARTY = frozenset({"return", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"})
+"""Actions whose reasons the enterprise, or whoever filed for it, reads."""
+TOLD_TO_INSTITUTION = frozenset(
+    {"decline", "request_decline", "grant_decline", "refuse_decline", "deliver", "rework", "close", "withdraw"}
+)
+"""Actions whose reasons the institution reads, of its own matches."""
 MATCH_NEED = "match_need"
 """Topic of the outbox: this need waits to be ranked."""
 
@@ -23,24 +33,27 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
         InvalidInput: a region without a node, an unknown item, or a party where there must be none, or none.
     """
     _check_role(actor, NeedAction.SUBMIT)
-    if (actor.role is Role.CLERK) != (submission.party is not None):
+    party = submission.party
+    if (actor.role is Role.CLERK) != (party is not None):
         raise InvalidInput(fields={"party": "窗口代办请填写企业或个人的信息；企业自己提交时不用填写。"})
+    _check_day(submission)
     enterprise_id = actor.enterprise_id
-    if submission.party is not None:
-        enterprise_id = await enterprises.find_or_add(tx, submission.party)
+    if party is not None:
+        _check_territory(actor, submission.region_code or party.region_code)
+        enterprise_id = await enterprises.find_or_add(tx, party)
     assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
     due = deadlines.match_due()
     need = await queries.submit(
         tx,
         enterprise_id=enterprise_id,
         submitted_by=actor.id,
-        channel=Channel.COUNTER if submission.party else Channel.ONLINE,
+        channel=Channel.COUNTER if party else Channel.ONLINE,
         body=submission.body,
-        region_code=submission.region_code,
+        region_code=submission.region_code or (party.region_code if party else None),
         item_codes=submission.item_codes,
         wanted_by=submission.wanted_by,
-        contact_name=submission.contact_name,
-        contact_phone=submission.contact_phone,
+        contact_name=submission.contact_name or (party.contact_name if party else None),
+        contact_phone=submission.contact_phone or (party.contact_phone if party else None),
         due_at=due.at,
         due_provisional=due.provisional,
     )
@@ -121,6 +134,9 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
     """
     need = await find_to_act(tx, actor, need_id, NeedAction.RESUBMIT)
     next_state(need.state, NeedAction.RESUBMIT)
+    _check_day(submission)
+    if not _differs(submission, need):
+        raise InvalidInput(fields={"body": "内容和退回前一样。请按通知补上所缺的内容，再提交。"})
     if submission.region_code not in (None, need.region_code) or submission.party is not None:
         raise InvalidInput(fields={"region_code": "补充材料时不能更换地区或申请人，请另外提交一条需求。"})
     if await queries.unknown_items(tx, submission.item_codes):
@@ -143,6 +159,30 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
 UNKNOWN_ITEM = "所选的服务事项不在目录中，请重新选择，或不选，由平台判断。"
 
 
+def _check_territory(actor: Actor, region_code: str) -> None:
+    if not region_code.startswith(actor.node_prefix or ""):
+        raise InvalidInput(fields={"party.region_code": f"窗口只受理{actor.node_name}辖区内的需求，请检查地区。"})
+
+
+def _check_day(submission: Submission) -> None:
+    if submission.wanted_by is not None and submission.wanted_by < datetime.now(ZONE).date():
+        raise InvalidInput(fields={"wanted_by": "这一天已经过去了，请选今天或以后的日期，或留空。"})
+
+
+def _differs(submission: Submission, need: Need) -> bool:
+    """Whether a returned need is completed by anything at all."""
+    return any(
+        new not in (None, old)
+        for new, old in (
+            (submission.body, need.body),
+            (submission.item_codes, need.item_codes),
+            (submission.wanted_by, need.wanted_by),
+            (submission.contact_name, need.contact_name),
+            (submission.contact_phone, need.contact_phone),
+        )
+    )
+
+
 def _check_role(actor: Actor, action: NeedAction) -> None:
     if actor.role not in ACTORS[action]:
         raise Forbidden
@@ -163,12 +203,18 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     """The need's events as ``actor`` may see them.
 
     Mere proposals are the node's business: neither the enterprise nor an institution learns who was considered. An
-    institution sees only the matches that were its own.
+    institution sees only the matches that were its own. Reasons are read by those they were written to: why a
+    coordinator overrode or escalated is the node's business, why an institution declined is between it and the node.
     """
     events = await queries.events(tx, need.id)
     if actor.role in (Role.COORDINATOR, Role.ADMIN):
         return events
     matches = await queries.approved_matches(tx, need.id, actor.institution_id)
+    if actor.role is Role.INSTITUTION:  # its part of the story begins when it was approved
+        begun = next(i for i, event in enumerate(events) if event.match_id in matches)
+        events = [event for i, event in enumerate(events) if i >= begun or event.action == "submit"]
+    told = TOLD_TO_INSTITUTION if actor.role is Role.INSTITUTION else TOLD_TO_PARTY
+    events = [event if event.action in told else structs.replace(event, note="") for event in events]
     return [
         event for event in events if event.match_id is None or (event.match_id in matches and event.action != "propose")
     ]

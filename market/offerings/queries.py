@@ -64,10 +64,6 @@ RETURNING version
 BUMP = "UPDATE offerings SET version = version + 1 WHERE id = $1 AND version = $2 RETURNING version"
 SET_CAPACITY = "UPDATE offerings SET capacity = $2 WHERE id = $1"
 SET_STATE = "UPDATE offerings SET state = $2 WHERE id = $1"
-SAME_TITLE = """
-SELECT f.id FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
-WHERE f.institution_id = $1 AND f.item_code = $2 AND v.title = $3
-"""
 
 
 async def find(tx: Transaction, offering_id: int, version: int | None = None) -> Offering | None:
@@ -148,12 +144,6 @@ async def set_capacity(tx: Transaction, offering_id: int, capacity: int) -> None
 async def set_state(tx: Transaction, offering_id: int, state: OfferingState) -> None:
     """Publish, pause, or take back to draft."""
     await tx.execute(SET_STATE, offering_id, state)
-
-
-async def same_title(tx: Transaction, institution_id: int, item_code: str, title: str) -> int | None:
-    """The institution's offering of that title under the item."""
-    offering_id: int | None = await tx.fetchval(SAME_TITLE, institution_id, item_code, title)
-    return offering_id
 
 
 def _filter(wanted: OfferingFilter, patterns: list[str] | None) -> tuple[object, ...]:

@@ -10,6 +10,17 @@ document.addEventListener("submit", (event) => {
   });
 });
 
+// After a decision the next need comes up by itself, its button where the last one was: a click meant for the last one
+// must not decide this one unread.
+const guarded = document.querySelectorAll("[data-arrived] form button");
+for (const button of guarded) button.disabled = true;
+setTimeout(() => {
+  for (const button of guarded) button.disabled = false;
+}, 1200);
+
+// A form that came back shows the first thing to change.
+document.querySelector(".field.wrong")?.scrollIntoView({ block: "center" });
+
 // Coming back with the back button finds the page as it was left: with its buttons off.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;

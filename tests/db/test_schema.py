@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 from types import ModuleType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -75,7 +76,7 @@ def readers() -> list[Any]:
                 continue
             structs = structs_of(get_type_hints(function).get("return"))
             source = inspect.getsource(function)
-            used = [one for one in statements if f" {one}," in source or f"({one}," in source or f"({one})" in source]
+            used = [one for one in statements if re.search(rf"fetch(row)?\(\s*{one}\b", source)]
             found += [
                 pytest.param(statements[one], structs[0], id=f"{module.__name__}.{name}-{one}")
                 for one in used

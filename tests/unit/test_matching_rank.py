@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from market.data.language import load_lexicon
 from matching.errors import FeatureError
+from matching.explore import Chance
 from matching.features import FEATURES
 from matching.rank import OfferingIndex, best_first, rank
 from matching.reasons import MOST_REASONS, explain, reasons
@@ -185,6 +186,27 @@ def test_ties_are_broken_by_the_seed_alone() -> None:
     assert all(set(order) == set(range(40)) for order in orders)
     first = [ranking(views, top=1, seed=seed).ranked[0].offering_id for seed in range(200)]
     assert len(set(first)) > 30
+
+
+@given(st.permutations(range(12)), st.integers(0, 2**31), st.sampled_from([0.0, 3.0]))
+@settings(deadline=None, max_examples=30)
+def test_chance_and_the_passed_over(order: list[int], seed: int, gap: float) -> None:
+    views = [offering(n, (RENEWAL, PATENT)[n % 2], record=Record(capacity=9, load=n % 5)) for n in range(12)]
+
+    def with_chance(views: list[OfferingView]) -> Ranking:
+        index, reading = OfferingIndex.build(views), UNDERSTANDER.read(NEED.text)
+        return rank(NEED, index, CARD, reading, top=5, seed=seed, chance=Chance(gap), passed_over=4)
+
+    got = with_chance(views)
+    shuffled = with_chance([views[n] for n in order])
+    assert (shuffled.ranked, shuffled.passed_over) == (got.ranked, got.passed_over)
+    everyone = [*got.ranked, *got.passed_over]
+    assert [one.rank for one in everyone] == list(range(1, 10))
+    assert len({one.offering_id for one in everyone}) == 9
+    assert all(0 < one.propensity <= 1 for one in got.ranked)
+    assert all(one.propensity == 0 for one in got.passed_over)
+    for place, one in enumerate(got.ranked):
+        assert one.score >= max(other.score for other in everyone[place:]) - gap - 1e-9
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, 1.0 + 1e-12, 2.0]), max_size=30), st.integers(0, 35), st.integers())

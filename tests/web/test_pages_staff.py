@@ -36,7 +36,7 @@ async def rank_need(db: Database, need_id: int) -> None:
     async with db.transaction() as tx:
         job = await ranking.read(tx, ranking.CatalogueSource(), need_id)
     assert job is not None
-    outcome = ranking.compute(job, ranking.current_scorer(), top=20)
+    outcome = ranking.compute(job, top=20, gap=0.0)
     async with db.transaction() as tx:
         assert await ranking.store(tx, job, outcome)
 

@@ -1,0 +1,76 @@
+"""What the commands share: errors in words, and the settings' database."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from infra import embedded
+from infra.db import Database, DatabaseUnavailable, Transaction
+from infra.migrate import MigrationError
+from infra.settings import Settings
+from infra.supervise import StartError
+from market.errors import DomainError
+
+T = TypeVar("T")
+
+
+class Failure(click.ClickException):
+    """An error whose message says what to do."""
+
+
+def open_database(settings: Settings) -> Database:
+    """A few connections, for a command."""
+    assert settings.database_url is not None
+    return Database(
+        settings.database_url,
+        size=2,
+        wait=settings.db_wait_seconds,
+        statement_timeout_ms=600_000,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        name="cli",
+    )
+
+
+def with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    """What ``act`` makes of the settings' database, which may be that of a running ``zhipei up``.
+
+    Raises:
+        Failure: there is no reaching it.
+    """
+
+    async def acted(ready: Settings) -> T:
+        database = open_database(ready)
+        try:
+            return await act(database)
+        finally:
+            await database.close()
+
+    try:
+        with embedded.running(settings, say=say) as ready:
+            return asyncio.run(acted(ready))
+    except (StartError, MigrationError, DatabaseUnavailable) as error:
+        raise Failure(str(error)) from error
+
+
+def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+    """What ``act`` makes of one transaction.
+
+    Raises:
+        Failure: as ``with_database``, or what ``act`` was asked for cannot be done.
+    """
+
+    async def acted(database: Database) -> T:
+        async with database.transaction() as tx:
+            return await act(tx)
+
+    try:
+        return with_database(settings, acted)
+    except DomainError as error:
+        raise Failure("\n".join([error.detail, *error.fields.values()])) from error
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    click.echo(text, err=False)

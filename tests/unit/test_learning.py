@@ -1,0 +1,154 @@
+"""Learning from decided lists: grades, what is held out, the verdict."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from market.learning import training
+from market.learning.model import Line
+from market.learning.service import scorer_of
+from matching.evaluate import calibration_error
+from matching.features import FEATURES
+from matching.learn import LearningError
+from matching.model import TableModel
+from matching.scorer import SCORECARD_1
+
+WORST = np.array([feature.worst for feature in FEATURES])
+BEST = np.array([feature.best for feature in FEATURES])
+CARD = np.array([SCORECARD_1[feature.name] for feature in FEATURES])
+ON_TIME = [feature.name for feature in FEATURES].index("on_time")
+BASE = Line(
+    run_id=0,
+    need_id=0,
+    day=date(2026, 1, 1),
+    region_code="440305",
+    item_number=1,
+    rank=1,
+    shown=True,
+    propensity=1.0,
+    values=(),
+    approved=False,
+    by_override=False,
+    accepted=False,
+    completed=False,
+    declined=False,
+)
+
+
+def decided(lists: int, *, truth: int | None, candidates: int = 12, seed: int = 0) -> list[Line]:
+    """Lists the scorecard made, one a day, of which coordinators took the candidate best in the feature ``truth``;
+    None: they take anyone."""
+    random = np.random.default_rng(seed)
+    found = []
+    for number in range(lists):
+        good = random.random((candidates, len(FEATURES)))
+        order = np.argsort(-(good @ CARD))
+        worth = random.random(candidates) if truth is None else good[order, truth]
+        chosen = int(np.argmax(worth[: candidates - 2]))
+        accepts = bool(random.random() < 0.8)
+        for place, row in enumerate(order.tolist()):
+            taken = place == chosen
+            found.append(
+                replace(
+                    BASE,
+                    run_id=number,
+                    need_id=number // 2,
+                    day=BASE.day + timedelta(days=number),
+                    rank=place + 1,
+                    shown=place < candidates - 2,
+                    propensity=float(place < candidates - 2),
+                    values=tuple((WORST + good[row] * (BEST - WORST)).tolist()),
+                    approved=taken,
+                    by_override=taken and place > 0,
+                    accepted=taken and accepts,
+                    completed=taken and accepts,
+                    declined=taken and not accepts,
+                )
+            )
+    return found
+
+
+@pytest.fixture(scope="module")
+def learned() -> training.Learned:
+    """From coordinators who look at nothing but punctuality."""
+    return training.learn(decided(150, truth=ON_TIME), None, gap=0.0)
+
+
+def test_grades_rise_with_every_step_and_an_override_is_the_best() -> None:
+    steps = (
+        replace(BASE, shown=False),
+        BASE,
+        replace(BASE, approved=True, declined=True),
+        replace(BASE, approved=True, accepted=True),
+        replace(BASE, approved=True, accepted=True, completed=True),
+        replace(BASE, approved=True, by_override=True, declined=True),
+    )
+    assert [training.grade_of(line) for line in steps] == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_coordinators_look_at_is_learned(learned: training.Learned) -> None:
+    model, verdict = learned.model, learned.verdict
+    assert verdict.promote, verdict.failed
+    assert verdict.metrics["change"] > 0.1
+    assert verdict.metrics["needs"] == 30
+    assert model.window == ("2026-01-01", "2026-04-30")
+    assert model.labelled_needs == 60
+    assert model.version.startswith("learned-2026-04-30-")
+    assert model.calibration is not None
+    heights = [max(table) - min(table) for table in model.tables]
+    assert np.argmax(heights) == ON_TIME
+
+
+def test_the_same_decisions_give_the_same_version() -> None:
+    lines = decided(40, truth=ON_TIME)
+    one, two = (training.learn(lines, None, gap=0.0) for _ in range(2))
+    assert one.model == two.model
+    other = training.learn(decided(40, truth=ON_TIME, seed=1), None, gap=0.0)
+    assert other.model.version != one.model.version
+
+
+def test_the_gate_refuses_what_is_worse_than_the_champion(learned: training.Learned) -> None:
+    careless = training.fitted(training.Decided.of(decided(60, truth=None, seed=2)))
+    verdict = training.judged(careless, learned.model, training.Decided.of(decided(40, truth=ON_TIME, seed=3)), gap=0.0)
+    assert not verdict.promote
+    assert verdict.metrics["change_high"] < 0
+    assert any("NDCG@10" in bar for bar in verdict.failed)
+
+
+@pytest.mark.parametrize("lists", [0, 1, training.FEWEST - 1])
+def test_too_little_to_learn_from(lists: int) -> None:
+    with pytest.raises(LearningError, match="decided on"):
+        training.learn(decided(lists, truth=ON_TIME), None, gap=0.0)
+
+
+def test_nobody_decided_otherwise_than_all() -> None:
+    alike = [
+        replace(line, shown=True, approved=False, by_override=False, completed=False, accepted=False)
+        for line in decided(50, truth=ON_TIME)
+    ]
+    with pytest.raises(LearningError, match="different grades"):
+        training.learn(alike, None, gap=0.0)
+
+
+def test_few_answers_are_not_held_to_the_bar_of_many() -> None:
+    random = np.random.default_rng(0)
+    for answers in (80, 8_000):
+        promised = random.random((200, answers))
+        errors = [calibration_error(one, random.random(answers) < one) for one in promised]
+        assert training.noise(promised[0]) == pytest.approx(np.mean(errors), rel=0.25)
+    assert training.noise(np.zeros(0)) == 0.0
+
+
+def test_a_blend_of_card_and_model_still_sums_up(learned: training.Learned) -> None:
+    scorer = scorer_of(learned.model)
+    values = np.array([line.values for line in decided(5, truth=None)])
+    scores = scorer.score(values)
+    assert scores.total == pytest.approx(scores.parts.sum(axis=1), abs=1e-12)
+    assert scorer.version == f"scorecard-1+{learned.model.version}"
+
+
+def test_a_model_of_another_release_leaves_the_ranking_to_the_scorecard() -> None:
+    odd = TableModel("odd-1", ("moon",), ((),), ((0.0,),), 0.0, 40)
+    assert scorer_of(odd).version == "scorecard-1"
