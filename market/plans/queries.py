@@ -44,7 +44,7 @@ SELECT m.need_id, c.offering_id, least(1, greatest(0, coalesce(c.score / nullif(
        coalesce(i.uscc = e.uscc, false) AS conflict
 FROM unnest($1::bigint[]) WITH ORDINALITY AS q (match_id, place) JOIN matches m ON m.id = q.match_id
 JOIN needs n ON n.id = m.need_id JOIN enterprises e ON e.id = n.enterprise_id
-JOIN candidates c ON c.run_id = m.run_id
+JOIN candidates c ON c.run_id = m.run_id AND c.shown
 JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
 CROSS JOIN LATERAL (SELECT sum((p ->> 'weight')::float8) AS most FROM jsonb_array_elements(c.parts) p) w
 ORDER BY q.place, c.rank
