@@ -5,7 +5,6 @@ import itertools
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Literal
 
 from bench.load import drive, request
 from bench.pgbench import fill, pgbench
@@ -27,7 +26,7 @@ ITEM = "SZ-2024-01"
 ANSWER_BYTES = 900
 """Of the answer that an idempotency key keeps."""
 ZHIPEI, PEER, ALONE = "Zhipei", "FastAPI + SQLAlchemy", "pgbench, same statements"
-STATEMENT, SILENT = "pgbench, one statement", "pgbench, one statement, no NOTIFY"
+STATEMENT = "pgbench, one statement"
 
 
 async def measure(stage: Stage, effort: Effort) -> Part:
@@ -44,9 +43,6 @@ async def measure(stage: Stage, effort: Effort) -> Part:
 def _findings(races: dict[int, Race]) -> list[Finding]:
     many, few = races[LOADS[0]], races[LOADS[1]]
     return [
-        Finding(
-            "submit: Zhipei to pgbench's one statement without NOTIFY, 32 clients", many.ratio(ZHIPEI, SILENT), "×", 0.2
-        ),
         Finding("submit: Zhipei to pgbench's one statement, 32 clients", many.ratio(ZHIPEI, STATEMENT), "×", 0.2),
         Finding("submit: Zhipei to pgbench's same statements, 32 clients", many.ratio(ZHIPEI, ALONE), "×"),
         Finding("submit: Zhipei to FastAPI + SQLAlchemy, 32 clients", many.ratio(ZHIPEI, PEER), "×", 4),
@@ -63,21 +59,16 @@ async def _round(
         senders = [submissions(token(number)) for number in range(clients)]
         run = await asyncio.to_thread(drive, port, senders, status=201, seconds=effort.seconds, warm=effort.warm)
         race.add(what, run)
-    one = one_statement()
-    for what, script in ((ALONE, same_statements()), (STATEMENT, one), (SILENT, one)):
-        await _sweep(settings, triggers="DISABLE" if what == SILENT else "ENABLE")
+    for what, script in ((ALONE, same_statements()), (STATEMENT, one_statement())):
+        await _sweep(settings)
         race.add(what, await pgbench(settings, stage.folder, script, clients=clients, seconds=effort.seconds))
 
 
-async def _sweep(settings: Settings, *, triggers: Literal["ENABLE", "DISABLE"] = "ENABLE") -> None:
-    """Every run finds an empty outbox, no keys, and the write-ahead log of the run before written out.
-
-    The outbox's trigger sends NOTIFY, which makes commits wait for one another: how much is worth knowing.
-    """
+async def _sweep(settings: Settings) -> None:
+    """Every run finds an empty outbox, no keys, and the write-ahead log of the run before written out."""
     database = open_database(settings)
     async with database.reading() as connection:
         await connection.execute("TRUNCATE outbox, idempotency_keys")
-        await connection.execute(f"ALTER TABLE outbox {triggers} TRIGGER USER")
         await connection.execute("CHECKPOINT")
     await database.close()
 
