@@ -17,6 +17,7 @@ from market.accounts.model import Role
 from market.auth import COOKIE, allow
 from market.enterprises import queries as enterprise_queries
 from market.enterprises import service as enterprises
+from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import DomainError, InvalidInput, TooManyAttempts
 from market.forms import decode
@@ -96,7 +97,7 @@ async def register(request: AppRequest, tx: NamedDependency[Transaction], data: 
     except InvalidInput as error:
         # The code's own rules come after its shape; whoever corrects the form should see both at once.
         typed = str(data.get("uscc") or "")
-        error.fields |= enterprises.uscc_problem(typed) if typed else {}
+        error.fields |= uscc.problem(typed) if typed else {}
         raise Rejected(await _register_page(tx, wanted, data, error)) from None
     return await _enter(request, account_id, _onward(wanted, Role.ENTERPRISE))
 

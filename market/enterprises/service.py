@@ -21,7 +21,7 @@ async def register(tx: Transaction, form: Registration) -> int:
     Raises:
         InvalidInput: all at once, by field: the code, the region, the kind, the login.
     """
-    fields = uscc_problem(form.uscc)
+    fields = uscc.problem(form.uscc)
     if await regions.region(tx, form.region_code) is None:
         fields["region_code"] = UNKNOWN_REGION
     if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
@@ -51,32 +51,18 @@ async def register(tx: Transaction, form: Registration) -> int:
     )
 
 
-def uscc_problem(text: str) -> dict[str, str]:
-    """What is wrong with a code that was typed, as a field's error; nothing where it is right."""
-    try:
-        uscc.validate(text)
-    except uscc.UsccError as error:
-        return {"uscc": str(error)}
-    return {}
-
-
 async def find_or_add(tx: Transaction, party: Party) -> int:
     """The id of the enterprise or person a clerk files for.
 
     Raises:
         InvalidInput: the code or the region cannot be right.
     """
-    fields = {}
-    code = None
-    if party.uscc:
-        try:
-            code = uscc.validate(party.uscc)
-        except uscc.UsccError as error:
-            fields["party.uscc"] = str(error)
+    fields = uscc.problem(party.uscc, "party.uscc") if party.uscc else {}
     if await regions.region(tx, party.region_code) is None:
         fields["party.region_code"] = UNKNOWN_REGION
     if fields:
         raise InvalidInput(fields=fields)
+    code = uscc.validate(party.uscc) if party.uscc else None
     known = await queries.by_uscc(tx, code) if code else None
     if known:
         return known.id

@@ -47,6 +47,15 @@ def check_character(first17: str) -> str:
     return facts.alphabet[-total % 31]
 
 
+def problem(text: str, field: str = "uscc") -> dict[str, str]:
+    """What is wrong with a code that was typed, as the error of its field; nothing where it is right."""
+    try:
+        validate(text)
+    except UsccError as error:
+        return {field: str(error)}
+    return {}
+
+
 def validate(text: str) -> str:
     """The code in its normal form.
 

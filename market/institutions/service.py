@@ -28,17 +28,14 @@ async def save(tx: Transaction, form: InstitutionForm, *, demo: bool = False) ->
     Raises:
         InvalidInput: by field: the code, the kind, the region.
     """
-    fields = {}
-    try:
-        code = uscc.validate(form.uscc)
-    except uscc.UsccError as error:
-        fields["uscc"] = str(error)
+    fields = uscc.problem(form.uscc)
     if form.kind not in await queries.kinds(tx):
         fields["kind"] = "没有这种机构类型，请从列表中选择。"
     if await regions.region(tx, form.region_code) is None:
         fields["region_code"] = "没有这个地区，请从列表中选择。"
     if fields:
         raise InvalidInput(fields=fields)
+    code = uscc.validate(form.uscc)
     form = structs.replace(form, uscc=code)
     known = await queries.by_uscc(tx, code)
     if known and all(getattr(known, f) == getattr(form, f) for f in form.__struct_fields__):

@@ -99,12 +99,8 @@ def _submission(data: Form) -> Submission:
 
 def _intake(data: Form) -> Intake:
     """What was written down; a wrong code is told together with all else that is wrong."""
-    wrong = {}
-    if code := visible(str(data.get("uscc", ""))):
-        try:
-            uscc.validate(code)
-        except uscc.UsccError as error:
-            wrong["uscc"] = str(error)
+    code = visible(str(data.get("uscc", "")))
+    wrong = uscc.problem(code) if code else {}
     try:
         intake = decode(Intake, data, HINTS)
     except InvalidInput as error:

@@ -77,3 +77,25 @@ async def test_what_is_typed_is_never_run(visit: Visit) -> None:
     await page.wait_for_url("**/needs/*")
     assert "<script>alert(2)</script>" in await page.inner_text("main")
     assert dialogs == []
+
+
+async def test_a_click_too_many_does_not_decide_the_next_need(visit: Visit) -> None:
+    """After a decision the next need comes up by itself; its button is off until there was time to read."""
+    enterprise = await visit("rival")
+    for sentence in ("想申请实用新型专利，做扳手的", "想申请发明专利，做轴承的"):
+        await enterprise.goto("/")
+        await enterprise.fill("#f-body", sentence)
+        await enterprise.get_by_role("button", name="提交").first.click()
+        await enterprise.wait_for_url("**/needs/*")
+        await expect(enterprise.locator("main")).to_contain_text("正在审核")
+    need = enterprise.url.rsplit("/", 1)[1]
+    coordinator = await visit("coordinator")
+    await coordinator.goto(f"/needs/{need}")
+    await coordinator.clock.install()  # time stands still until it is moved
+    await coordinator.clock.pause_at("2100-01-01")
+    await coordinator.get_by_role("button", name="批准").click()
+    await coordinator.wait_for_url("**done=*")
+    following = coordinator.get_by_role("button", name="批准")
+    await expect(following).to_be_disabled()
+    await coordinator.clock.run_for(1500)
+    await expect(following).to_be_enabled()
