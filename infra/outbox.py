@@ -14,11 +14,13 @@ from infra.db import Transaction, many
 from infra.observe import request_id
 
 CHANNEL = "outbox"
+INDEX = "index"
+"""Topic of the changes that one indexer takes in batches, past relay and lease (market/discovery/indexing.py)."""
 ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
 LEASE = """
 UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
 WHERE id IN (
-    SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3
+    SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3 AND topic <> 'index'
     ORDER BY leased_until, id
     LIMIT greatest(0, $1 - (
         SELECT count(*) FROM outbox WHERE parked_at IS NULL AND leased_until > now() AND leased_by = $4))
@@ -28,7 +30,7 @@ RETURNING id, topic, payload, attempt, request_id
 """
 PARK = """
 UPDATE outbox SET parked_at = now()
-WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() RETURNING id, topic, payload, attempt, request_id
+WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index' RETURNING id, topic, payload, attempt, request_id
 """
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
@@ -37,6 +39,16 @@ UPDATE outbox
 SET last_error = left($3, 2000), leased_by = NULL,
     leased_until = now() + make_interval(secs => least(300, 2 ^ (attempt - 1)))
 WHERE id = $1 AND attempt = $2
+"""
+PEEK = """
+SELECT id, payload FROM outbox WHERE topic = 'index' AND parked_at IS NULL AND leased_until <= now() ORDER BY id LIMIT $1
+"""
+DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+REFUSE = """
+UPDATE outbox SET attempt = attempt + 1, last_error = left($2, 2000),
+    leased_until = now() + make_interval(secs => least(300, 2 ^ attempt)),
+    parked_at = CASE WHEN attempt + 1 >= $3 THEN now() END
+WHERE id = $1
 """
 UNPARK = """
 UPDATE outbox SET parked_at = NULL, attempt = 0, leased_until = '-infinity' WHERE parked_at IS NOT NULL RETURNING id
@@ -66,6 +78,13 @@ class Depth(Struct, frozen=True):
     waiting: int
     parked: int
     oldest_seconds: float
+
+
+class Change(Struct, frozen=True):
+    """A row of the indexer's: ``payload`` names the index and the id of what changed."""
+
+    id: int
+    payload: dict[str, str]
 
 
 class LeaseLost(Exception):
@@ -109,6 +128,21 @@ async def done(tx: Transaction, row_id: int, attempt: int) -> None:
 async def fail(tx: Transaction, row_id: int, attempt: int, error: str) -> None:
     """Note why an attempt failed and when the next may come; nothing if the lease is not ours any more."""
     await tx.execute(FAIL, row_id, attempt, error)
+
+
+async def changes(tx: Transaction, limit: int) -> list[Change]:
+    """The oldest rows for the indexer, of which there is one at a time: nothing is leased."""
+    return many(Change, await tx.fetch(PEEK, limit))
+
+
+async def drop(tx: Transaction, row_ids: list[int]) -> None:
+    """Changes that the engine has taken."""
+    await tx.execute(DROP, row_ids)
+
+
+async def refuse(tx: Transaction, row_id: int, error: str, *, attempts: int) -> None:
+    """Put off a change that made the indexer fail, and park it after so many attempts: the others go on."""
+    await tx.execute(REFUSE, row_id, error, attempts)
 
 
 async def unpark(tx: Transaction) -> int:

@@ -4,6 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.catalogue.model import ChainStage, RightKind
+from market.regions.model import RegionCode
+
 InstitutionName = Annotated[str, Meta(min_length=2, max_length=100)]
 
 
@@ -25,6 +28,19 @@ class Institution(Struct, frozen=True, kw_only=True):
     demo: bool
     offerings: int
     """How many offerings it has published."""
+
+
+class InstitutionFilter(Struct, frozen=True, kw_only=True):
+    """What a reader is looking for; None and empty: anything. Of several values of a field any will do.
+
+    ``within``: the region the institution lies in; ``right``, ``stage``: of the services it offers.
+    """
+
+    q: SearchText = ""
+    institution_kind: tuple[str, ...] = ()
+    right: tuple[RightKind, ...] = ()
+    stage: tuple[ChainStage, ...] = ()
+    within: RegionCode | None = None
 
 
 class InstitutionForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """All SQL of institutions."""
 
 from infra.db import Transaction, many, one_or_none
-from market.institutions.model import Institution, InstitutionForm
+from market.institutions.model import Institution, InstitutionFilter, InstitutionForm
 
 COLUMNS = """
 SELECT i.id, v.version, i.uscc, i.state, v.name, v.kind, k.name AS kind_name, v.region_code, r.name AS region_name,
@@ -11,13 +11,21 @@ FROM institutions i JOIN institution_versions v ON v.institution_id = i.id AND v
 JOIN institution_kinds k ON k.code = v.kind JOIN regions r ON r.code = v.region_code
 """
 BY_ID = f"{COLUMNS} WHERE i.id = $1"
+BY_IDS = f"{COLUMNS} WHERE i.id = ANY($1::bigint[]) AND i.state = 'active'"
 BY_USCC = f"{COLUMNS} WHERE i.uscc = $1"
 PAGE = f"""{COLUMNS}
-WHERE i.state = 'active' AND ($1::text IS NULL OR v.kind = $1::text)
+WHERE i.state = 'active' AND ($1::text[] IS NULL OR v.kind = ANY ($1::text[]))
   AND ($2::text IS NULL OR starts_with(v.region_code, region_prefix($2::text)))
   AND ($3::text[] IS NULL OR v.name || ' ' || v.summary ILIKE ALL ($3::text[]))
-  AND ($4::bigint IS NULL OR i.id > $4::bigint)
-ORDER BY i.id LIMIT $5
+  AND ($4::text[] IS NULL OR EXISTS (SELECT FROM offerings f
+      JOIN offering_versions w ON w.offering_id = f.id AND w.version = f.version
+      JOIN service_item_versions s ON s.item_code = w.item_code AND s.version = w.item_version
+      WHERE f.institution_id = i.id AND f.state = 'published' AND s.rights && $4::text[]))
+  AND ($5::text[] IS NULL OR EXISTS (SELECT FROM offerings f
+      JOIN offering_versions w ON w.offering_id = f.id AND w.version = f.version
+      JOIN service_item_versions s ON s.item_code = w.item_code AND s.version = w.item_version
+      WHERE f.institution_id = i.id AND f.state = 'published' AND s.stages && $5::text[]))
+ORDER BY md5(i.id::text) LIMIT $6 OFFSET $7
 """
 ADD = """
 WITH institution AS (
@@ -43,15 +51,20 @@ async def by_uscc(tx: Transaction, uscc: str) -> Institution | None:
 
 async def page(
     tx: Transaction,
-    *,
-    kind: str | None,
-    region_code: str | None,
+    wanted: InstitutionFilter,
     patterns: list[str] | None,
-    after: int | None,
+    *,
     limit: int,
+    offset: int,
 ) -> list[Institution]:
-    """Active institutions of a kind, in a region, that fit every LIKE pattern, after the id ``after``."""
-    return many(Institution, await tx.fetch(PAGE, kind, region_code, patterns, after, limit))
+    """Active institutions that fit the filter and every LIKE pattern."""
+    given = (wanted.institution_kind or None, wanted.within, patterns, wanted.right or None, wanted.stage or None)
+    return many(Institution, await tx.fetch(PAGE, *given, limit, offset))
+
+
+async def by_ids(tx: Transaction, institution_ids: list[int]) -> list[Institution]:
+    """These institutions in their current versions, in no order."""
+    return many(Institution, await tx.fetch(BY_IDS, institution_ids))
 
 
 async def add_version(tx: Transaction, form: InstitutionForm, *, demo: bool) -> int:

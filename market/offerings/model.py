@@ -7,9 +7,44 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.regions.model import RegionCode
 from market.catalogue.model import ITEM_LIST_NAMES, ChainStage, Guide, ItemList, RightKind
 
 CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")
+
+
+class FeeKind(StrEnum):
+    """What is said of the fee, as search/documents.py reads it."""
+
+    FREE = "free"
+    PAID = "paid"
+    UNSTATED = "unstated"
+
+
+class LimitBand(StrEnum):
+    """How soon the promised limit is, as search/documents.py reads it; each band stands by itself."""
+
+    SAME_DAY = "same_day"
+    WEEK = "week"
+    FORTNIGHT = "fortnight"
+    MONTH = "month"
+    LONGER = "longer"
+    UNSTATED = "unstated"
+
+
+FEE_KIND_NAMES: Mapping[FeeKind, str] = {
+    FeeKind.FREE: "不收费",
+    FeeKind.PAID: "收费",
+    FeeKind.UNSTATED: "未注明",
+}
+LIMIT_BAND_NAMES: Mapping[LimitBand, str] = {
+    LimitBand.SAME_DAY: "当日办结",
+    LimitBand.WEEK: "5 个工作日内",
+    LimitBand.FORTNIGHT: "10 个工作日内",
+    LimitBand.MONTH: "22 个工作日内",
+    LimitBand.LONGER: "更久",
+    LimitBand.UNSTATED: "未承诺时限",
+}
 
 
 class OfferingState(StrEnum):
@@ -87,20 +122,21 @@ class OfferingForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class OfferingFilter(Struct, frozen=True, kw_only=True):
-    """What a reader is looking for; None and empty: anything."""
+    """What a reader is looking for; None and empty: anything. Of several values of a field any will do.
 
-    q: str = ""
+    ``region_code``: who serves this region; ``within``: institutions that lie in that region.
+    """
+
+    q: SearchText = ""
     item_code: str | None = None
-    item_list: ItemList | None = None
-    right: RightKind | None = None
-    stage: ChainStage | None = None
-    region_code: str | None = None
+    item_list: tuple[ItemList, ...] = ()
+    right: tuple[RightKind, ...] = ()
+    stage: tuple[ChainStage, ...] = ()
+    region_code: RegionCode | None = None
+    within: RegionCode | None = None
     institution_id: int | None = None
-
-
-class Facets(Struct, frozen=True, kw_only=True):
-    """How many published offerings there are by list, right and stage."""
-
-    item_list: dict[str, int]
-    right: dict[str, int]
-    stage: dict[str, int]
+    institution_kind: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    fee: tuple[FeeKind, ...] = ()
+    time_limit: tuple[LimitBand, ...] = ()

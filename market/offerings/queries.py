@@ -1,7 +1,5 @@
 """All SQL of offerings."""
 
-from hashlib import md5
-
 from infra.db import Transaction, many, one_or_none
 from market.catalogue.model import Guide
 from market.offerings.model import Offering, OfferingFilter, OfferingForm, OfferingState
@@ -22,31 +20,29 @@ PUBLISHED = """
     f.version = v.version AND f.state = 'published' AND i.state = 'active'
     AND ($1::text[] IS NULL OR concat_ws(' ', v.title, s.name, n.name, r.name, v.summary) ILIKE ALL ($1::text[]))
     AND ($2::text IS NULL OR v.item_code = $2::text)
-    AND ($3::text IS NULL OR s.item_list = $3::text)
-    AND ($4::text IS NULL OR s.rights @> ARRAY[$4::text])
-    AND ($5::text IS NULL OR s.stages @> ARRAY[$5::text])
+    AND ($3::text[] IS NULL OR s.item_list = ANY ($3::text[]))
+    AND ($4::text[] IS NULL OR s.rights && $4::text[])
+    AND ($5::text[] IS NULL OR s.stages && $5::text[])
     AND ($6::text IS NULL OR EXISTS (
         SELECT FROM unnest(v.region_codes) AS c WHERE starts_with($6::text, region_prefix(c))))
     AND ($7::bigint IS NULL OR f.institution_id = $7::bigint)
+    AND ($8::text IS NULL OR starts_with(n.region_code, region_prefix($8::text)))
+    AND ($9::text[] IS NULL OR n.kind = ANY ($9::text[]))
+    AND ($10::text[] IS NULL OR v.audience && $10::text[] OR ('everyone' = ANY ($10::text[]) AND v.audience = '{}'))
+    AND ($11::text[] IS NULL OR v.channels && $11::text[])
+    AND ($12::text[] IS NULL OR CASE
+        WHEN btrim(v.fee) = '' THEN 'unstated'
+        WHEN btrim(v.fee) ~ '免费|不收费|无偿|^0$|^无$' AND v.fee !~ '[0-9]\s*元|按.{0,12}(计算|缴纳|收费)|面议|协商' THEN 'free'
+        ELSE 'paid' END = ANY ($12::text[]))
+    AND ($13::text[] IS NULL OR CASE
+        WHEN v.promised_days IS NULL THEN 'unstated' WHEN v.promised_days = 0 THEN 'same_day'
+        WHEN v.promised_days <= 5 THEN 'week' WHEN v.promised_days <= 10 THEN 'fortnight'
+        WHEN v.promised_days <= 22 THEN 'month' ELSE 'longer' END = ANY ($13::text[]))
 """
-# The cursor is the last row's sort key.
+# What serves while the search engine is away: slower, in no order of merit, but with the same filters.
 PAGE = f"""{COLUMNS}
-WHERE {PUBLISHED} AND f.sort_key > coalesce($8::text, '')
-ORDER BY f.sort_key LIMIT $9
-"""
-FACETS = f"""
-WITH fit AS MATERIALIZED (
-    SELECT s.item_list, s.rights, s.stages
-    FROM offerings f JOIN offering_versions v ON v.offering_id = f.id
-    JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
-    JOIN institutions i ON i.id = f.institution_id
-    JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
-    JOIN regions r ON r.code = n.region_code
-    WHERE {PUBLISHED}
-)
-SELECT 'item_list' AS facet, item_list AS value, count(*) AS n FROM fit GROUP BY item_list
-UNION ALL SELECT 'right', value, count(*) FROM fit, unnest(rights) AS value GROUP BY value
-UNION ALL SELECT 'stage', value, count(*) FROM fit, unnest(stages) AS value GROUP BY value
+WHERE {PUBLISHED}
+ORDER BY f.sort_key LIMIT $14 OFFSET $15
 """
 BY_IDS = f"{COLUMNS} AND v.version = f.version WHERE f.id = ANY($1::bigint[])"
 OF_INSTITUTION = f"{COLUMNS} AND v.version = f.version WHERE f.institution_id = $1 ORDER BY f.state, f.id DESC"
@@ -77,23 +73,25 @@ async def by_ids(tx: Transaction, offering_ids: list[int]) -> list[Offering]:
 
 
 async def page(
-    tx: Transaction, wanted: OfferingFilter, patterns: list[str] | None, *, after: str | None, limit: int
+    tx: Transaction, wanted: OfferingFilter, patterns: list[str] | None, *, limit: int, offset: int = 0
 ) -> list[Offering]:
-    """Published offerings that fit the filter and every LIKE pattern, after the hash ``after``."""
-    return many(Offering, await tx.fetch(PAGE, *_filter(wanted, patterns), after, limit))
-
-
-def sort_key(offering_id: int) -> str:
-    """What PAGE orders by."""
-    return md5(str(offering_id).encode(), usedforsecurity=False).hexdigest()
-
-
-async def facets(tx: Transaction, wanted: OfferingFilter, patterns: list[str] | None) -> dict[str, dict[str, int]]:
-    """Counts of what fits the filter, by list, right and stage."""
-    counts: dict[str, dict[str, int]] = {"item_list": {}, "right": {}, "stage": {}}
-    for row in await tx.fetch(FACETS, *_filter(wanted, patterns)):
-        counts[row["facet"]][row["value"]] = row["n"]
-    return counts
+    """Published offerings that fit the filter and every LIKE pattern."""
+    given = (
+        patterns,
+        wanted.item_code,
+        wanted.item_list or None,
+        wanted.right or None,
+        wanted.stage or None,
+        wanted.region_code,
+        wanted.institution_id,
+        wanted.within,
+        wanted.institution_kind or None,
+        wanted.audience or None,
+        wanted.channel or None,
+        wanted.fee or None,
+        wanted.time_limit or None,
+    )
+    return many(Offering, await tx.fetch(PAGE, *given, limit, offset))
 
 
 async def of_institution(tx: Transaction, institution_id: int) -> list[Offering]:
@@ -144,16 +142,3 @@ async def set_capacity(tx: Transaction, offering_id: int, capacity: int) -> None
 async def set_state(tx: Transaction, offering_id: int, state: OfferingState) -> None:
     """Publish, pause, or take back to draft."""
     await tx.execute(SET_STATE, offering_id, state)
-
-
-def _filter(wanted: OfferingFilter, patterns: list[str] | None) -> tuple[object, ...]:
-    """The parameters of PUBLISHED."""
-    return (
-        patterns,
-        wanted.item_code,
-        wanted.item_list,
-        wanted.right,
-        wanted.stage,
-        wanted.region_code,
-        wanted.institution_id,
-    )

@@ -9,7 +9,6 @@ from market.errors import Conflict, Forbidden, InvalidInput, InvalidTransition, 
 from market.offerings import queries
 from market.offerings.model import (
     CHANNELS,
-    Facets,
     Offering,
     OfferingFilter,
     OfferingForm,
@@ -19,16 +18,9 @@ from market.regions import queries as regions
 from search.terms import like_patterns
 
 
-async def browse(
-    tx: Transaction, wanted: OfferingFilter, *, after: str | None = None, limit: int = 20
-) -> list[Offering]:
-    """Published offerings that fit, after the one whose ``queries.sort_key`` is ``after``."""
-    return await queries.page(tx, wanted, like_patterns(wanted.q), after=after, limit=limit)
-
-
-async def facets(tx: Transaction, wanted: OfferingFilter) -> Facets:
-    """How what fits divides by list, right and stage."""
-    return Facets(**await queries.facets(tx, wanted, like_patterns(wanted.q)))
+async def browse(tx: Transaction, wanted: OfferingFilter, *, limit: int, offset: int = 0) -> list[Offering]:
+    """Published offerings that fit, in no order of merit: what is shown where no search engine is asked."""
+    return await queries.page(tx, wanted, like_patterns(wanted.q), limit=limit, offset=offset)
 
 
 async def find(tx: Transaction, actor: Actor | None, offering_id: int, version: int | None = None) -> Offering:

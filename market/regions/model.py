@@ -13,6 +13,7 @@ NATION = "000000"
 COUNTY_LEVEL = 3
 
 # max_length as well, because `$` would let a newline at the end through.
+SearchText = Annotated[str, Meta(max_length=500)]
 RegionCode = Annotated[str, Meta(pattern="^[0-9]{6}$", max_length=6)]
 
 # "Cities" that exist in the code table only and that nobody says aloud.

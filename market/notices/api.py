@@ -1,0 +1,75 @@
+"""JSON routes of public notices."""
+
+from litestar import Response, Router, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+
+from infra.db import Transaction
+from market.accounts.model import Role
+from market.auth import allow
+from market.notices import queries, service
+from market.notices.model import Notice, NoticeForm
+from market.web import AppRequest, Page, PageSize, PathId, Version, actor_of, once, page_of, read_cursor
+
+
+class Revision(NoticeForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A notice revised, and the version it was read in."""
+
+    version: Version
+
+
+@get("/", summary="List notices")
+async def listing(
+    tx: NamedDependency[Transaction], cursor: FromQuery[str | None] = None, limit: PageSize = 20
+) -> Page[Notice]:
+    """Published notices, newest first. Searching them: `/search`."""
+    rows = await queries.page(tx, before=read_cursor(cursor, int), limit=limit + 1)
+    return page_of(rows, limit, lambda row: row.id)
+
+
+@get("/{notice_id:int}", summary="Show a notice")
+async def show(request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId) -> Notice:
+    """One notice."""
+    return await service.find(tx, request.user, notice_id)
+
+
+@post("/", guards=[allow(Role.COORDINATOR)], summary="Publish a notice")
+async def publish(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NoticeForm]) -> Response[bytes]:
+    """Publish a notice of your node."""
+    actor = actor_of(request)
+
+    async def act() -> Notice:
+        return await service.own(tx, actor, await service.publish(tx, actor, data))
+
+    return await once(request, tx, act, status=201)
+
+
+@put("/{notice_id:int}", guards=[allow(Role.COORDINATOR)], summary="Revise a notice")
+async def revise(
+    request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId, data: JSONBody[Revision]
+) -> Response[bytes]:
+    """Change a notice of your node."""
+    actor = actor_of(request)
+
+    async def act() -> Notice:
+        await service.revise(tx, actor, notice_id, data.version, data)
+        return await service.own(tx, actor, notice_id)
+
+    return await once(request, tx, act)
+
+
+@post("/{notice_id:int}/withdraw", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Withdraw a notice")
+async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId) -> Response[bytes]:
+    """Take a notice of your node back."""
+    actor = actor_of(request)
+
+    async def act() -> Notice:
+        await service.withdraw(tx, actor, notice_id)
+        return await service.own(tx, actor, notice_id)
+
+    return await once(request, tx, act)
+
+
+def router() -> Router:
+    """The routes, for create_app."""
+    return Router("/notices", route_handlers=[listing, show, publish, revise, withdraw], tags=["notices"])
