@@ -68,7 +68,7 @@ Filter = OneOf | NoneOf | Between
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What somebody looks for in one index. The last word may be unfinished; no text finds all that fits the filters."""
+    """What somebody looks for in one index. The last word may be unfinished; no text: all that fits the filters."""
 
     index: IndexName
     text: str = ""
@@ -95,7 +95,7 @@ Snippet = tuple[Piece, ...]
 
 
 class Hit(Struct, frozen=True, kw_only=True):
-    """A document found. ``score`` only compares hits of one answer, the higher the better."""
+    """A document found. ``score`` only compares hits of one answer, the higher the better; 0 where they are sorted."""
 
     id: str
     score: float
@@ -196,13 +196,13 @@ class Engine(Protocol):
 
 
 class Writer(Protocol):
-    """Writes; one at a time over all processes. What raises has changed nothing that readers see, or may have: try again.
+    """Writes; one at a time over all processes. What raises may have been done or not: try again.
 
     Applying twice is applying once.
     """
 
     async def apply(self, index: IndexName, upserts: Sequence[Document], deletes: Sequence[str] = ()) -> None:
-        """Put documents in place of those with their ids, take ids out; returns when every reader's next search sees it.
+        """Put documents in place of those with their ids, take ids out; returns when the next search anywhere sees it.
 
         Raises:
             NeedsRebuild: there is no index of these settings to write to.

@@ -1,0 +1,96 @@
+"""A search text as the words that are looked for, the same for every engine."""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from msgspec import Struct
+
+from search.settings import STOP_WORDS
+from search.text import LONGEST_WORD, cut, is_chinese, normalise, runs
+
+MOST_WORDS = 32
+"""Of a search text that are looked for; a whole need has more."""
+
+
+class Word(Struct, frozen=True):
+    """One thing looked for, normalised."""
+
+    text: str
+    same: tuple[str, ...] = ()
+    """Synonyms, any of which will do."""
+
+    @property
+    def chinese(self) -> bool:
+        """Whether it is Chinese."""
+        return is_chinese(self.text)
+
+
+class Synonyms:
+    """Groups of words that mean the same, found in texts."""
+
+    def __init__(self, groups: Iterable[tuple[str, ...]]) -> None:
+        """A word in several groups has all their words as synonyms."""
+        same: dict[str, dict[str, None]] = {}
+        for group in groups:
+            words = [normalise(word) for word in group]
+            for word in words:
+                same.setdefault(word, {}).update(dict.fromkeys(other for other in words if other != word))
+        self.of = {word: tuple(others) for word, others in same.items()}
+        longest_first = sorted(self.of, key=len, reverse=True)
+        # Letters only as whole words: "pct" is not in "spct1".
+        self.pattern = either(longest_first, whole=True)
+
+
+def parse(text: str, synonyms: Synonyms) -> list[Word]:
+    """The words of a text in their order, without stop words, unless there is nothing else.
+
+    Single characters in a row that make no word of the dictionary are one word: a name, or a word with a slip in it.
+    """
+    normal = normalise(text)
+    words = list(_unique(_parsed(normal, synonyms, stops=STOP_WORDS)))
+    return words or list(_unique(_parsed(normal, synonyms, stops=frozenset())))
+
+
+def either(words: Iterable[str], *, whole: bool) -> re.Pattern[str]:
+    """Finds any of the words in a normalised text. Letters only from the beginning of a word, `whole`: and to its end.
+
+    Letters next to Chinese begin and end a word all the same: pct in PCT申请, and not in spct.
+    """
+    end = "(?![a-z0-9])" if whole else ""
+    escaped = [re.escape(word) if is_chinese(word) else f"(?<![a-z0-9]){re.escape(word)}{end}" for word in words]
+    return re.compile("|".join(escaped) or "(?!)")
+
+
+def _parsed(normal: str, synonyms: Synonyms, stops: frozenset[str]) -> Iterator[Word]:
+    done = 0
+    for match in synonyms.pattern.finditer(normal):
+        yield from _plain(normal[done : match.start()], stops)
+        done = match.end()
+        yield Word(match.group(), synonyms.of[match.group()])
+    yield from _plain(normal[done:], stops)
+
+
+def _plain(stretch: str, stops: frozenset[str]) -> Iterator[Word]:
+    for match in runs(stretch):
+        run = match.group()
+        if not is_chinese(run):
+            if run not in stops:
+                yield Word(run[:LONGEST_WORD])
+            continue
+        # Stop words part what stands around them; single characters left between them belong together.
+        for single, group in groupby(_kept(run, stops), key=lambda word: word is not None and len(word) == 1):
+            words = [word for word in group if word is not None]
+            yield from map(Word, ["".join(words)] if single else words)
+
+
+def _kept(run: str, stops: frozenset[str]) -> list[str | None]:
+    return [None if word in stops else word for word in cut(run)]
+
+
+def _unique(words: Iterable[Word]) -> Iterator[Word]:
+    seen: set[str] = set()
+    for word in words:
+        if word.text not in seen:
+            seen.add(word.text)
+            yield word

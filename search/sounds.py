@@ -1,0 +1,87 @@
+"""How Chinese is typed by its sound: pinyin (zhuanli), first letters (zlsq), and slips that keep the sound (专力)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from search.text import cut, is_chinese, normalise, runs
+
+# Sounds that many speakers and input methods do not tell apart.
+_ALIKE = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ing", "in"), ("eng", "en"))
+LONGEST_INITIALS = 12
+_LONGEST_SYLLABLE = 6
+
+
+class Sounds:
+    """Sounds of characters, folded: zhuan and zuan are one."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        """`table`: toneless pinyin by character."""
+        self._of = {char: fold(sound) for char, sound in table.items()}
+        self._first = {char: sound[0] for char, sound in table.items()}
+        self._syllables = frozenset((*table.values(), *self._of.values()))
+
+    def heard(self, text: str) -> list[str | None]:
+        """The sound of each character; None where there is none."""
+        return [self._of.get(char) for char in text]
+
+    def initials(self, text: str) -> str:
+        """The first letter of each character's sound; a character without one stands for itself."""
+        return "".join([self._first.get(char, char) for char in text])
+
+    def pairs(self, text: str) -> list[str]:
+        """Sounds of neighbouring characters: 专利申请 → zuanli lisen senqin."""
+        return ["".join(two) for run in _chinese(text) for two in self._neighbours(run)]
+
+    def first_letters(self, text: str) -> list[str]:
+        """First letters from each word on to the end of its run: 专利申请 → zlsq sq."""
+        found = []
+        for run in _chinese(text):
+            letters, start = self.initials(run), 0
+            for word in cut(run):
+                found.append(letters[start : start + LONGEST_INITIALS])
+                start += len(word)
+        return found
+
+    def split(self, typed: str) -> tuple[list[str], str] | None:
+        """Typed letters as syllables, folded, and the beginning of one more: zhuanlish → [zuan, li], s.
+
+        None for what is no pinyin. The longest syllables are tried first.
+        """
+        if not re.fullmatch("[a-z]+", typed):
+            return None
+        # From the end: what can be read from each place on.
+        read: dict[int, tuple[list[str], str]] = {len(typed): ([], "")}
+        for start in range(len(typed) - 1, -1, -1):
+            rest = typed[start:]
+            for width in range(min(_LONGEST_SYLLABLE, len(rest)), 0, -1):
+                after = read.get(start + width)
+                if rest[:width] in self._syllables and after is not None:
+                    read[start] = ([fold(rest[:width]), *after[0]], after[1])
+                    break
+            else:
+                if self._begins(rest):
+                    read[start] = ([], fold(rest))
+        return read.get(0)
+
+    def _neighbours(self, run: str) -> Iterator[tuple[str, str]]:
+        heard = self.heard(run)
+        for one, other in pairwise(heard):
+            if one is not None and other is not None:
+                yield one, other
+
+    def _begins(self, letters: str) -> bool:
+        return len(letters) < _LONGEST_SYLLABLE and any(one.startswith(letters) for one in self._syllables)
+
+
+def fold(sound: str) -> str:
+    """A sound without what many do not tell apart."""
+    for written, alike in _ALIKE:
+        sound = sound.replace(written, alike)
+    return sound
+
+
+def _chinese(text: str) -> Iterator[str]:
+    for match in runs(normalise(text)):
+        if is_chinese(match.group()):
+            yield match.group()
