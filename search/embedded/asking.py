@@ -1,0 +1,211 @@
+"""One index asked: from the words of a query to the page of its answer."""
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import tantivy
+from tantivy import FieldType, Occur
+
+from search.correct import respelt, spelling
+from search.embedded.clauses import Clause, Resolver, Terms, all_finds, loose, rarest, strict
+from search.embedded.fields import NAME, STORED, TEXT, TIE, WEIGHT, Stored, sort_field, unpack
+from search.engine import (
+    MOST_CHARS,
+    MOST_NEED_CHARS,
+    NEARNESS,
+    RELEVANCE,
+    Between,
+    Candidate,
+    Filter,
+    Hit,
+    IndexName,
+    OneOf,
+    Query,
+    Results,
+    Suggestion,
+)
+from search.highlight import Marker, snippet, snippets
+from search.nearness import tiers, windows
+from search.paging import offset_of, page_count
+from search.parse import MOST_WORDS, Synonyms, Word, parse
+from search.settings import MOST_VALUES, Schema
+from search.sounds import Sounds
+from search.text import normalise
+
+_Addresses = list[tuple[float, tantivy.DocAddress]]
+_NONE = tantivy.Query.empty_query()
+
+
+class Answering:
+    """Answers from one commit of one index."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        fields: tantivy.Schema,
+        searcher: tantivy.Searcher,
+        sounds: Sounds,
+        synonyms: Synonyms,
+    ) -> None:
+        self._schema = schema
+        self._fields = fields
+        self._searcher = searcher
+        self._sounds = sounds
+        self._synonyms = synonyms
+
+    def search(self, query: Query) -> Results:
+        """See ``Engine.search``; the query has been checked."""
+        began = perf_counter()
+        words = self._words(query.text)
+        clauses = Resolver(self._terms(TEXT), self._sounds).resolve(words)
+        found, total, addresses = self._found(query, words, clauses)
+        pages = page_count(query, total)
+        stored = [self._stored(address) for _, address in addresses]
+        marker = Marker(all_finds(clauses), self._sounds)
+        return Results(
+            hits=[
+                Hit(id=one.id, score=score, texts=one.texts, snippets=snippets(one.texts, marker))
+                for (score, _), one in zip(addresses, stored, strict=True)
+            ],
+            total=total,
+            pages=pages,
+            facets=self._facets(query, found),
+            corrected=self._corrected(query.text, clauses, stored),
+            milliseconds=(perf_counter() - began) * 1e3,
+        )
+
+    def suggest(self, index: IndexName, text: str, limit: int) -> list[Suggestion]:
+        """Names in which every word is found; those that begin with the text come first."""
+        words = self._words(text) if len(text) <= MOST_CHARS else []
+        clauses = Resolver(self._terms(NAME), self._sounds).resolve(words)
+        if not clauses or not all(clause.ways for clause in clauses):
+            return []
+        # More than asked for, since names repeat; the weight makes equals come in the order of their hash.
+        addresses, _ = self._top(strict(clauses, []), RELEVANCE, 0, 4 * limit, has_text=True)
+        marker = Marker(all_finds(clauses), self._sounds)
+        found = []
+        for _, address in addresses:
+            stored = self._stored(address)
+            name = stored.texts[self._schema.name.name]
+            if ranges := marker.ranges(name):
+                found.append((ranges[0][0] > 0, Suggestion(index, stored.id, name, snippet(name, ranges))))
+        return [suggestion for _, suggestion in sorted(found, key=lambda one: one[0])]
+
+    def recall(self, text: str, filters: tuple[Filter, ...], depth: int) -> list[Candidate]:
+        """See ``Engine.recall``."""
+        terms = self._terms(TEXT)
+        wanted = rarest(parse(text[:MOST_NEED_CHARS], self._synonyms), terms)
+        # Plain terms, not counted: tantivy then skips blocks that cannot reach the best (block-max WAND).
+        query = tantivy.Query.boolean_query([(Occur.Should, terms.term(TEXT, term)) for term in wanted])
+        hits = self._searcher.search(self._within(query, filters), depth, count=False).hits
+        return [Candidate(self._stored(address).id, score) for score, address in hits]
+
+    def digests(self) -> dict[str, str]:
+        """See ``Engine.digests``."""
+        every = tantivy.Query.all_query()
+        hits = self._searcher.search(every, max(1, self._searcher.num_docs), count=False, order_by_field=TIE).hits
+        return {stored.id: stored.digest for stored in (self._stored(address) for _, address in hits)}
+
+    def _words(self, text: str) -> list[Word]:
+        return parse(text, self._synonyms)[:MOST_WORDS]
+
+    def _terms(self, field: str) -> Terms:
+        return Terms(self._fields, self._searcher, field)
+
+    def _found(
+        self, query: Query, words: Sequence[Word], clauses: Sequence[Clause]
+    ) -> tuple[tantivy.Query, int, _Addresses]:
+        """What fits the text, without the filters; and within them how much it is, and the page.
+
+        All words are wanted; if nothing at all has all of them, any will do. Filters do not turn the one into the
+        other: where they leave nothing, nothing is what there is.
+        """
+        if not words:
+            found = tantivy.Query.all_query()
+            return found, *self._page(query, found)
+        if all(clause.ways for clause in clauses):
+            resolver = Resolver(self._terms(TEXT), self._sounds)
+            found = strict(clauses, resolver.together(words, normalise(query.text)))
+            total, addresses = self._page(query, found)
+            if total or self._count(found):
+                return found, total, addresses
+        found = loose(clauses, self._searcher.num_docs) if any(clause.ways for clause in clauses) else _NONE
+        return found, *self._page(query, found)
+
+    def _page(self, query: Query, found: tantivy.Query) -> tuple[int, _Addresses]:
+        offset, has_text = offset_of(query), bool(self._words(query.text))
+        if query.sort != NEARNESS or query.near is None:
+            within = self._within(found, query.filters)
+            addresses, total = self._top(within, query.sort, offset, query.size, has_text=has_text)
+            return total, addresses
+        nearer = [self._within(found, (*query.filters, *tier)) for tier in tiers(query.near)]
+        counts = [self._count(one) for one in nearer]
+        addresses = []
+        for one, (start, size) in zip(nearer, windows(counts, offset, query.size), strict=True):
+            if size:
+                addresses += self._top(one, RELEVANCE, start, size, has_text=has_text)[0]
+        return sum(counts), addresses
+
+    def _top(
+        self, query: tantivy.Query, sort: str, offset: int, limit: int, *, has_text: bool
+    ) -> tuple[_Addresses, int]:
+        """Scores and addresses in order, and how many there are in all."""
+        if sort == RELEVANCE and has_text:
+            result = self._searcher.search(query, limit, offset=offset, weight_by_field=WEIGHT)
+            return result.hits, _count(result)
+        field = TIE if sort == RELEVANCE else sort_field(sort)
+        result = self._searcher.search(query, limit, offset=offset, order_by_field=field, order=tantivy.Order.Asc)
+        return [(0.0, address) for _, address in result.hits], _count(result)
+
+    def _count(self, query: tantivy.Query) -> int:
+        return _count(self._searcher.search(query, 1))
+
+    def _within(self, query: tantivy.Query, filters: tuple[Filter, ...]) -> tantivy.Query:
+        if not filters:
+            return query
+        return tantivy.Query.boolean_query([(Occur.Must, query), *map(self._filter, filters)])
+
+    def _filter(self, one: Filter) -> tuple[Occur, tantivy.Query]:
+        if isinstance(one, Between):
+            if one.low is None and one.high is None:
+                found = tantivy.Query.exists_query(one.field)
+            else:
+                found = tantivy.Query.range_query(self._fields, one.field, FieldType.Integer, one.low, one.high)
+        else:
+            found = tantivy.Query.term_set_query(self._fields, one.field, one.values)
+        # Filters say yes or no: they must not add to the score.
+        silent = tantivy.Query.const_score_query(found, 0.0)
+        return (Occur.Must if isinstance(one, Between | OneOf) else Occur.MustNot), silent
+
+    def _facets(self, query: Query, found: tantivy.Query) -> dict[str, dict[str, int]]:
+        """Counts; facets without a filter of their own are counted together, in one pass."""
+        passes: dict[tuple[Filter, ...], list[str]] = {}
+        for facet in query.facets:
+            others = tuple(one for one in query.filters if one.field != facet)
+            passes.setdefault(others, []).append(facet)
+        counts: dict[str, dict[str, int]] = {}
+        for others, facets in passes.items():
+            wanted = {facet: {"terms": {"field": facet, "size": MOST_VALUES}} for facet in facets}
+            counted = self._searcher.aggregate(self._within(found, others), wanted)
+            for facet in facets:
+                buckets = [(bucket["key"], bucket["doc_count"]) for bucket in counted[facet]["buckets"]]
+                counts[facet] = dict(sorted(buckets, key=lambda one: (-one[1], one[0])))
+        return {facet: counts[facet] for facet in query.facets}
+
+    def _corrected(self, text: str, clauses: Sequence[Clause], stored: Sequence[Stored]) -> str | None:
+        slips = {}
+        texts = [shown for one in stored for shown in one.texts.values()]
+        for clause in clauses:
+            right = spelling(clause.word.text, texts, self._sounds) if clause.heard else clause.spelt
+            if right is not None:
+                slips[clause.word.text] = right
+        return respelt(text, slips)
+
+    def _stored(self, address: tantivy.DocAddress) -> Stored:
+        packed: bytes = self._searcher.doc(address)[STORED][0]
+        return unpack(packed)
+
+
+def _count(result: tantivy.SearchResult) -> int:
+    count: int = result.count  # type: ignore[attr-defined]  # forgotten in tantivy's stubs
+    return count
