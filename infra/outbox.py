@@ -30,7 +30,8 @@ RETURNING id, topic, payload, attempt, request_id
 """
 PARK = """
 UPDATE outbox SET parked_at = now()
-WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index' RETURNING id, topic, payload, attempt, request_id
+WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index'
+RETURNING id, topic, payload, attempt, request_id
 """
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
@@ -41,7 +42,8 @@ SET last_error = left($3, 2000), leased_by = NULL,
 WHERE id = $1 AND attempt = $2
 """
 PEEK = """
-SELECT id, payload FROM outbox WHERE topic = 'index' AND parked_at IS NULL AND leased_until <= now() ORDER BY id LIMIT $1
+SELECT id, payload FROM outbox
+WHERE topic = 'index' AND parked_at IS NULL AND leased_until <= now() ORDER BY id LIMIT $1
 """
 DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 REFUSE = """

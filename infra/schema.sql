@@ -1,3 +1,29 @@
+CREATE FUNCTION public.ask_for_index() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO outbox (topic, payload)
+    VALUES ('index', jsonb_build_object('index', TG_ARGV[0], 'id', to_jsonb(NEW) ->> TG_ARGV[1]));
+    PERFORM pg_notify('outbox', '');
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.ask_for_index_of_offerings() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'institutions' THEN
+        INSERT INTO outbox (topic, payload)
+        SELECT 'index', jsonb_build_object('index', 'offerings', 'id', id::text) FROM offerings
+        WHERE institution_id = NEW.id AND state = 'published';
+    ELSE
+        INSERT INTO outbox (topic, payload)
+        SELECT 'index', jsonb_build_object('index', 'offerings', 'id', id::text) FROM offerings
+        WHERE item_code = NEW.code AND state = 'published';
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_match() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -351,6 +377,31 @@ ALTER TABLE public.nodes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.notices (
+    id bigint NOT NULL,
+    node_id bigint NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    body text NOT NULL,
+    state text DEFAULT 'published'::text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_by bigint NOT NULL,
+    published_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT notices_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 20000))),
+    CONSTRAINT notices_kind_check CHECK ((kind = ANY (ARRAY['news'::text, 'event'::text, 'policy'::text]))),
+    CONSTRAINT notices_state_check CHECK ((state = ANY (ARRAY['published'::text, 'withdrawn'::text]))),
+    CONSTRAINT notices_title_check CHECK (((char_length(title) >= 2) AND (char_length(title) <= 100)))
+);
+
+ALTER TABLE public.notices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.notices_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.offering_versions (
     offering_id bigint NOT NULL,
     version integer NOT NULL,
@@ -471,6 +522,28 @@ ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.rebuilds (
+    id bigint NOT NULL,
+    index_name text NOT NULL,
+    reason text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT rebuilds_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.rebuilds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.rebuilds_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.regions (
     code text NOT NULL,
     name text NOT NULL,
@@ -479,6 +552,14 @@ CREATE TABLE public.regions (
     CONSTRAINT regions_check CHECK (((parent_code IS NULL) = (level = 0))),
     CONSTRAINT regions_code_check CHECK ((code ~ '^[0-9]{6}$'::text)),
     CONSTRAINT regions_level_check CHECK (((level >= 0) AND (level <= 3)))
+);
+
+CREATE TABLE public.searches (
+    day date NOT NULL,
+    text text NOT NULL,
+    times integer DEFAULT 1 NOT NULL,
+    found_nothing integer DEFAULT 0 NOT NULL,
+    CONSTRAINT searches_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 100)))
 );
 
 CREATE TABLE public.service_item_versions (
@@ -592,6 +673,9 @@ ALTER TABLE ONLY public.nodes
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_region_code_key UNIQUE (region_code);
 
+ALTER TABLE ONLY public.notices
+    ADD CONSTRAINT notices_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.offering_versions
     ADD CONSTRAINT offering_versions_offering_id_version_item_code_item_versio_key UNIQUE (offering_id, version, item_code, item_version);
 
@@ -616,8 +700,14 @@ ALTER TABLE ONLY public.ranking_runs
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.rebuilds
+    ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.searches
+    ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
 
 ALTER TABLE ONLY public.service_item_versions
     ADD CONSTRAINT service_item_versions_pkey PRIMARY KEY (item_code, version);
@@ -660,6 +750,8 @@ CREATE INDEX needs_queue ON public.needs USING btree (node_id, state, due_at, id
 
 CREATE INDEX needs_submitted_by ON public.needs USING btree (submitted_by, id DESC);
 
+CREATE INDEX notices_published ON public.notices USING btree (published_at DESC, id DESC) WHERE (state = 'published'::text);
+
 CREATE INDEX offerings_institution_id ON public.offerings USING btree (institution_id);
 
 CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
@@ -668,15 +760,27 @@ CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (
 
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
 
+CREATE INDEX outbox_index ON public.outbox USING btree (id) WHERE ((topic = 'index'::text) AND (parked_at IS NULL));
+
 CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
 
+CREATE UNIQUE INDEX rebuilds_waiting ON public.rebuilds USING btree (index_name) WHERE (state = 'waiting'::text);
+
 CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
+
+CREATE INDEX searches_in_vain ON public.searches USING btree (day) WHERE (found_nothing > 0);
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER institutions_index AFTER UPDATE OF state, version ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('institutions', 'id');
+
+CREATE TRIGGER institutions_index_new AFTER INSERT ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('institutions', 'id');
+
+CREATE TRIGGER institutions_index_offerings AFTER UPDATE OF state, version ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index_of_offerings();
 
 CREATE TRIGGER institutions_stamp AFTER UPDATE OF state, version ON public.institutions FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
@@ -686,11 +790,21 @@ CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches 
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
+CREATE TRIGGER notices_index AFTER INSERT OR UPDATE ON public.notices FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('notices', 'id');
+
 CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER offerings_index AFTER UPDATE OF state, version ON public.offerings FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) OR (old.version IS DISTINCT FROM new.version))) EXECUTE FUNCTION public.ask_for_index('offerings', 'id');
+
+CREATE TRIGGER offerings_index_new AFTER INSERT ON public.offerings FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('offerings', 'id');
 
 CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER service_items_index AFTER INSERT OR UPDATE OF version ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('items', 'code');
+
+CREATE TRIGGER service_items_index_offerings AFTER UPDATE OF version ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.ask_for_index_of_offerings();
 
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
@@ -792,6 +906,12 @@ ALTER TABLE ONLY public.nodes
 
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.notices
+    ADD CONSTRAINT notices_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.notices
+    ADD CONSTRAINT notices_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
 
 ALTER TABLE ONLY public.offering_versions
     ADD CONSTRAINT offering_versions_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.accounts(id);

@@ -31,6 +31,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Redis to use. None: the embedded one, in ``data_dir``."""
     data_dir: Path = Path(".zhipei")
     """Folder of the embedded servers' data, logs and keys. Survives restarts."""
+    meili_url: str | None = None
+    """Meilisearch server to search with. None: the embedded engine, in ``data_dir``."""
+    meili_key: str | None = None
+    """Meilisearch key that may write: the worker's. ``zhipei search setup`` makes the one for searching."""
+    meili_search_key: str | None = None
+    """Meilisearch key that may only search: the web server's. None: ``meili_key`` serves for both."""
     host: str = "127.0.0.1"
     """Address the web server listens on."""
     port: Port = 8000

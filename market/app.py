@@ -33,15 +33,29 @@ from market.accounts.sessions import Sessions
 from market.auth import Authenticate
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.discovery import api as discovery_api
+from market.discovery.engines import open_engine
+from market.discovery.service import Finder
 from market.institutions import api as institutions_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.needs import api as needs_api
+from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.plans import api as plans_api
 from market.regions import api as regions_api
-from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
+from market.web import (
+    AppRequest,
+    Services,
+    on_error,
+    provide_catalogue,
+    provide_deadlines,
+    provide_finder,
+    provide_tx,
+    services,
+)
+from search.breaker import Breaker
 
 HERE = Path(__file__).parent
 BODY_BYTES = 256 * 1024
@@ -143,6 +157,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         name="web",
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    engine = open_engine(settings)
     held = Services(
         settings=settings,
         db=database,
@@ -150,12 +165,14 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(settings),
         catalogue=CatalogueSource(),
+        finder=Finder(engine, Breaker()),
         metrics=Metrics(),
     )
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
         yield
+        await engine.aclose()
         await database.close()
         await redis.aclose()
 
@@ -178,6 +195,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             "tx": Provide(provide_tx),
             "deadlines": Provide(provide_deadlines),
             "catalogue": Provide(provide_catalogue),
+            "finder": Provide(provide_finder, sync_to_thread=False),
         },
         middleware=[
             DefineMiddleware(Authenticate, exclude=["^/static", "^/healthz", "^/readyz", "^/metrics"]),
@@ -208,9 +226,11 @@ def _api() -> Router:
         route_handlers=[
             accounts_api.router(),
             catalogue_api.router(),
+            discovery_api.router(),
             institutions_api.router(),
             matches_api.router(),
             needs_api.router(),
+            notices_api.router(),
             offerings_api.router(),
             plans_api.router(),
             regions_api.router(),

@@ -5,11 +5,13 @@ from litestar.response import Template
 
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
+from market.discovery import pages as discovery
 from market.institutions import pages as institutions
 from market.matches import desk_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
 from market.needs import pages as needs
+from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
@@ -29,9 +31,11 @@ def routers() -> list[Router]:
         catalogue,
         counter_pages,
         desk_pages,
+        discovery,
         institutions,
         matches,
         needs,
+        notices,
         offerings,
         own_offerings,
         plans,

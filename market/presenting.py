@@ -55,7 +55,7 @@ def install(environment: Environment) -> None:
     """Give templates their filters and names."""
     filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event, "story": story}
     environment.filters.update(filters)
-    environment.globals.update(NAMES, asset=assets(STATIC), link=link)
+    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled)
 
 
 def assets(static: Path) -> Callable[[str], str]:
@@ -67,9 +67,16 @@ def assets(static: Path) -> Callable[[str], str]:
 
 def link(request: Request[Any, Any, Any], **changes: object) -> str:
     """This page with other parameters; None leaves one out. Whatever changes, the list starts again."""
-    kept = {name: value for name, value in request.query_params.dict().items() if name != "cursor"}
+    kept = {name: value for name, value in request.query_params.dict().items() if name not in ("cursor", "page")}
     query = urlencode({name: value for name, value in (kept | changes).items() if value is not None}, doseq=True)
     return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
+    """This page with one value of a parameter that takes several put in, or taken out."""
+    values = request.query_params.getall(name, [])
+    others = [one for one in values if one != value]
+    return link(request, **{name: others if value in values else [*values, value]})
 
 
 def day(value: date | datetime) -> str:

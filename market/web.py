@@ -30,6 +30,7 @@ from market import errors
 from market.accounts.model import Actor
 from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
+from market.discovery.service import Finder
 from market.forms import explain
 from market.matches.ranking import Catalogue, CatalogueSource
 
@@ -58,6 +59,7 @@ class Services(Struct, frozen=True, eq=False):
     sessions: Sessions
     deadlines: DeadlinesSource
     catalogue: CatalogueSource
+    finder: Finder
     metrics: Metrics
 
 
@@ -90,6 +92,11 @@ async def provide_catalogue(
     """
     del deadlines
     return await services(request).catalogue.get(tx)
+
+
+def provide_finder(request: AppRequest) -> Finder:
+    """The search engine, behind its breaker."""
+    return services(request).finder
 
 
 def actor_of(request: AppRequest) -> Actor:

@@ -16,8 +16,11 @@ from infra.db import Database
 from infra.embedded import with_urls
 from infra.observe import bind_request, configure_logs
 from infra.settings import Settings, load
+from market.discovery.engines import open_engine, open_writer
+from market.discovery.indexing import Indexer
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
+from workers.index import ask_for_rebuilds
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
@@ -63,13 +66,18 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["context"] = Context(settings, database, CatalogueSource())
     ctx["relay"] = Relay(settings, database, ctx["redis"])
     ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
+    ctx["engine"] = open_engine(settings)
+    indexer = Indexer(database, ctx["engine"], lambda: open_writer(settings))
+    ctx["indexing"] = asyncio.create_task(indexer.run())
     log.info("worker started")
 
 
 async def stop(ctx: dict[str, Any]) -> None:
     """arq's on_shutdown."""
-    ctx["relaying"].cancel()
-    await asyncio.gather(ctx["relaying"], return_exceptions=True)
+    for running in (ctx["relaying"], ctx["indexing"]):
+        running.cancel()
+    await asyncio.gather(ctx["relaying"], ctx["indexing"], return_exceptions=True)
+    await ctx["engine"].aclose()
     await ctx["context"].db.close()
 
 
@@ -93,6 +101,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            cron(ask_for_rebuilds, name=f"{settings.namespace}:rebuild", hour=3, minute=30),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

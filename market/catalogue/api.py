@@ -5,15 +5,28 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from infra.db import Transaction
-from market.catalogue import queries, service
+from market.catalogue import service
 from market.catalogue.model import ServiceItem
+from market.discovery import service as discovery
+from market.discovery.model import Found, ItemFilter, Order
+from market.discovery.params import asked, provide_item_filter
+from market.discovery.service import Finder
 from market.web import VersionQuery
 
 
-@get("/items", summary="List service items")
-async def listing(tx: NamedDependency[Transaction]) -> list[ServiceItem]:
-    """All service items with their guides, in the versions now in force."""
-    return await queries.items(tx)
+@get(
+    "/items",
+    dependencies=asked(provide_item_filter),
+    summary="List service items",
+)
+async def listing(
+    tx: NamedDependency[Transaction],
+    finder: NamedDependency[Finder],
+    wanted: NamedDependency[ItemFilter],
+    order: NamedDependency[Order],
+) -> Found[ServiceItem]:
+    """Service items that fit, with their guides, in the versions now in force."""
+    return await discovery.items(tx, finder, wanted, order)
 
 
 @get("/items/{code:str}", summary="Show a service item")

@@ -15,6 +15,11 @@ from market.accounts.model import Actor, Role
 from market.calendars.service import Deadlines
 from market.catalogue import queries, service
 from market.catalogue.model import ItemList, ServiceItem
+from market.discovery import service as discovery
+from market.discovery.facets import facets
+from market.discovery.model import ItemFilter, Order
+from market.discovery.params import count, of_page
+from market.discovery.service import Finder
 from market.enterprises import service as enterprises
 from market.errors import DomainError, Forbidden
 from market.forms import decode, visible
@@ -32,6 +37,7 @@ from matching.types import NeedView
 
 Form = URLEncodedBody[dict[str, Any]]
 MOST_ITEMS = 5
+FACETS = ("right", "stage", "item_list", "fee", "time_limit")
 LEAST_TEXT = 4
 """Characters from which on there is something to understand."""
 
@@ -50,13 +56,16 @@ async def home(
     catalogue: NamedDependency[Catalogue],
     draft: FromQuery[str] = "",
     item: FromQuery[list[str] | None] = None,
+    text: FromQuery[str] = "",
 ) -> Template:
-    """The text box; ``draft`` is the key of a text kept while somebody logged in, ``item`` what they chose before."""
+    """The text box; ``draft`` is the key of a text kept while somebody logged in, ``item`` what they chose before,
+    ``text`` what they searched for in vain.
+    """
     kept = await services(request).sessions.draft(draft) if draft else None
     codes = [code for code in item or () if code in catalogue.item_names][:MOST_ITEMS]
-    text = kept or "".join(f"我想办理「{catalogue.item_names[code]}」。" for code in codes[:1])
+    begun = visible(text)[:BODY_LIMIT] or "".join(f"我想办理「{catalogue.item_names[code]}」。" for code in codes[:1])
     notice = ("info", "您写的内容还在。核对一下，点按钮就提交。") if kept and request.user else None
-    return await _home(request, tx, catalogue, {"body": text, "item_codes": codes}, notice=notice)
+    return await _home(request, tx, catalogue, {"body": kept or begun, "item_codes": codes}, notice=notice)
 
 
 @post("/")
@@ -90,18 +99,29 @@ async def understanding(
 
 
 @get("/items")
-async def listing(tx: NamedDependency[Transaction]) -> Template:
-    """All service items by their list."""
-    items = await queries.items(tx)
-    groups = {kind: [item for item in items if item.item_list is kind] for kind in ItemList}
-    return page("catalogue/items.html", groups=groups)
+async def listing(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
+    """All service items by their list; or those that a search finds, the best first."""
+    wanted, order = of_page(request, ItemFilter), of_page(request, Order)
+    found = await discovery.items(tx, finder, wanted, order)
+    await count(request, tx, wanted.q, found.total)
+    everything = wanted == ItemFilter()
+    groups = {kind: [item for item in await queries.items(tx) if item.item_list is kind] for kind in ItemList}
+    return page(
+        "catalogue/items.html",
+        wanted=wanted,
+        order=order,
+        found=found,
+        groups=groups if everything else {},
+        facets=await facets(tx, found.facets, wanted, FACETS),
+        completions=await discovery.completions(finder, wanted.q),
+    )
 
 
 @get("/items/{code:str}")
 async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: VersionQuery = None) -> Template:
     """One service item with its guide, and who offers it."""
     item: ServiceItem = await service.find(tx, code, version)
-    offered = await offerings.page(tx, OfferingFilter(item_code=code), None, after=None, limit=6)
+    offered = await offerings.page(tx, OfferingFilter(item_code=code), None, limit=6)
     return page("catalogue/item.html", item=item, offered=offered, current=await service.find(tx, code))
 
 
@@ -132,7 +152,7 @@ async def _home(
     notice: tuple[str, str] | None = None,
     status: int = 200,
 ) -> Template:
-    facets = await offerings.facets(tx, OfferingFilter(), None)
+    offered = await discovery.offerings(tx, services(request).finder, OfferingFilter(), Order(size=1))
     return page(
         "catalogue/home.html",
         status=status,
@@ -141,8 +161,8 @@ async def _home(
         notice=notice,
         key=one_time_key(),
         node=_node_for(await regions.nodes(tx), await _home_region(request, tx)),
-        counts=facets["stage"],
-        offerings=sum(facets["item_list"].values()),
+        counts=offered.facets.get("stage", {}),
+        offerings=offered.total,
         items=len(catalogue.item_names),
         institutions=await institutions.count(tx),
         **await _understood(request, tx, catalogue, values),
@@ -179,7 +199,7 @@ async def _fits(
         return await fitting(tx, catalogue, view, codes)
     if not codes:
         return []
-    return await offerings.page(tx, OfferingFilter(item_code=codes[0]), None, after=None, limit=MOST)
+    return await offerings.page(tx, OfferingFilter(item_code=codes[0]), None, limit=MOST)
 
 
 async def _home_region(request: AppRequest, tx: Transaction) -> str | None:

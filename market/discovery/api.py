@@ -14,7 +14,9 @@ from search.engine import IndexName, Suggestion
 
 
 @get("/search", summary="Search everything")
-async def everything(tx: NamedDependency[Transaction], finder: NamedDependency[Finder], q: SearchQuery = "") -> Everything:
+async def everything(
+    tx: NamedDependency[Transaction], finder: NamedDependency[Finder], q: SearchQuery = ""
+) -> Everything:
     """The first offerings, institutions, items and notices that a text finds. More, and filters: at the lists."""
     found = await service.everything(tx, finder, q)
     await service.count_search(tx, q, found.total)

@@ -10,11 +10,17 @@ from market.catalogue.model import ChainStage, ItemList, RightKind, ServiceItem
 from market.institutions.model import Institution
 from market.notices.model import Notice, NoticeKind
 from market.offerings.model import FeeKind, LimitBand, Offering
-from market.regions.model import RegionCode
+from market.regions.model import RegionCode, SearchText
 from search.engine import MOST_HITS, MOST_PER_PAGE, RELEVANCE, IndexName, Snippet
 
 T = TypeVar("T")
 RebuildState = Literal["waiting", "running", "done", "failed"]
+
+
+class TextOnly(Struct, frozen=True, kw_only=True):
+    """A text looked for everywhere."""
+
+    q: SearchText = ""
 
 
 class ItemFilter(Struct, frozen=True, kw_only=True):
@@ -37,7 +43,7 @@ class NoticeFilter(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True):
-    """How what is found is ordered, and which page of it is wanted; ``near``: the region that nearness is measured from."""
+    """The order and the page of what is found; ``near``: the region that nearness is measured from."""
 
     sort: Annotated[str, Meta(max_length=30)] = RELEVANCE
     near: RegionCode | None = None
@@ -70,6 +76,12 @@ class Everything(Struct, frozen=True, kw_only=True):
     institutions: Found[Institution]
     items: Found[ServiceItem]
     notices: Found[Notice]
+
+    @property
+    def total(self) -> int | None:
+        """How many in all; None while the search engine is away."""
+        totals = [found.total for found in (self.offerings, self.institutions, self.items, self.notices)]
+        return sum(n for n in totals if n) if all(n is not None for n in totals) else None
 
 
 class Rebuild(Struct, frozen=True, kw_only=True):

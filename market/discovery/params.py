@@ -1,18 +1,23 @@
 """What requests ask for, as filters: query parameters of the API, and of pages, whose forms send empty ones."""
 
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
+from litestar.di import Provide
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
+from infra.db import Transaction
 from market.catalogue.model import ChainStage, ItemList, RightKind
 from market.discovery.model import ItemFilter, NoticeFilter, Order
+from market.discovery.service import count_search
 from market.forms import decode
 from market.institutions.model import InstitutionFilter
 from market.notices.model import NoticeKind
 from market.offerings.model import FeeKind, LimitBand, OfferingFilter
 from market.regions.model import RegionCode
 from market.web import AppRequest, IdQuery, PageSize, SearchQuery
+from search.engine import RELEVANCE
 
 S = TypeVar("S", bound=Struct)
 Region = Annotated[RegionCode | None, QueryParameter(pattern="^[0-9]{6}$", max_length=6)]
@@ -20,7 +25,14 @@ PageNumber = Annotated[int, QueryParameter(ge=1, le=1_000)]
 Sort = Annotated[str, QueryParameter(max_length=30)]
 
 
-async def provide_order(sort: Sort = "relevance", near: Region = None, page: PageNumber = 1, limit: PageSize = 20) -> Order:
+def asked(provide_filter: Callable[..., Any]) -> dict[str, Provide]:
+    """The dependencies of a list: ``wanted``, the filter, and ``order``."""
+    return {"wanted": Provide(provide_filter), "order": Provide(provide_order)}
+
+
+async def provide_order(
+    sort: Sort = RELEVANCE, near: Region = None, page: PageNumber = 1, limit: PageSize = 20
+) -> Order:
     """``sort``: relevance, satisfaction, promised_limit, newest, or nearness to the region ``near``."""
     return Order(sort=sort, near=near, page=page, size=limit)
 
@@ -40,7 +52,7 @@ async def provide_offering_filter(
     fee: FromQuery[list[FeeKind] | None] = None,
     time_limit: FromQuery[list[LimitBand] | None] = None,
 ) -> OfferingFilter:
-    """``region_code``: who serves this region; ``within``: institutions that lie in it. Of several values any will do."""
+    """``region_code``: who serves this region; ``within``: institutions that lie in it."""
     return OfferingFilter(
         q=q,
         item_code=item_code,
@@ -99,6 +111,12 @@ async def provide_notice_filter(
 ) -> NoticeFilter:
     """``within``: of nodes in that region."""
     return NoticeFilter(q=q, kind=tuple(kind or ()), within=within)
+
+
+async def count(request: AppRequest, tx: Transaction, text: str, total: int | None) -> None:
+    """Count what somebody looked for; not what was typed on the way, which the page asks for by itself."""
+    if "hx-request" not in request.headers:
+        await count_search(tx, text, total)
 
 
 def of_page(request: AppRequest, kind: type[S]) -> S:

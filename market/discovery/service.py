@@ -1,7 +1,7 @@
 """Use cases of discovery: finding, completing what is typed, and what people look for and nobody offers."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -28,6 +28,7 @@ from search.terms import like_patterns
 FIRST = 5
 """Of each kind, where one text is looked for everywhere."""
 DAYS, MOST_WANTED, KEPT_DAYS = 30, 100, 180
+MOST_COMPLETIONS = 5
 NUMBER = re.compile(r"\d{5,}")
 """What a telephone number, a code or a person's number looks like: none of it belongs into a log."""
 
@@ -67,6 +68,13 @@ class Finder:
         except SearchError as error:
             log.warning("suggestions are away", reason=str(error))
             return []
+
+
+async def completions(finder: Finder, text: str) -> list[str]:
+    """Names that complete the text, other than the text itself."""
+    kinds = (IndexName.ITEMS, IndexName.OFFERINGS, IndexName.INSTITUTIONS)
+    found = [one.text for one in await finder.suggest(text, kinds)] if text.strip() else []
+    return [name for name in dict.fromkeys(found) if name != text.strip()][:MOST_COMPLETIONS]
 
 
 # what is looked for, as queries --------------------------------------------------------------------------------------
@@ -139,13 +147,13 @@ def _query(
     index: IndexName,
     text: str,
     order: Order,
-    facets: dict[str, tuple[str, ...]],
-    others: dict[str, tuple[str, ...]],
+    facets: Mapping[str, tuple[str, ...]],
+    others: Mapping[str, tuple[str, ...]],
     *,
     places: bool = False,
 ) -> Query:
     """``facets`` are filtered by and counted, ``others`` filtered by; no values: any."""
-    chosen = (facets | others).items()
+    chosen = {**facets, **others}.items()
     return Query(
         index=index,
         text=text,
@@ -169,7 +177,9 @@ async def offerings(tx: Transaction, finder: Finder, wanted: OfferingFilter, ord
     """
     results = await finder.search([of_offerings(wanted, order)])
     if results is None:
-        return await _plain(order, lambda limit, offset: offering_service.browse(tx, wanted, limit=limit, offset=offset))
+        return await _plain(
+            order, lambda limit, offset: offering_service.browse(tx, wanted, limit=limit, offset=offset)
+        )
     return await _offerings(tx, results[0], order)
 
 

@@ -2,30 +2,30 @@
 
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
 
 from infra.db import Transaction
-from market.institutions import queries, service
-from market.institutions.model import Institution
-from market.web import Page, PageSize, PathId, SearchQuery, page_of, read_cursor
-from search.terms import like_patterns
+from market.discovery import service as discovery
+from market.discovery.model import Found, Order
+from market.discovery.params import asked, provide_institution_filter
+from market.discovery.service import Finder
+from market.institutions import service
+from market.institutions.model import Institution, InstitutionFilter
+from market.web import PathId
 
 
-@get("/", summary="List institutions")
+@get(
+    "/",
+    dependencies=asked(provide_institution_filter),
+    summary="List institutions",
+)
 async def listing(
     tx: NamedDependency[Transaction],
-    q: SearchQuery = "",
-    kind: FromQuery[str | None] = None,
-    region_code: FromQuery[str | None] = None,
-    cursor: FromQuery[str | None] = None,
-    limit: PageSize = 20,
-) -> Page[Institution]:
-    """Institutions of a kind, within a region, whose name or summary has every word of ``q``."""
-    after = read_cursor(cursor, int)
-    rows = await queries.page(
-        tx, kind=kind, region_code=region_code, patterns=like_patterns(q), after=after, limit=limit + 1
-    )
-    return page_of(rows, limit, lambda row: row.id)
+    finder: NamedDependency[Finder],
+    wanted: NamedDependency[InstitutionFilter],
+    order: NamedDependency[Order],
+) -> Found[Institution]:
+    """Institutions that fit, with counts of what they could be narrowed down by."""
+    return await discovery.institutions(tx, finder, wanted, order)
 
 
 @get("/{institution_id:int}", summary="Show an institution")

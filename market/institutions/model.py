@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from market.catalogue.model import ChainStage, RightKind
-from market.regions.model import RegionCode
+from market.regions.model import RegionCode, SearchText
 
 InstitutionName = Annotated[str, Meta(min_length=2, max_length=100)]
 

@@ -2,46 +2,37 @@
 
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
 from litestar.response import Template
 
 from infra.db import Transaction
-from market.institutions import queries, service
+from market.discovery import service as discovery
+from market.discovery.facets import facets
+from market.discovery.model import Order
+from market.discovery.params import count, of_page
+from market.discovery.service import Finder
+from market.institutions import service
+from market.institutions.model import InstitutionFilter
 from market.offerings import service as offerings
 from market.offerings.model import OfferingFilter
-from market.regions import service as regions
-from market.web import PathId, SearchQuery, page, page_of, read_cursor
-from search.terms import like_patterns
+from market.web import AppRequest, PathId, page
 
-ROWS = 20
+FACETS = ("institution_kind", "within", "right", "stage")
 MOST_OFFERINGS = 50
 
 
 @get("/institutions")
-async def listing(
-    tx: NamedDependency[Transaction],
-    q: SearchQuery = "",
-    kind: FromQuery[str] = "",
-    region: FromQuery[str] = "",
-    cursor: FromQuery[str | None] = None,
-) -> Template:
+async def listing(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
     """Institutions, by kind, region and words."""
-    rows = await queries.page(
-        tx,
-        kind=kind or None,
-        region_code=region or None,
-        patterns=like_patterns(q),
-        after=read_cursor(cursor, int),
-        limit=ROWS + 1,
-    )
+    wanted, order = of_page(request, InstitutionFilter), of_page(request, Order)
+    found = await discovery.institutions(tx, finder, wanted, order)
+    await count(request, tx, wanted.q, found.total)
     return page(
         "institutions/list.html",
-        found=page_of(rows, ROWS, lambda row: row.id),
-        kinds=await queries.kinds(tx),
-        regions=await regions.choices(tx),
-        q=q,
-        kind=kind,
-        region=region,
+        wanted=wanted,
+        order=order,
+        found=found,
+        facets=await facets(tx, found.facets, wanted, FACETS),
+        completions=await discovery.completions(finder, wanted.q),
     )
 
 

@@ -2,14 +2,18 @@
 
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
-from market.notices import queries, service
+from market.discovery import service as discovery
+from market.discovery.model import Found, NoticeFilter, Order
+from market.discovery.params import asked, provide_notice_filter
+from market.discovery.service import Finder
+from market.notices import service
 from market.notices.model import Notice, NoticeForm
-from market.web import AppRequest, Page, PageSize, PathId, Version, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, PathId, Version, actor_of, once
 
 
 class Revision(NoticeForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,13 +22,19 @@ class Revision(NoticeForm, frozen=True, kw_only=True, forbid_unknown_fields=True
     version: Version
 
 
-@get("/", summary="List notices")
+@get(
+    "/",
+    dependencies=asked(provide_notice_filter),
+    summary="List notices",
+)
 async def listing(
-    tx: NamedDependency[Transaction], cursor: FromQuery[str | None] = None, limit: PageSize = 20
-) -> Page[Notice]:
-    """Published notices, newest first. Searching them: `/search`."""
-    rows = await queries.page(tx, before=read_cursor(cursor, int), limit=limit + 1)
-    return page_of(rows, limit, lambda row: row.id)
+    tx: NamedDependency[Transaction],
+    finder: NamedDependency[Finder],
+    wanted: NamedDependency[NoticeFilter],
+    order: NamedDependency[Order],
+) -> Found[Notice]:
+    """Published notices that fit; without a text the newest first."""
+    return await discovery.notices(tx, finder, wanted, order)
 
 
 @get("/{notice_id:int}", summary="Show a notice")

@@ -5,19 +5,24 @@ from typing import Any
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, URLEncodedBody
+from litestar.params import URLEncodedBody
 from litestar.response import Redirect, Template
 
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.discovery import service as discovery
+from market.discovery.facets import facets
+from market.discovery.model import NoticeFilter, Order
+from market.discovery.params import of_page
+from market.discovery.service import Finder
 from market.errors import DomainError
 from market.forms import decode
-from market.notices import queries, service
+from market.notices import service
 from market.notices.model import NOTICE_KIND_NAMES, Notice, NoticeForm
-from market.web import AppRequest, PathId, Rejected, Version, actor_of, go, go_once, page, page_of, read_cursor
+from market.web import AppRequest, PathId, Rejected, Version, actor_of, go, go_once, page
 
-ROWS = 20
+FACETS = ("kind", "within")
 Form = URLEncodedBody[dict[str, Any]]
 
 
@@ -28,10 +33,12 @@ class Revision(NoticeForm, frozen=True, kw_only=True):
 
 
 @get("/notices")
-async def listing(tx: NamedDependency[Transaction], cursor: FromQuery[str | None] = None) -> Template:
-    """Published notices, newest first."""
-    rows = await queries.page(tx, before=read_cursor(cursor, int), limit=ROWS + 1)
-    return page("notices/list.html", found=page_of(rows, ROWS, lambda row: row.id))
+async def listing(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
+    """Published notices, the newest first, or by words."""
+    wanted, order = of_page(request, NoticeFilter), of_page(request, Order)
+    found = await discovery.notices(tx, finder, wanted, order)
+    chosen = await facets(tx, found.facets, wanted, FACETS)
+    return page("notices/list.html", wanted=wanted, order=order, found=found, facets=chosen, completions=[])
 
 
 @get("/notices/{notice_id:int}")
@@ -76,7 +83,7 @@ async def revise(request: AppRequest, tx: NamedDependency[Transaction], notice_i
     notice = await service.own(tx, actor, notice_id)
     try:
         form = decode(Revision, data)
-        await service.revise(tx, actor, notice_id, form.version, NoticeForm(kind=form.kind, title=form.title, body=form.body))
+        await service.revise(tx, actor, notice_id, form.version, form)
     except DomainError as error:
         raise Rejected(_form(notice, data, error)) from None
     return go(f"/notices/{notice_id}")

@@ -2,28 +2,25 @@
 
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 from msgspec import Struct
 
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
-from market.catalogue.model import ChainStage, ItemList, RightKind
-from market.offerings import queries, service
+from market.discovery import service as discovery
+from market.discovery.model import Found, Order
+from market.discovery.params import asked, provide_offering_filter
+from market.discovery.service import Finder
+from market.offerings import service
 from market.offerings.model import Offering, OfferingFilter, OfferingForm, OfferingState
 from market.web import (
     AppRequest,
-    IdQuery,
-    Page,
-    PageSize,
     PathId,
-    SearchQuery,
     Version,
     VersionQuery,
     actor_of,
     once,
-    page_of,
-    read_cursor,
 )
 
 
@@ -45,31 +42,19 @@ class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
     state: OfferingState
 
 
-@get("/", summary="List offerings")
+@get(
+    "/",
+    dependencies=asked(provide_offering_filter),
+    summary="List offerings",
+)
 async def listing(
     tx: NamedDependency[Transaction],
-    q: SearchQuery = "",
-    item_code: FromQuery[str | None] = None,
-    item_list: FromQuery[ItemList | None] = None,
-    right: FromQuery[RightKind | None] = None,
-    stage: FromQuery[ChainStage | None] = None,
-    region_code: FromQuery[str | None] = None,
-    institution_id: IdQuery = None,
-    cursor: FromQuery[str | None] = None,
-    limit: PageSize = 20,
-) -> Page[Offering]:
-    """Published offerings that have every word of ``q``; ``region_code``: that serve this region."""
-    wanted = OfferingFilter(
-        q=q,
-        item_code=item_code,
-        item_list=item_list,
-        right=right,
-        stage=stage,
-        region_code=region_code,
-        institution_id=institution_id,
-    )
-    rows = await service.browse(tx, wanted, after=read_cursor(cursor, str), limit=limit + 1)
-    return page_of(rows, limit, lambda row: queries.sort_key(row.id))
+    finder: NamedDependency[Finder],
+    wanted: NamedDependency[OfferingFilter],
+    order: NamedDependency[Order],
+) -> Found[Offering]:
+    """Published offerings that fit, with counts of what they could be narrowed down by."""
+    return await discovery.offerings(tx, finder, wanted, order)
 
 
 @get("/{offering_id:int}", summary="Show an offering")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from market.regions.model import RegionCode
 from market.catalogue.model import ITEM_LIST_NAMES, ChainStage, Guide, ItemList, RightKind
+from market.regions.model import RegionCode, SearchText
 
 CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")
 

@@ -1,57 +1,47 @@
 """Public pages of offerings."""
 
-from typing import Annotated
-
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
 from litestar.response import Template
+from msgspec.structs import replace
 
 from infra.db import Transaction
 from market.catalogue import queries as catalogue
-from market.catalogue.model import ChainStage, ItemList, RightKind
+from market.discovery import service as discovery
+from market.discovery.facets import facets
+from market.discovery.model import Order
+from market.discovery.params import count, of_page
+from market.discovery.service import Finder
 from market.enterprises import queries as enterprises
-from market.institutions import service as institutions
+from market.enterprises import service as enterprise_service
+from market.institutions import queries as institutions
 from market.offerings import queries, service
 from market.offerings.model import OfferingFilter
 from market.regions import queries as region_queries
 from market.regions import service as regions
-from market.web import AppRequest, IdQuery, PathId, SearchQuery, VersionQuery, page, page_of, read_cursor
+from market.web import AppRequest, PathId, VersionQuery, page
+from search.engine import NEARNESS
 
-ROWS = 20
+FACETS = ("right", "stage", "within", "item_list", "institution_kind", "audience", "channel", "fee", "time_limit")
 
 
 @get("/offerings")
-async def browse(
-    tx: NamedDependency[Transaction],
-    q: SearchQuery = "",
-    item_list: Annotated[ItemList | None, QueryParameter(name="list")] = None,
-    right: FromQuery[RightKind | None] = None,
-    stage: FromQuery[ChainStage | None] = None,
-    region: FromQuery[str] = "",
-    item: FromQuery[str | None] = None,
-    institution: IdQuery = None,
-    cursor: FromQuery[str | None] = None,
-) -> Template:
+async def browse(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
     """Published offerings, with what they can be narrowed down by."""
-    wanted = OfferingFilter(
-        q=q,
-        item_code=item,
-        item_list=item_list,
-        right=right,
-        stage=stage,
-        region_code=region or None,
-        institution_id=institution,
-    )
-    rows = await service.browse(tx, wanted, after=read_cursor(cursor, str), limit=ROWS + 1)
+    wanted = of_page(request, OfferingFilter)
+    order = await _placed(request, tx, of_page(request, Order), wanted)
+    found = await discovery.offerings(tx, finder, wanted, order)
+    await count(request, tx, wanted.q, found.total)
     return page(
         "offerings/browse.html",
         wanted=wanted,
-        found=page_of(rows, ROWS, lambda row: queries.sort_key(row.id)),
-        facets=await service.facets(tx, wanted),
+        order=order,
+        found=found,
+        facets=await facets(tx, found.facets, wanted, FACETS),
+        completions=await discovery.completions(finder, wanted.q),
         regions=await regions.choices(tx),
-        item=await catalogue.item(tx, item) if item else None,
-        institution=await institutions.find(tx, institution) if institution else None,
+        item=await catalogue.item(tx, wanted.item_code) if wanted.item_code else None,
+        institution=await institutions.by_id(tx, wanted.institution_id) if wanted.institution_id else None,
     )
 
 
@@ -72,6 +62,16 @@ async def show(
         regions=await region_queries.named(tx, list(offering.region_codes)),
         audience=[kinds[code] for code in offering.audience],
     )
+
+
+async def _placed(request: AppRequest, tx: Transaction, order: Order, wanted: OfferingFilter) -> Order:
+    """Nearness is measured from the region asked for, or else from where the enterprise is at home."""
+    if order.sort != NEARNESS or order.near:
+        return order
+    actor = request.user
+    home = await enterprise_service.region_code(tx, actor.enterprise_id) if actor and actor.enterprise_id else None
+    near = wanted.region_code or home
+    return replace(order, near=near) if near else replace(order, sort=Order().sort)
 
 
 def router() -> Router:

@@ -16,7 +16,7 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 JOIN regions r ON r.code = n.region_code
 """
 BY_ID = f"{COLUMNS} AND v.version = coalesce($2::integer, f.version) WHERE f.id = $1"
-PUBLISHED = """
+PUBLISHED = r"""
     f.version = v.version AND f.state = 'published' AND i.state = 'active'
     AND ($1::text[] IS NULL OR concat_ws(' ', v.title, s.name, n.name, r.name, v.summary) ILIKE ALL ($1::text[]))
     AND ($2::text IS NULL OR v.item_code = $2::text)
@@ -32,7 +32,8 @@ PUBLISHED = """
     AND ($11::text[] IS NULL OR v.channels && $11::text[])
     AND ($12::text[] IS NULL OR CASE
         WHEN btrim(v.fee) = '' THEN 'unstated'
-        WHEN btrim(v.fee) ~ '免费|不收费|无偿|^0$|^无$' AND v.fee !~ '[0-9]\s*元|按.{0,12}(计算|缴纳|收费)|面议|协商' THEN 'free'
+        WHEN btrim(v.fee) ~ '免费|不收费|无偿|^0$|^无$'
+             AND v.fee !~ '[0-9]\s*元|按.{0,12}(计算|缴纳|收费)|面议|协商' THEN 'free'
         ELSE 'paid' END = ANY ($12::text[]))
     AND ($13::text[] IS NULL OR CASE
         WHEN v.promised_days IS NULL THEN 'unstated' WHEN v.promised_days = 0 THEN 'same_day'
