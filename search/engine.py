@@ -72,6 +72,8 @@ class Query(Struct, frozen=True, kw_only=True):
 
     index: IndexName
     text: str = ""
+    as_typed: bool = False
+    """Whether the text is right as it stands: no slip in it is mended."""
     filters: tuple[Filter, ...] = ()
     """All must hold."""
     facets: tuple[str, ...] = ()
@@ -116,7 +118,7 @@ class Results(Struct, frozen=True, kw_only=True):
     facets: dict[str, dict[str, int]]
     """By field: value → documents, the most frequent value first; values without documents are left out."""
     corrected: str | None
-    """Did you mean: the text in a spelling by which something is found; None where the text stands as it is."""
+    """The text that was looked for instead, where the one that was typed has a slip; None where it has none."""
     milliseconds: float
     """Spent in the engine."""
 

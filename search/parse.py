@@ -19,6 +19,8 @@ class Word(Struct, frozen=True):
     text: str
     same: tuple[str, ...] = ()
     """Synonyms, any of which will do."""
+    run: str = ""
+    """For what the dictionary does not know: the single characters it stands among, in which a slip may be."""
 
     @property
     def chinese(self) -> bool:
@@ -74,18 +76,20 @@ def _parsed(normal: str, synonyms: Synonyms, stops: frozenset[str]) -> Iterator[
 def _plain(stretch: str, stops: frozenset[str]) -> Iterator[Word]:
     for match in runs(stretch):
         run = match.group()
-        if not is_chinese(run):
-            if run not in stops:
-                yield Word(run[:LONGEST_WORD])
-            continue
-        # Stop words part what stands around them; single characters left between them belong together.
-        for single, group in groupby(_kept(run, stops), key=lambda word: word is not None and len(word) == 1):
-            words = [word for word in group if word is not None]
-            yield from map(Word, ["".join(words)] if single else words)
+        if is_chinese(run):
+            yield from _chinese(run, stops)
+        elif run not in stops:
+            yield Word(run[:LONGEST_WORD])
 
 
-def _kept(run: str, stops: frozenset[str]) -> list[str | None]:
-    return [None if word in stops else word for word in cut(run)]
+def _chinese(run: str, stops: frozenset[str]) -> Iterator[Word]:
+    for single, group in groupby(cut(run), key=lambda word: len(word) == 1):
+        words = list(group)
+        kept = [word for word in words if word not in stops]
+        if not single:
+            yield from map(Word, kept)
+        elif kept:
+            yield Word("".join(kept), run="".join(words))
 
 
 def _unique(words: Iterable[Word]) -> Iterator[Word]:

@@ -33,7 +33,7 @@ class Text(Struct, frozen=True):
     shown: bool = True
     """Whether hits bring it along, with its finds marked."""
     named: bool = False
-    """Whether it is found by pinyin and first letters, too."""
+    """Whether it is a name: it completes what is typed, is found by pinyin and first letters, and counts twice."""
 
 
 class Schema(Struct, frozen=True, kw_only=True):
@@ -77,9 +77,9 @@ _GUIDE = ("item_list", "right", "stage", "audience", "channel", "fee", "limit")
 SCHEMAS: Mapping[IndexName, Schema] = {
     IndexName.OFFERINGS: Schema(
         texts=(
-            Text("title", 4, named=True),
-            Text("item_name", 3, named=True),
-            Text("institution_name", 2, named=True),
+            Text("title", 2, named=True),
+            Text("item_name", 2, named=True),
+            Text("institution_name"),
             Text("region_name", 2),
             Text("aliases", 2, shown=False),
             Text("summary"),
@@ -92,7 +92,7 @@ SCHEMAS: Mapping[IndexName, Schema] = {
     ),
     IndexName.INSTITUTIONS: Schema(
         texts=(
-            Text("name", 4, named=True),
+            Text("name", 2, named=True),
             Text("kind_name", 2),
             Text("region_name", 2),
             Text("services", 2, shown=False),
@@ -106,8 +106,8 @@ SCHEMAS: Mapping[IndexName, Schema] = {
     ),
     IndexName.ITEMS: Schema(
         texts=(
-            Text("name", 4, named=True),
-            Text("aliases", 3, shown=False),
+            Text("name", 2, named=True),
+            Text("aliases", 2, shown=False),
             Text("group_name", 2),
             Text("guide"),
         ),
@@ -117,7 +117,7 @@ SCHEMAS: Mapping[IndexName, Schema] = {
         sorts={"promised_limit": "promised_days"},
     ),
     IndexName.NOTICES: Schema(
-        texts=(Text("title", 4, named=True), Text("body")),
+        texts=(Text("title", 2, named=True), Text("body")),
         keywords=("kind", *_REGION),
         facets=("kind", *_REGION_FACETS),
         numbers=("published_day",),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from search.text import cut, is_chinese, normalise, runs
+from search.text import is_chinese, normalise, runs
 
 # Sounds that many speakers and input methods do not tell apart.
 _ALIKE = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ing", "in"), ("eng", "en"))
@@ -16,32 +16,35 @@ class Sounds:
     """Sounds of characters, folded: zhuan and zuan are one."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
-        """`table`: toneless pinyin by character."""
-        self._of = {char: fold(sound) for char, sound in table.items()}
-        self._first = {char: sound[0] for char, sound in table.items()}
-        self._syllables = frozenset((*table.values(), *self._of.values()))
+        """`table`: toneless pinyin by character; and by word, one sound a character, where it is another there."""
+        self._of = {char: fold(sound) for char, sound in table.items() if len(char) == 1}
+        self._words = {word: [fold(one) for one in sound.split()] for word, sound in table.items() if len(word) > 1}
+        self._pattern = re.compile("|".join(map(re.escape, self._words)) or "(?!)")
+        whole = {one for sound in table.values() for one in sound.split()}
+        self._syllables = frozenset((*whole, *map(fold, whole)))
 
     def heard(self, text: str) -> list[str | None]:
         """The sound of each character; None where there is none."""
-        return [self._of.get(char) for char in text]
+        heard = [self._of.get(char) for char in text]
+        for match in self._pattern.finditer(text):
+            heard[match.start() : match.end()] = self._words[match.group()]
+        return heard
 
     def initials(self, text: str) -> str:
         """The first letter of each character's sound; a character without one stands for itself."""
-        return "".join([self._first.get(char, char) for char in text])
+        return "".join([sound[0] if sound else char for char, sound in zip(text, self.heard(text), strict=True)])
 
     def pairs(self, text: str) -> list[str]:
         """Sounds of neighbouring characters: 专利申请 → zuanli lisen senqin."""
         return ["".join(two) for run in _chinese(text) for two in self._neighbours(run)]
 
     def first_letters(self, text: str) -> list[str]:
-        """First letters from each word on to the end of its run: 专利申请 → zlsq sq."""
-        found = []
-        for run in _chinese(text):
-            letters, start = self.initials(run), 0
-            for word in cut(run):
-                found.append(letters[start : start + LONGEST_INITIALS])
-                start += len(word)
-        return found
+        """First letters from each character on: 专利申请 → zlsq lsq sq q."""
+        return [
+            letters[start : start + LONGEST_INITIALS]
+            for letters in map(self.initials, _chinese(text))
+            for start in range(len(letters))
+        ]
 
     def split(self, typed: str) -> tuple[list[str], str] | None:
         """Typed letters as syllables, folded, and the beginning of one more: zhuanlish → [zuan, li], s.

@@ -6,9 +6,10 @@ from time import perf_counter
 import tantivy
 from tantivy import FieldType, Occur
 
-from search.correct import respelt, spelling
+from search.correct import respelt
 from search.embedded.clauses import Clause, Resolver, Terms, all_finds, loose, rarest, strict
 from search.embedded.fields import NAME, STORED, TEXT, TIE, WEIGHT, Stored, sort_field, unpack
+from search.embedded.slips import Slips
 from search.engine import (
     MOST_CHARS,
     MOST_NEED_CHARS,
@@ -34,6 +35,8 @@ from search.text import normalise
 
 _Addresses = list[tuple[float, tantivy.DocAddress]]
 _NONE = tantivy.Query.empty_query()
+_SAMPLE = 10
+"""Documents in which a spelling is looked up."""
 
 
 class Answering:
@@ -56,9 +59,10 @@ class Answering:
     def search(self, query: Query) -> Results:
         """See ``Engine.search``; the query has been checked."""
         began = perf_counter()
-        words = self._words(query.text)
+        text = query.text if query.as_typed else self._mended(query.text, TEXT)
+        words = self._words(text)
         clauses = Resolver(self._terms(TEXT), self._sounds).resolve(words)
-        found, total, addresses = self._found(query, words, clauses)
+        found, total, addresses = self._found(query, text, clauses)
         pages = page_count(query, total)
         stored = [self._stored(address) for _, address in addresses]
         marker = Marker(all_finds(clauses), self._sounds)
@@ -70,13 +74,13 @@ class Answering:
             total=total,
             pages=pages,
             facets=self._facets(query, found),
-            corrected=self._corrected(query.text, clauses, stored),
+            corrected=text if text != query.text else None,
             milliseconds=(perf_counter() - began) * 1e3,
         )
 
     def suggest(self, index: IndexName, text: str, limit: int) -> list[Suggestion]:
         """Names in which every word is found; those that begin with the text come first."""
-        words = self._words(text) if len(text) <= MOST_CHARS else []
+        words = self._words(self._mended(text, NAME)) if len(text) <= MOST_CHARS else []
         clauses = Resolver(self._terms(NAME), self._sounds).resolve(words)
         if not clauses or not all(clause.ways for clause in clauses):
             return []
@@ -112,24 +116,23 @@ class Answering:
     def _terms(self, field: str) -> Terms:
         return Terms(self._fields, self._searcher, field)
 
-    def _found(
-        self, query: Query, words: Sequence[Word], clauses: Sequence[Clause]
-    ) -> tuple[tantivy.Query, int, _Addresses]:
+    def _found(self, query: Query, text: str, clauses: Sequence[Clause]) -> tuple[tantivy.Query, int, _Addresses]:
         """What fits the text, without the filters; and within them how much it is, and the page.
 
         All words are wanted; if nothing at all has all of them, any will do. Filters do not turn the one into the
         other: where they leave nothing, nothing is what there is.
         """
-        if not words:
-            found = tantivy.Query.all_query()
-            return found, *self._page(query, found)
+        if not clauses:
+            every = tantivy.Query.all_query()
+            return every, *self._page(query, every)
+        bonus = Resolver(self._terms(TEXT), self._sounds).bonus([one.word for one in clauses], normalise(text))
         if all(clause.ways for clause in clauses):
-            resolver = Resolver(self._terms(TEXT), self._sounds)
-            found = strict(clauses, resolver.together(words, normalise(query.text)))
+            found = strict(clauses, bonus)
             total, addresses = self._page(query, found)
             if total or self._count(found):
                 return found, total, addresses
-        found = loose(clauses, self._searcher.num_docs) if any(clause.ways for clause in clauses) else _NONE
+        known = [clause for clause in clauses if clause.ways]
+        found = loose(known, bonus, self._searcher.num_docs) if known else _NONE
         return found, *self._page(query, found)
 
     def _page(self, query: Query, found: tantivy.Query) -> tuple[int, _Addresses]:
@@ -192,14 +195,19 @@ class Answering:
                 counts[facet] = dict(sorted(buckets, key=lambda one: (-one[1], one[0])))
         return {facet: counts[facet] for facet in query.facets}
 
-    def _corrected(self, text: str, clauses: Sequence[Clause], stored: Sequence[Stored]) -> str | None:
-        slips = {}
-        texts = [shown for one in stored for shown in one.texts.values()]
-        for clause in clauses:
-            right = spelling(clause.word.text, texts, self._sounds) if clause.heard else clause.spelt
-            if right is not None:
-                slips[clause.word.text] = right
-        return respelt(text, slips)
+    def _mended(self, typed: str, field: str) -> str:
+        """The text with slips in the spelling that the index has; as it was typed if there are none."""
+        words, terms = self._words(typed), self._terms(field)
+        slips, resolver = Slips(terms, self._sounds, self._synonyms.of), Resolver(terms, self._sounds)
+        right = {written: slips.right(written, self._some_texts(query)) for written, query in slips.heard(words)}
+        for clause in resolver.resolve(words):
+            if not clause.ways and not clause.word.chinese:
+                right[clause.word.text] = slips.letters(clause.word.text)
+        return respelt(typed, {written: one for written, one in right.items() if one is not None}) or typed
+
+    def _some_texts(self, query: tantivy.Query) -> list[str]:
+        hits = self._searcher.search(query, _SAMPLE, count=False).hits
+        return [text for _, address in hits for text in self._stored(address).texts.values()]
 
     def _stored(self, address: tantivy.DocAddress) -> Stored:
         packed: bytes = self._searcher.doc(address)[STORED][0]

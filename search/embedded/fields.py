@@ -18,7 +18,7 @@ TEXT = "text"
 """Pairs and words of all texts, repeated by the weight of each: one posting list a word, and BM25 over them all at once
 is BM25F. Six fields of their own took six times as long."""
 NAME = "name"
-"""Pairs and words of the name alone, for suggestions."""
+"""Pairs and words of the names alone: for suggestions, and because a word in a name says more than one in a text."""
 SOUNDS = "sounds"
 INITIALS = "initials"
 TIE = "tie"
@@ -73,7 +73,7 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     names = [texts[text.name] for text in schema.texts if text.named and text.name in texts]
     made.add_text(KEY, document.id)
     made.add_text(TEXT, _joined(tokens(texts.get(text.name, "")) * text.weight for text in schema.texts))
-    made.add_text(NAME, _joined([tokens(texts.get(schema.name.name, ""))]))
+    made.add_text(NAME, _joined(map(tokens, names)))
     made.add_text(SOUNDS, _joined(map(sounds.pairs, names)))
     made.add_text(INITIALS, _joined(map(sounds.first_letters, names)))
     for field, values in document.keywords.items():

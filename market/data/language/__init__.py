@@ -61,6 +61,17 @@ def load_sounds() -> dict[str, str]:
     return {char: sound for sound, chars in lines for char in chars}
 
 
+def load_sound_words() -> dict[str, str]:
+    """Words in which a character sounds otherwise than alone, with one sound a character."""
+    lines = (line.split(maxsplit=1) for line in _bytes("pinyin_words.txt").decode().splitlines())
+    return {word: sounds for word, sounds in lines}  # noqa: C416 - a list of two is no pair to mypy
+
+
+def load_synonym_groups() -> tuple[tuple[str, ...], ...]:
+    """Groups of words that mean the same to somebody who searches, Chinese and English."""
+    return tuple(tuple(line.split()) for line in _bytes("same_words.txt").decode().splitlines())
+
+
 def load_examples() -> tuple[Example, ...]:
     """Examples to understand by until needs are confirmed, and beside them."""
     return read_examples(_bytes("examples.jsonl"))
