@@ -57,7 +57,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """After so long a stop the program is killed."""
     orphan_signal: signal.Signals = signal.SIGKILL
     """What it gets when the supervisor itself is killed."""
-    ready_seconds: float = 30.0
+    ready_seconds: float = 90.0
 
 
 @asynccontextmanager

@@ -38,6 +38,8 @@ class Commands(click.Group):
     later: Mapping[str, str] = {
         "evaluate": "market.evaluate_cli",
         "models": "market.learning_cli",
+        "reindex": "market.search_cli",
+        "search": "market.search_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
         "train": "market.learning_cli",

@@ -178,7 +178,10 @@ def _on(settings: Settings, database: str) -> Settings:
     assert settings.database_url is not None
     head, _, query = settings.database_url.partition("?")
     url = head.rsplit("/", 1)[0] + f"/{database}" + (f"?{query}" if query else "")
-    return load({}, data_dir=settings.data_dir, database_url=url, redis_url=settings.redis_url)
+    # The search indexes lie there, and belong to one database.
+    folder = settings.data_dir / database
+    folder.mkdir(exist_ok=True)
+    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url)
 
 
 async def _execute(settings: Settings, statement: str) -> None:

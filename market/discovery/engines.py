@@ -12,7 +12,7 @@ FOLDER = "search"
 
 def known_language() -> Language:
     """Sounds and synonyms, as understanding knows them."""
-    return Language(sounds=language.load_sounds())
+    return Language(sounds=language.load_sounds(), synonyms=language.load_synonym_groups())
 
 
 def open_engine(settings: Settings) -> Engine:

@@ -16,7 +16,8 @@ import structlog
 from infra import outbox
 from infra.db import Connection, Database, DatabaseUnavailable
 from market.discovery import documents, queries
-from market.discovery.model import Rebuild
+from market.discovery.model import Difference, Rebuild
+from search.documents import digest
 from search.engine import Document, Engine, IndexName, Writer
 from search.errors import NeedsRebuild, Unavailable
 
@@ -131,27 +132,56 @@ class Indexer:
         if self._rebuilding is None or self._rebuilding.done():
             async with self._db.transaction() as tx:
                 asked = await queries.next_rebuild(tx)
-            self._rebuilding = None if asked is None else asyncio.create_task(self._rebuild_asked(writer, asked))
+            self._rebuilding = None if asked is None else asyncio.create_task(self._rebuild(writer, asked))
 
-    async def _rebuild_asked(self, writer: Writer, asked: Rebuild) -> None:
-        async def progress(done: int, total: int) -> None:
-            async with self._db.transaction() as tx:
-                await queries.rebuild_progress(tx, asked.id, done, total)
-
-        problem = ""
-        try:
-            await rebuild(self._db, writer, asked.index_name, progress)
-        except Exception as error:
-            log.exception("rebuild failed", index=asked.index_name)
-            problem = str(error) or type(error).__name__
-        async with self._db.transaction() as tx:
-            await queries.end_rebuild(tx, asked.id, problem)
+    async def _rebuild(self, writer: Writer, asked: Rebuild) -> None:
+        await rebuild_asked(self._db, writer, asked)
         self._wake.set()  # for the one that waits after it
 
     async def _stop_rebuilding(self) -> None:
         if self._rebuilding is not None:
             self._rebuilding.cancel()
             await asyncio.gather(self._rebuilding, return_exceptions=True)
+
+
+async def rebuild_asked(database: Database, writer: Writer, asked: Rebuild) -> None:
+    """A rebuild that somebody watches: its row tells how far it is, and how it ended."""
+
+    async def progress(done: int, total: int) -> None:
+        async with database.transaction() as tx:
+            await queries.rebuild_progress(tx, asked.id, done, total)
+
+    problem = ""
+    try:
+        await rebuild(database, writer, asked.index_name, progress)
+    except Exception as error:
+        log.exception("rebuild failed", index=asked.index_name)
+        problem = str(error) or type(error).__name__
+    async with database.transaction() as tx:
+        await queries.end_rebuild(tx, asked.id, problem)
+
+
+async def difference(database: Database, engine: Engine, index: IndexName) -> Difference:
+    """Where the index and the database disagree.
+
+    Raises:
+        SearchError: the index cannot be read.
+    """
+    held = await engine.digests(index)
+    published: dict[str, str] = {}
+    after = ""
+    while True:
+        async with database.transaction() as tx:
+            page, after = await documents.page(tx, index, after, PAGE)
+        if not page:
+            break
+        published |= {document.id: digest(document) for document in page}
+    return Difference(
+        index,
+        missing=sorted(published.keys() - held.keys()),
+        surplus=sorted(held.keys() - published.keys()),
+        stale=sorted(one for one in published.keys() & held.keys() if published[one] != held[one]),
+    )
 
 
 async def repair(database: Database, engine: Engine, writer: Writer) -> None:
