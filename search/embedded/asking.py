@@ -7,7 +7,7 @@ import tantivy
 from tantivy import FieldType, Occur
 
 from search.correct import respelt
-from search.embedded.clauses import Clause, Resolver, Terms, all_finds, loose, rarest, strict
+from search.embedded.clauses import Clause, Resolver, Terms, all_finds, any_of, favouring, rarest, split, strict
 from search.embedded.fields import NAME, STORED, TEXT, TIE, WEIGHT, Stored, sort_field, unpack
 from search.embedded.slips import Slips
 from search.engine import (
@@ -85,7 +85,7 @@ class Answering:
         if not clauses or not all(clause.ways for clause in clauses):
             return []
         # More than asked for, since names repeat; the weight makes equals come in the order of their hash.
-        addresses, _ = self._top(strict(clauses, []), RELEVANCE, 0, 4 * limit, has_text=True)
+        addresses, _ = self._top(strict(clauses), RELEVANCE, 0, 4 * limit, has_text=True)
         marker = Marker(all_finds(clauses), self._sounds)
         found = []
         for _, address in addresses:
@@ -117,7 +117,7 @@ class Answering:
         return Terms(self._fields, self._searcher, field)
 
     def _found(self, query: Query, text: str, clauses: Sequence[Clause]) -> tuple[tantivy.Query, int, _Addresses]:
-        """What fits the text, without the filters; and within them how much it is, and the page.
+        """What fits the text, for counting, without the filters; and within them how much it is, and the page.
 
         All words are wanted; if nothing at all has all of them, any will do. Filters do not turn the one into the
         other: where they leave nothing, nothing is what there is.
@@ -127,13 +127,14 @@ class Answering:
             return every, *self._page(query, every)
         bonus = Resolver(self._terms(TEXT), self._sounds).bonus([one.word for one in clauses], normalise(text))
         if all(clause.ways for clause in clauses):
-            found = strict(clauses, bonus)
-            total, addresses = self._page(query, found)
+            found = strict(clauses)
+            total, addresses = self._page(query, favouring(found, bonus))
             if total or self._count(found):
                 return found, total, addresses
         known = [clause for clause in clauses if clause.ways]
-        found = loose(known, bonus, self._searcher.num_docs) if known else _NONE
-        return found, *self._page(query, found)
+        telling, rest = split(known, self._searcher.num_docs)
+        found = any_of(telling) if telling else _NONE
+        return found, *self._page(query, favouring(found, [*(clause.query for clause in rest), *bonus]))
 
     def _page(self, query: Query, found: tantivy.Query) -> tuple[int, _Addresses]:
         offset, has_text = offset_of(query), bool(self._words(query.text))

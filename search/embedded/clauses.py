@@ -195,18 +195,26 @@ class Resolver:
         return Way(Query.boost_query(query, _BY_LETTERS), Finds(heard=(tuple(syllables),)))
 
 
-def strict(clauses: Sequence[Clause], bonus: Sequence[Query]) -> Query:
+def strict(clauses: Sequence[Clause]) -> Query:
     """Documents with every word."""
-    found = [(Occur.Must, clause.query) for clause in clauses] + [(Occur.Should, query) for query in bonus]
-    return found[0][1] if len(found) == 1 else Query.boolean_query(found)
+    queries = [clause.query for clause in clauses]
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
 
 
-def loose(clauses: Sequence[Clause], bonus: Sequence[Query], documents: int) -> Query:
-    """Documents with any word that says something; words that a fifth of all documents has only add to the score."""
-    telling = [clause for clause in clauses if clause.frequency * 5 < documents] or clauses
-    must = Query.boolean_query([(Occur.Should, clause.query) for clause in telling])
-    rest = [*(clause.query for clause in clauses if clause not in telling), *bonus]
-    return Query.boolean_query([(Occur.Must, must), *((Occur.Should, query) for query in rest)]) if rest else must
+def any_of(clauses: Sequence[Clause]) -> Query:
+    """Documents with any word."""
+    return Query.boolean_query([(Occur.Should, clause.query) for clause in clauses])
+
+
+def favouring(query: Query, bonus: Sequence[Query]) -> Query:
+    """The same documents, those with the bonus before others."""
+    return Query.boolean_query([(Occur.Must, query), *((Occur.Should, one) for one in bonus)]) if bonus else query
+
+
+def split(clauses: Sequence[Clause], documents: int) -> tuple[list[Clause], list[Clause]]:
+    """Words that tell something, and words that a fifth of all documents has; the latter tell if there is no other."""
+    telling = [clause for clause in clauses if clause.frequency * 5 < documents]
+    return (telling, [one for one in clauses if one not in telling]) if telling else (list(clauses), [])
 
 
 def rarest(words: Iterable[Word], terms: Terms) -> list[str]:

@@ -70,10 +70,11 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     """The document's fields, with what is derived from its texts."""
     made = tantivy.Document()
     texts = document.texts
-    names = [texts[text.name] for text in schema.texts if text.named and text.name in texts]
+    found = [(text, tokens(texts[text.name])) for text in schema.texts if text.name in texts]
+    names = [texts[text.name] for text, _ in found if text.named]
     made.add_text(KEY, document.id)
-    made.add_text(TEXT, _joined(tokens(texts.get(text.name, "")) * text.weight for text in schema.texts))
-    made.add_text(NAME, _joined(map(tokens, names)))
+    made.add_text(TEXT, _joined(terms * text.weight for text, terms in found))
+    made.add_text(NAME, _joined(terms for text, terms in found if text.named))
     made.add_text(SOUNDS, _joined(map(sounds.pairs, names)))
     made.add_text(INITIALS, _joined(map(sounds.first_letters, names)))
     for field, values in document.keywords.items():
