@@ -6,10 +6,8 @@ from time import perf_counter
 import tantivy
 from tantivy import FieldType, Occur
 
-from search.correct import respelt
 from search.embedded.clauses import Clause, Resolver, Terms, all_finds, any_of, favouring, rarest, split, strict
-from search.embedded.fields import NAME, STORED, TEXT, TIE, WEIGHT, Stored, sort_field, unpack
-from search.embedded.slips import Slips
+from search.embedded.fields import NAME, TEXT, TIE, WEIGHT, Stored, sort_field
 from search.engine import (
     MOST_CHARS,
     MOST_NEED_CHARS,
@@ -30,13 +28,12 @@ from search.nearness import tiers, windows
 from search.paging import offset_of, page_count
 from search.parse import MOST_WORDS, Synonyms, Word, parse
 from search.settings import MOST_VALUES, Schema
+from search.slips import heard_slips, mended
 from search.sounds import Sounds
 from search.text import normalise
 
 _Addresses = list[tuple[float, tantivy.DocAddress]]
 _NONE = tantivy.Query.empty_query()
-_SAMPLE = 10
-"""Documents in which a spelling is looked up."""
 
 
 class Answering:
@@ -112,6 +109,9 @@ class Answering:
 
     def _words(self, text: str) -> list[Word]:
         return parse(text, self._synonyms)[:MOST_WORDS]
+
+    def _stored(self, address: tantivy.DocAddress) -> Stored:
+        return self._terms(TEXT).stored(address)
 
     def _terms(self, field: str) -> Terms:
         return Terms(self._fields, self._searcher, field)
@@ -197,22 +197,13 @@ class Answering:
         return {facet: counts[facet] for facet in query.facets}
 
     def _mended(self, typed: str, field: str) -> str:
-        """The text with slips in the spelling that the index has; as it was typed if there are none."""
         words, terms = self._words(typed), self._terms(field)
-        slips, resolver = Slips(terms, self._sounds, self._synonyms.of), Resolver(terms, self._sounds)
-        right = {written: slips.right(written, self._some_texts(query)) for written, query in slips.heard(words)}
-        for clause in resolver.resolve(words):
+        slips = heard_slips(words, terms, self._sounds)
+        for clause in Resolver(terms, self._sounds).resolve(words):
             if not clause.ways and not clause.word.chinese:
-                right[clause.word.text] = slips.letters(clause.word.text)
-        return respelt(typed, {written: one for written, one in right.items() if one is not None}) or typed
-
-    def _some_texts(self, query: tantivy.Query) -> list[str]:
-        hits = self._searcher.search(query, _SAMPLE, count=False).hits
-        return [text for _, address in hits for text in self._stored(address).texts.values()]
-
-    def _stored(self, address: tantivy.DocAddress) -> Stored:
-        packed: bytes = self._searcher.doc(address)[STORED][0]
-        return unpack(packed)
+                meant = terms.spelt_like(clause.word.text, self._synonyms.of)
+                slips |= {clause.word.text: meant} if meant else {}
+        return mended(typed, slips)
 
 
 def _count(result: tantivy.SearchResult) -> int:
