@@ -1,7 +1,7 @@
 """A search text as the words that are looked for, the same for every engine."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from msgspec import Struct
@@ -52,6 +52,15 @@ def parse(text: str, synonyms: Synonyms) -> list[Word]:
     normal = normalise(text)
     words = list(_unique(_parsed(normal, synonyms, stops=STOP_WORDS)))
     return words or list(_unique(_parsed(normal, synonyms, stops=frozenset())))
+
+
+def join_syllables(words: Sequence[Word], is_syllable: Callable[[str], bool]) -> list[Word]:
+    """Syllables of pinyin that were typed one by one as the one word they are: zhuan li → zhuanli."""
+    joined: list[Word] = []
+    for alone, group in groupby(words, key=lambda word: not word.same and not word.chinese and is_syllable(word.text)):
+        those = list(group)
+        joined += [Word("".join(word.text for word in those))] if alone else those
+    return joined
 
 
 def either(words: Iterable[str], *, whole: bool) -> re.Pattern[str]:

@@ -23,13 +23,14 @@ from search.engine import (
     Results,
     Suggestion,
 )
-from search.highlight import Marker, snippet, snippets
+from search.highlight import Marker, snippets
 from search.nearness import tiers, windows
 from search.paging import offset_of, page_count
 from search.parse import MOST_WORDS, Synonyms, Word, parse
 from search.settings import MOST_VALUES, Schema
 from search.slips import heard_slips, mended
 from search.sounds import Sounds
+from search.suggesting import suggestions
 from search.text import normalise
 
 _Addresses = list[tuple[float, tantivy.DocAddress]]
@@ -83,14 +84,9 @@ class Answering:
             return []
         # More than asked for, since names repeat; the weight makes equals come in the order of their hash.
         addresses, _ = self._top(strict(clauses), RELEVANCE, 0, 4 * limit, has_text=True)
-        marker = Marker(all_finds(clauses), self._sounds)
-        found = []
-        for _, address in addresses:
-            stored = self._stored(address)
-            name = stored.texts[self._schema.name.name]
-            if ranges := marker.ranges(name):
-                found.append((ranges[0][0] > 0, Suggestion(index, stored.id, name, snippet(name, ranges))))
-        return [suggestion for _, suggestion in sorted(found, key=lambda one: one[0])]
+        stored = [self._stored(address) for _, address in addresses]
+        names = [(one.id, one.texts[self._schema.name.name]) for one in stored]
+        return suggestions(index, names, Marker(all_finds(clauses), self._sounds))
 
     def recall(self, text: str, filters: tuple[Filter, ...], depth: int) -> list[Candidate]:
         """See ``Engine.recall``."""

@@ -5,7 +5,7 @@ by its sound, with a letter wrong. What the index holds decides which of them, s
 is never taken for a slip.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import tantivy
@@ -15,7 +15,7 @@ from tantivy import Occur, Query
 from search.distance import distance, most_slips
 from search.embedded.fields import INITIALS, NAME, SOUNDS, STORED, TEXT, Stored, unpack
 from search.highlight import Finds
-from search.parse import Word
+from search.parse import Word, join_syllables
 from search.sounds import Sounds
 from search.text import LONGEST_WORD, is_chinese, pairs, tokens
 
@@ -127,7 +127,7 @@ class Resolver:
 
     def resolve(self, words: Sequence[Word]) -> list[Clause]:
         """A clause for each word; syllables of pinyin typed one by one are taken together."""
-        joined = list(self._joined(words))
+        joined = join_syllables(words, self._is_syllable)
         return [self._clause(word, last=word is joined[-1]) for word in joined]
 
     def bonus(self, words: Sequence[Word], typed: str) -> list[Query]:
@@ -153,22 +153,8 @@ class Resolver:
         extra = [pair for pair in dict.fromkeys((*neighbours, *inner)) if pair not in wanted]
         return [Query.boost_query(self._terms.term(NAME, pair), _TOGETHER) for pair in extra]
 
-    def _joined(self, words: Sequence[Word]) -> Iterator[Word]:
-        held = ""
-        for word in words:
-            if not word.same and self._is_syllable(word.text):
-                held += word.text
-                continue
-            if held:
-                yield Word(held)
-            held = ""
-            yield word
-        if held:
-            yield Word(held)
-
     def _is_syllable(self, text: str) -> bool:
-        read = self._sounds.split(text)
-        return read is not None and len(read[0]) == 1 and not read[1] and not self._terms.written(text)
+        return self._sounds.is_syllable(text) and not self._terms.written(text)
 
     def _clause(self, word: Word, *, last: bool) -> Clause:
         ways = self._chinese(word) if word.chinese else self._letters(word.text, last=last)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from search.documents import digest, tie
 from search.engine import Document
-from search.settings import Schema
+from search.settings import Schema, sort_key
 from search.sounds import Sounds
 from search.text import tokens
 
@@ -26,7 +26,6 @@ WEIGHT = "tie_weight"
 STORED = "stored"
 
 _TIE_BITS = 32
-_MOST = 2**31 - 1
 # weight_by_field multiplies a score by log2(2 + weight): at most this changes it by .07 %, which parts equals only.
 _MOST_WEIGHT = 0.001
 
@@ -86,7 +85,7 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     made.add_unsigned(TIE, last)
     made.add_float(WEIGHT, _MOST_WEIGHT * last / 2**_TIE_BITS)
     for sort, by in schema.sorts.items():
-        made.add_unsigned(sort_field(sort), _sort_key(by, document.numbers) << _TIE_BITS | last)
+        made.add_unsigned(sort_field(sort), sort_key(by, document.numbers) << _TIE_BITS | last)
     shown = {name: texts[name] for name in schema.shown if name in texts}
     made.add_bytes(STORED, _pack(Stored(document.id, digest(document), shown)))
     return made
@@ -94,13 +93,3 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
 
 def _joined(parts: Iterable[list[str]]) -> str:
     return " ".join(itertools.chain.from_iterable(parts))
-
-
-def _sort_key(by: str, numbers: dict[str, int]) -> int:
-    """Unsigned, the lowest first, what is not known last; beyond ±2^30 all are alike."""
-    number = numbers.get(by.removeprefix("-"))
-    if number is None:
-        return _MOST
-    middle = 2**30
-    number = max(1 - middle, min(number, middle - 2))
-    return middle - number if by.startswith("-") else middle + number
