@@ -172,7 +172,7 @@ class Answering:
             else:
                 found = tantivy.Query.range_query(self._fields, one.field, FieldType.Integer, one.low, one.high)
         else:
-            found = tantivy.Query.term_set_query(self._fields, one.field, one.values)
+            found = tantivy.Query.term_set_query(self._fields, one.field, [*filter(_is_text, one.values)])
         # Filters say yes or no: they must not add to the score.
         silent = tantivy.Query.const_score_query(found, 0.0)
         return (Occur.Must if isinstance(one, Between | OneOf) else Occur.MustNot), silent
@@ -205,3 +205,8 @@ class Answering:
 def _count(result: tantivy.SearchResult) -> int:
     count: int = result.count  # type: ignore[attr-defined]  # forgotten in tantivy's stubs
     return count
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value can be in an index at all: half of a surrogate pair cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)

@@ -83,7 +83,7 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
         made.add_integer(field, number)
     last = tie(document.id)
     made.add_unsigned(TIE, last)
-    made.add_float(WEIGHT, _MOST_WEIGHT * last / 2**_TIE_BITS)
+    made.add_float(WEIGHT, _MOST_WEIGHT * (1 - last / 2**_TIE_BITS))
     for sort, by in schema.sorts.items():
         made.add_unsigned(sort_field(sort), sort_key(by, document.numbers) << _TIE_BITS | last)
     shown = {name: texts[name] for name in schema.shown if name in texts}

@@ -27,7 +27,7 @@ from search.engine import (
 )
 from search.highlight import Finds, Marker, Range, merge, snippet
 from search.meilisearch import shape
-from search.meilisearch.server import Server
+from search.meilisearch.server import Found, Server
 from search.nearness import tiers, windows
 from search.paging import offset_of, page_count
 from search.parse import Synonyms, Word, join_syllables, parse
@@ -98,7 +98,7 @@ class Asking:
         found = self._ask(*(one.query() | within for one in ways))
         called = self._schema.name.name
         for one, answer in zip(ways, found, strict=True):
-            named = [(hit[shape.KEY], hit[called]) for hit in answer["hits"] if called in hit]
+            named = [(hit[shape.KEY], hit[called]) for hit in answer.hits if called in hit]
             if kept := suggestions(self._index, named, Marker(one.finds, self._sounds)):
                 return kept
         return []
@@ -108,11 +108,11 @@ class Asking:
         words = [word.text for word in parse(text[:MOST_NEED_CHARS], self._synonyms)][:_MOST_RECALLED_WORDS]
         common = {"filter": shape.filters(filters), "page": 1, "hitsPerPage": depth, "showRankingScore": True}
         answers = self._ask(*({"q": word, "attributesToRetrieve": [shape.KEY]} | common for word in words))
-        most = max((answer["totalHits"] for answer in answers), default=0)
+        most = max((answer.total_hits for answer in answers), default=0)
         scores: dict[str, float] = {}
         for answer in answers:
-            rarity = log(1 + most / max(1, answer["totalHits"]))
-            for hit in answer["hits"]:
+            rarity = log(1 + most / max(1, answer.total_hits))
+            for hit in answer.hits:
                 scores[hit[shape.KEY]] = scores.get(hit[shape.KEY], 0.0) + rarity * hit["_rankingScore"]
         best = sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:depth]
         return [Candidate(id_, score) for id_, score in best]
@@ -128,7 +128,7 @@ class Asking:
     def texts_sounding(self, heard: list[str]) -> list[str]:
         """See ``Vocabulary``."""
         (answer,) = self._ask(_sounding(heard) | {"limit": _SAMPLE})
-        return [hit[text] for hit in answer["hits"] for text in self._schema.shown if text in hit]
+        return [hit[text] for hit in answer.hits for text in self._schema.shown if text in hit]
 
     def _all_of(self, words: Sequence[Word]) -> _Looked:
         return _Looked(_typed(words), True, self._finds(words))
@@ -176,17 +176,17 @@ class Asking:
             wanted = looked.query() | {"filter": shape.filters(query.filters), "page": query.page}
             wanted |= {"hitsPerPage": query.size, "sort": _sort(query)} | _SHOWING
             page, *counted = self._ask(wanted, *counting)
-            total, hits = page["totalHits"], page["hits"]
+            total, hits = page.total_hits, page.hits
         return total, hits, _counts(query, passes, counted)
 
     def _nearest(self, query: Query, looked: _Looked) -> tuple[int, list[_Raw]]:
         """The page of all tiers after each other."""
         assert query.near is not None
         nearer = [looked.query() | {"filter": shape.filters((*query.filters, *tier))} for tier in tiers(query.near)]
-        counts = [answer["totalHits"] for answer in self._ask(*(one | _COUNT for one in nearer))]
+        counts = [answer.total_hits for answer in self._ask(*(one | _COUNT for one in nearer))]
         stretches = zip(nearer, windows(counts, offset_of(query), query.size), strict=True)
         wanted = [one | {"offset": start, "limit": size} | _SHOWING for one, (start, size) in stretches if size]
-        return sum(counts), [hit for answer in self._ask(*wanted) for hit in answer["hits"]]
+        return sum(counts), [hit for answer in self._ask(*wanted) for hit in answer.hits]
 
     def _facet_passes(self, query: Query) -> list[tuple[tuple[Filter, ...], list[str]]]:
         """Facets by the filters that narrow them: those without a filter of their own share a pass."""
@@ -200,10 +200,9 @@ class Asking:
 
     def _total(self, query: _Raw) -> int:
         (answer,) = self._ask(query | _COUNT)
-        total: int = answer["totalHits"]
-        return total
+        return answer.total_hits
 
-    def _ask(self, *queries: _Raw) -> list[_Raw]:
+    def _ask(self, *queries: _Raw) -> list[Found]:
         if not queries:
             return []
         return self._server.search([{"indexUid": self._uid, "locales": ["cmn"]} | query for query in queries])
@@ -241,12 +240,12 @@ def _sort(query: Query) -> list[str]:
 
 
 def _counts(
-    query: Query, passes: Sequence[tuple[tuple[Filter, ...], list[str]]], answers: Sequence[_Raw]
+    query: Query, passes: Sequence[tuple[tuple[Filter, ...], list[str]]], answers: Sequence[Found]
 ) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for (_, facets), answer in zip(passes, answers, strict=True):
         for facet in facets:
-            stored = answer["facetDistribution"].get(facet, {})
+            stored = answer.facet_distribution.get(facet, {})
             values = [(shape.decode(value), count) for value, count in stored.items() if count]
             counts[facet] = dict(sorted(values, key=lambda one: (-one[1], one[0])))
     return {facet: counts[facet] for facet in query.facets}

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 
 import anyio
 import meilisearch
+import msgspec
+import pydantic
 from anyio import CapacityLimiter
 from meilisearch.errors import MeilisearchApiError, MeilisearchError
-from pydantic import ValidationError
+from msgspec import Struct
 from requests import RequestException
 
 from search.errors import EngineUnavailable, IndexMissing, SettingsOutdated, WrongKey
@@ -27,6 +29,18 @@ _OTHER_SETTINGS = frozenset(
         "invalid_document_filter",
     }
 )
+
+
+class Found(Struct, rename="camel"):
+    """The answer to one query of a multi-search; what was not asked for is empty."""
+
+    hits: list[dict[str, Any]]
+    total_hits: int = 0
+    facet_distribution: dict[str, dict[str, int]] = {}
+
+
+class _Answer(Struct):
+    results: list[Found]
 
 
 class Server:
@@ -52,9 +66,12 @@ class Server:
         """
         return await anyio.to_thread.run_sync(lambda: self._tell(call), limiter=self._limiter)
 
-    def search(self, queries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def search(self, queries: list[dict[str, Any]]) -> list[Found]:
         """Answers of one multi-search, in the order of the queries."""
-        return self.client.multi_search(queries)["results"]
+        answer = msgspec.convert(self.client.multi_search(queries), _Answer)
+        if len(answer.results) != len(queries):
+            raise EngineUnavailable(f"{len(queries)} queries, {len(answer.results)} answers")
+        return answer.results
 
     def _tell(self, call: Callable[[], T]) -> T:
         with telling():
@@ -68,7 +85,7 @@ def telling() -> Iterator[None]:
         yield
     except MeilisearchApiError as error:
         raise _as_ours(error) from error
-    except (MeilisearchError, RequestException, KeyError, ValidationError) as error:
+    except (MeilisearchError, RequestException, pydantic.ValidationError, msgspec.ValidationError) as error:
         # The last two: what answers at that address is no Meilisearch.
         raise EngineUnavailable(repr(error)) from error
 
