@@ -52,11 +52,10 @@ class Synthetic:
         }
         return real + sorted(made_up - set(real))
 
-    def words(self, size: int | tuple[int, int]) -> list[str] | list[list[str]]:
+    def words(self, rows: int, each: int) -> list[list[str]]:
         """Words as often as they are in the offerings."""
-        drawn = self._random.choice(len(self.vocabulary), size=size, p=zipf(len(self.vocabulary), 0.9))
-        found: list[str] | list[list[str]] = np.array(self.vocabulary, dtype=object)[drawn].tolist()
-        return found
+        drawn = self._random.choice(len(self.vocabulary), size=(rows, each), p=zipf(len(self.vocabulary), 0.9))
+        return [[self.vocabulary[place] for place in row] for row in drawn.tolist()]
 
     def region(self) -> str:
         """A county, some far more often than others."""
@@ -65,7 +64,7 @@ class Synthetic:
     def batches(self, count: int) -> Iterator[list[Document]]:
         """Offerings with the ids 0..count-1."""
         for start in range(0, count, BATCH):
-            rows = self.words((min(BATCH, count - start), WORDS))
+            rows = self.words(min(BATCH, count - start), WORDS)
             regions = self._random.choice(len(self._counties), size=len(rows), p=zipf(len(self._counties), 0.8))
             yield [
                 self._offering(start + i, row, self._counties[region]).document()

@@ -7,7 +7,7 @@ import tantivy
 from tantivy import FieldType, Occur
 
 from search.embedded.clauses import Clause, Resolver, Terms, all_finds, any_of, favouring, rarest, split, strict
-from search.embedded.fields import NAME, TEXT, TIE, WEIGHT, Stored, sort_field
+from search.embedded.fields import NAME, NUMBER, TEXT, TIE, WEIGHT, Stored, sort_field
 from search.engine import (
     MOST_CHARS,
     MOST_NEED_CHARS,
@@ -95,7 +95,11 @@ class Answering:
         # Plain terms, not counted: tantivy then skips blocks that cannot reach the best (block-max WAND).
         query = tantivy.Query.boolean_query([(Occur.Should, terms.term(TEXT, term)) for term in wanted])
         hits = self._searcher.search(self._within(query, filters), depth, count=False).hits
-        return [Candidate(self._stored(address).id, score) for score, address in hits]
+        numbers = self._searcher.fast_field_values(NUMBER, [address for _, address in hits])
+        return [
+            Candidate(self._stored(address).id if number is None else str(number), score)
+            for (score, address), number in zip(hits, numbers, strict=True)
+        ]
 
     def digests(self) -> dict[str, str]:
         """See ``Engine.digests``."""

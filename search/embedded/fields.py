@@ -1,6 +1,7 @@
 """Documents as tantivy holds them: which field for what, and what is in it."""
 
 import itertools
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -14,6 +15,8 @@ from search.sounds import Sounds
 from search.text import tokens
 
 KEY = "key"
+NUMBER = "number"
+"""The key again where it is a number: a column of numbers is read a hundred times faster than stored documents."""
 TEXT = "text"
 """Pairs and words of all texts, repeated by the weight of each: one posting list a word, and BM25 over them all at once
 is BM25F. Six fields of their own took six times as long."""
@@ -58,7 +61,7 @@ def build(schema: Schema) -> tantivy.Schema:
         builder.add_text_field(field, fast=field in schema.facets, tokenizer_name="raw", index_option="basic")
     for field in schema.numbers:
         builder.add_integer_field(field, indexed=True, fast=True)
-    for field in (TIE, *map(sort_field, schema.sorts)):
+    for field in (NUMBER, TIE, *map(sort_field, schema.sorts)):
         builder.add_unsigned_field(field, fast=True)
     builder.add_float_field(WEIGHT, fast=True)
     builder.add_bytes_field(STORED, stored=True)
@@ -72,6 +75,8 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     found = [(text, tokens(texts[text.name])) for text in schema.texts if text.name in texts]
     names = [texts[text.name] for text, _ in found if text.named]
     made.add_text(KEY, document.id)
+    if re.fullmatch("0|[1-9][0-9]{0,17}", document.id):
+        made.add_unsigned(NUMBER, int(document.id))
     made.add_text(TEXT, _joined(terms * text.weight for text, terms in found))
     made.add_text(NAME, _joined(terms for text, terms in found if text.named))
     made.add_text(SOUNDS, _joined(map(sounds.pairs, names)))
