@@ -1,7 +1,7 @@
 """How good search is: NDCG@10 and the share of queries without a result, over the judged set.
 
-The set is tests/data/search_judged.jsonl; its relevance is made by rule from item codes, regions and kinds, so it can be
-read and changed by hand.
+The set is tests/data/search_judged.jsonl; its relevance is made by rule from item codes, regions and kinds, so that it
+can be read and changed by hand.
 """
 
 from collections import defaultdict

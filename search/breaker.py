@@ -1,49 +1,68 @@
-"""A circuit breaker: an engine that failed several times is left alone for a while, and nobody waits for it."""
+"""A circuit breaker: while the engine keeps failing it is left alone, and who searches is told so at once."""
 
-import time
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeVar
 
-from search.errors import NeedsRebuild, Unavailable
+from search.errors import SearchError, Unavailable
 
 T = TypeVar("T")
+FAILURES = 3
+PAUSE = 5.0
 
 
 class CircuitOpen(Unavailable):
-    """The search engine failed before and is left alone for some seconds."""
+    """The engine has failed repeatedly and is left alone for a while."""
 
 
 class Breaker:
-    """Opens after ``failures`` in a row; ``seconds`` later one caller tries, and closes or opens it again."""
+    """Closed: calls pass. Open, after failures in a row: none does. Half open, after a pause: one does, as a probe.
 
-    def __init__(self, *, failures: int = 3, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+    A wrong query is no failure. For the event loop's one thread.
+    """
+
+    def __init__(
+        self, *, failures: int = FAILURES, pause: float = PAUSE, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`failures` in a row that open it; `pause`, seconds before a probe."""
         self._most = failures
-        self._seconds = seconds
+        self._pause = pause
         self._clock = clock
-        self._failures = 0
-        self._closed_again = 0.0
-
-    async def call(self, act: Callable[[], Awaitable[T]]) -> T:
-        """What ``act`` gives. Questions that no engine could answer do not count against it.
-
-        Raises:
-            CircuitOpen: it was not asked.
-        """
-        now = self._clock()
-        if self._failures >= self._most:
-            if now < self._closed_again:
-                raise CircuitOpen
-            self._closed_again = now + self._seconds  # this caller tries; the others are still sent away
-        try:
-            answer = await act()
-        except (Unavailable, NeedsRebuild):
-            self._failures += 1
-            self._closed_again = self._clock() + self._seconds
-            raise
-        self._failures = 0
-        return answer
+        self._failed = 0
+        self._opened_at: float | None = None
+        self._probing = False
 
     @property
-    def open(self) -> bool:
-        """Whether callers are sent away."""
-        return self._failures >= self._most and self._clock() < self._closed_again
+    def state(self) -> str:
+        """closed, open or half-open."""
+        if self._opened_at is None:
+            return "closed"
+        return "open" if self._clock() - self._opened_at < self._pause else "half-open"
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Make the call, if it may be made.
+
+        Raises:
+            CircuitOpen: it may not. SearchError: what the call raised.
+        """
+        state = self.state
+        if state == "open" or self._probing:
+            raise CircuitOpen(f"{self._failed} failures in a row")
+        self._probing = state == "half-open"
+        try:
+            answer = await make()
+        except SearchError as error:
+            self._count(failed=not error.wrong_query)
+            raise
+        else:
+            self._count(failed=False)
+            return answer
+        finally:
+            self._probing = False
+
+    def _count(self, *, failed: bool) -> None:
+        self._failed = self._failed + 1 if failed else 0
+        if not failed:
+            self._opened_at = None
+        elif self._failed >= self._most:
+            self._opened_at = self._clock()

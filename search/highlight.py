@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from search.engine import Piece, Snippet
-from search.parse import either
 from search.sounds import Sounds
-from search.text import fold
+from search.text import fold, is_chinese
 
 LONGEST_SNIPPET = 90
 """Characters of a snippet; a text a little longer is shown whole."""
@@ -35,12 +34,11 @@ class Marker:
     def __init__(self, finds: Finds, sounds: Sounds) -> None:
         self._finds = finds
         self._sounds = sounds
-        self._pattern = either(sorted(finds.words, key=len, reverse=True), whole=False)
 
     def ranges(self, text: str) -> list[Range]:
         """Places in the text, in order, none touching another."""
         folded = fold(text)
-        found = [match.span() for match in self._pattern.finditer(folded)]
+        found = [place for word in self._finds.words for place in _written(folded, word)]
         if self._finds.heard:
             heard = self._sounds.heard(folded)
             found += [place for sounds in self._finds.heard for place in _within(heard, list(sounds))]
@@ -87,6 +85,16 @@ def snippets(texts: dict[str, str], marker: Marker) -> dict[str, Snippet]:
     """The texts in which something is found, as snippets."""
     found = {name: (text, marker.ranges(text)) for name, text in texts.items()}
     return {name: snippet(text, ranges) for name, (text, ranges) in found.items() if ranges}
+
+
+def _written(folded: str, word: str) -> list[Range]:
+    """Every place where the word is written; letters only from the beginning of a word."""
+    found, start = [], folded.find(word)
+    while start >= 0:
+        if is_chinese(word) or not folded[start - 1 : start].isalnum() or is_chinese(folded[start - 1]):
+            found.append((start, start + len(word)))
+        start = folded.find(word, start + 1)
+    return found
 
 
 def _within(whole: Sequence[str | None], part: Sequence[str]) -> list[Range]:

@@ -1,7 +1,7 @@
 """A search text as the words that are looked for, the same for every engine."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from msgspec import Struct
@@ -41,7 +41,12 @@ class Synonyms:
         self.of = {word: tuple(others) for word, others in same.items()}
         longest_first = sorted(self.of, key=len, reverse=True)
         # Letters only as whole words: "pct" is not in "spct1".
-        self.pattern = either(longest_first, whole=True)
+        # Letters only as whole words; next to Chinese they begin and end one: pct in PCT申请, and not in spct.
+        escaped = [
+            re.escape(word) if is_chinese(word) else f"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])"
+            for word in longest_first
+        ]
+        self.pattern = re.compile("|".join(escaped) or "(?!)")
 
 
 def parse(text: str, synonyms: Synonyms) -> list[Word]:
@@ -54,14 +59,13 @@ def parse(text: str, synonyms: Synonyms) -> list[Word]:
     return words or list(_unique(_parsed(normal, synonyms, stops=frozenset())))
 
 
-def either(words: Iterable[str], *, whole: bool) -> re.Pattern[str]:
-    """Finds any of the words in a normalised text. Letters only from the beginning of a word, `whole`: and to its end.
-
-    Letters next to Chinese begin and end a word all the same: pct in PCT申请, and not in spct.
-    """
-    end = "(?![a-z0-9])" if whole else ""
-    escaped = [re.escape(word) if is_chinese(word) else f"(?<![a-z0-9]){re.escape(word)}{end}" for word in words]
-    return re.compile("|".join(escaped) or "(?!)")
+def join_syllables(words: Sequence[Word], is_syllable: Callable[[str], bool]) -> list[Word]:
+    """Syllables of pinyin that were typed one by one as the one word they are: zhuan li → zhuanli."""
+    joined: list[Word] = []
+    for alone, group in groupby(words, key=lambda word: not word.same and not word.chinese and is_syllable(word.text)):
+        those = list(group)
+        joined += [Word("".join(word.text for word in those))] if alone else those
+    return joined
 
 
 def _parsed(normal: str, synonyms: Synonyms, stops: frozenset[str]) -> Iterator[Word]:

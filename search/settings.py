@@ -160,3 +160,15 @@ def check_filters(filters: tuple[Filter, ...], schema: Schema) -> None:
     for one in filters:
         if one.field not in (schema.numbers if isinstance(one, Between) else schema.keywords):
             raise UnknownField(one.field, "filter")
+
+
+def sort_key(by: str, numbers: dict[str, int]) -> int:
+    """What a sort goes by, the lowest first: the number of ``Schema.sorts``, 0..2^31; what is not known is last."""
+    number = numbers.get(by.removeprefix("-"))
+    if number is None:
+        return 2 * _MIDDLE
+    number = max(-_MIDDLE, min(number, _MIDDLE - 1))
+    return _MIDDLE - 1 - number if by.startswith("-") else _MIDDLE + number
+
+
+_MIDDLE = 2**30

@@ -46,6 +46,10 @@ class Sounds:
             for start in range(len(letters))
         ]
 
+    def is_syllable(self, typed: str) -> bool:
+        """Whether typed letters are one whole syllable."""
+        return typed in self._syllables
+
     def split(self, typed: str) -> tuple[list[str], str] | None:
         """Typed letters as syllables, folded, and the beginning of one more: zhuanlish → [zuan, li], s.
 

@@ -6,10 +6,8 @@ from time import perf_counter
 import tantivy
 from tantivy import FieldType, Occur
 
-from search.correct import respelt
-from search.embedded.clauses import Clause, Resolver, Terms, all_finds, loose, rarest, strict
-from search.embedded.fields import NAME, STORED, TEXT, TIE, WEIGHT, Stored, sort_field, unpack
-from search.embedded.slips import Slips
+from search.embedded.clauses import Clause, Resolver, Terms, all_finds, any_of, favouring, rarest, split, strict
+from search.embedded.fields import NAME, NUMBER, TEXT, TIE, WEIGHT, Stored, sort_field
 from search.engine import (
     MOST_CHARS,
     MOST_NEED_CHARS,
@@ -25,18 +23,18 @@ from search.engine import (
     Results,
     Suggestion,
 )
-from search.highlight import Marker, snippet, snippets
+from search.highlight import Marker, snippets
 from search.nearness import tiers, windows
 from search.paging import offset_of, page_count
 from search.parse import MOST_WORDS, Synonyms, Word, parse
 from search.settings import MOST_VALUES, Schema
+from search.slips import heard_slips, mended
 from search.sounds import Sounds
+from search.suggesting import suggestions
 from search.text import normalise
 
 _Addresses = list[tuple[float, tantivy.DocAddress]]
 _NONE = tantivy.Query.empty_query()
-_SAMPLE = 10
-"""Documents in which a spelling is looked up."""
 
 
 class Answering:
@@ -85,15 +83,10 @@ class Answering:
         if not clauses or not all(clause.ways for clause in clauses):
             return []
         # More than asked for, since names repeat; the weight makes equals come in the order of their hash.
-        addresses, _ = self._top(strict(clauses, []), RELEVANCE, 0, 4 * limit, has_text=True)
-        marker = Marker(all_finds(clauses), self._sounds)
-        found = []
-        for _, address in addresses:
-            stored = self._stored(address)
-            name = stored.texts[self._schema.name.name]
-            if ranges := marker.ranges(name):
-                found.append((ranges[0][0] > 0, Suggestion(index, stored.id, name, snippet(name, ranges))))
-        return [suggestion for _, suggestion in sorted(found, key=lambda one: one[0])]
+        addresses, _ = self._top(strict(clauses), RELEVANCE, 0, 4 * limit, has_text=True)
+        stored = [self._stored(address) for _, address in addresses]
+        names = [(one.id, one.texts[self._schema.name.name]) for one in stored]
+        return suggestions(index, names, Marker(all_finds(clauses), self._sounds))
 
     def recall(self, text: str, filters: tuple[Filter, ...], depth: int) -> list[Candidate]:
         """See ``Engine.recall``."""
@@ -102,7 +95,11 @@ class Answering:
         # Plain terms, not counted: tantivy then skips blocks that cannot reach the best (block-max WAND).
         query = tantivy.Query.boolean_query([(Occur.Should, terms.term(TEXT, term)) for term in wanted])
         hits = self._searcher.search(self._within(query, filters), depth, count=False).hits
-        return [Candidate(self._stored(address).id, score) for score, address in hits]
+        numbers = self._searcher.fast_field_values(NUMBER, [address for _, address in hits])
+        return [
+            Candidate(self._stored(address).id if number is None else str(number), score)
+            for (score, address), number in zip(hits, numbers, strict=True)
+        ]
 
     def digests(self) -> dict[str, str]:
         """See ``Engine.digests``."""
@@ -113,11 +110,14 @@ class Answering:
     def _words(self, text: str) -> list[Word]:
         return parse(text, self._synonyms)[:MOST_WORDS]
 
+    def _stored(self, address: tantivy.DocAddress) -> Stored:
+        return self._terms(TEXT).stored(address)
+
     def _terms(self, field: str) -> Terms:
         return Terms(self._fields, self._searcher, field)
 
     def _found(self, query: Query, text: str, clauses: Sequence[Clause]) -> tuple[tantivy.Query, int, _Addresses]:
-        """What fits the text, without the filters; and within them how much it is, and the page.
+        """What fits the text, for counting, without the filters; and within them how much it is, and the page.
 
         All words are wanted; if nothing at all has all of them, any will do. Filters do not turn the one into the
         other: where they leave nothing, nothing is what there is.
@@ -127,13 +127,14 @@ class Answering:
             return every, *self._page(query, every)
         bonus = Resolver(self._terms(TEXT), self._sounds).bonus([one.word for one in clauses], normalise(text))
         if all(clause.ways for clause in clauses):
-            found = strict(clauses, bonus)
-            total, addresses = self._page(query, found)
+            found = strict(clauses)
+            total, addresses = self._page(query, favouring(found, bonus))
             if total or self._count(found):
                 return found, total, addresses
         known = [clause for clause in clauses if clause.ways]
-        found = loose(known, bonus, self._searcher.num_docs) if known else _NONE
-        return found, *self._page(query, found)
+        telling, rest = split(known, self._searcher.num_docs)
+        found = any_of(telling) if telling else _NONE
+        return found, *self._page(query, favouring(found, [*(clause.query for clause in rest), *bonus]))
 
     def _page(self, query: Query, found: tantivy.Query) -> tuple[int, _Addresses]:
         offset, has_text = offset_of(query), bool(self._words(query.text))
@@ -175,7 +176,7 @@ class Answering:
             else:
                 found = tantivy.Query.range_query(self._fields, one.field, FieldType.Integer, one.low, one.high)
         else:
-            found = tantivy.Query.term_set_query(self._fields, one.field, one.values)
+            found = tantivy.Query.term_set_query(self._fields, one.field, [*filter(_is_text, one.values)])
         # Filters say yes or no: they must not add to the score.
         silent = tantivy.Query.const_score_query(found, 0.0)
         return (Occur.Must if isinstance(one, Between | OneOf) else Occur.MustNot), silent
@@ -196,24 +197,20 @@ class Answering:
         return {facet: counts[facet] for facet in query.facets}
 
     def _mended(self, typed: str, field: str) -> str:
-        """The text with slips in the spelling that the index has; as it was typed if there are none."""
         words, terms = self._words(typed), self._terms(field)
-        slips, resolver = Slips(terms, self._sounds, self._synonyms.of), Resolver(terms, self._sounds)
-        right = {written: slips.right(written, self._some_texts(query)) for written, query in slips.heard(words)}
-        for clause in resolver.resolve(words):
+        slips = heard_slips(words, terms, self._sounds)
+        for clause in Resolver(terms, self._sounds).resolve(words):
             if not clause.ways and not clause.word.chinese:
-                right[clause.word.text] = slips.letters(clause.word.text)
-        return respelt(typed, {written: one for written, one in right.items() if one is not None}) or typed
-
-    def _some_texts(self, query: tantivy.Query) -> list[str]:
-        hits = self._searcher.search(query, _SAMPLE, count=False).hits
-        return [text for _, address in hits for text in self._stored(address).texts.values()]
-
-    def _stored(self, address: tantivy.DocAddress) -> Stored:
-        packed: bytes = self._searcher.doc(address)[STORED][0]
-        return unpack(packed)
+                meant = terms.spelt_like(clause.word.text, self._synonyms.of)
+                slips |= {clause.word.text: meant} if meant else {}
+        return mended(typed, slips)
 
 
 def _count(result: tantivy.SearchResult) -> int:
     count: int = result.count  # type: ignore[attr-defined]  # forgotten in tantivy's stubs
     return count
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value can be in an index at all: half of a surrogate pair cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)

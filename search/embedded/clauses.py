@@ -5,16 +5,17 @@ by its sound, with a letter wrong. What the index holds decides which of them, s
 is never taken for a slip.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import tantivy
 from msgspec import Struct
 from tantivy import Occur, Query
 
-from search.embedded.fields import INITIALS, NAME, SOUNDS, TEXT
+from search.distance import distance, most_slips
+from search.embedded.fields import INITIALS, NAME, SOUNDS, STORED, TEXT, Stored, unpack
 from search.highlight import Finds
-from search.parse import Word
+from search.parse import Word, join_syllables
 from search.sounds import Sounds
 from search.text import LONGEST_WORD, is_chinese, pairs, tokens
 
@@ -22,6 +23,8 @@ MOST_EXPANSIONS = 50
 """Words that the beginning of a word may stand for."""
 MOST_TERMS = 40
 """That a whole need is looked for by: it bounds the time, and common words add little."""
+_SAMPLE = 10
+"""Documents in which a spelling is looked up."""
 _AS_SYNONYM = 0.7
 _AS_BEGINNING = 0.6
 _BY_LETTERS = 0.8
@@ -83,9 +86,36 @@ class Terms:
         found = self._searcher.terms_with_prefix(field, prefix, limit=MOST_EXPANSIONS)
         return [term for term, _ in found]
 
-    def with_prefix(self, prefix: str) -> list[tuple[str, int]]:
-        """All words that begin so, with the documents that have them."""
-        return self._searcher.terms_with_prefix(self.text, prefix)
+    def spelt_like(self, word: str, known: Iterable[str]) -> str | None:
+        """The word of letters that was meant: of the index, or of those known. The first letter is never wrong."""
+        most = most_slips(word)
+        if not most:
+            return None
+        written = [(-count, term) for term, count in self._searcher.terms_with_prefix(self.text, word[0])]
+        near = [
+            (far, count, term)
+            for count, term in [*written, *((0, one) for one in known if one[0] == word[0])]
+            if (far := distance(word, term, most)) is not None
+        ]
+        return min(near)[2] if near else None
+
+    def written(self, text: str) -> int:
+        """See ``Vocabulary``."""
+        return self.frequency(self.text, needed(text))
+
+    def sounding(self, heard: list[str]) -> int:
+        """See ``Vocabulary``."""
+        return self.frequency(SOUNDS, heard)
+
+    def texts_sounding(self, heard: list[str]) -> list[str]:
+        """See ``Vocabulary``."""
+        hits = self._searcher.search(self.every(SOUNDS, heard), _SAMPLE, count=False).hits
+        return [text for _, address in hits for text in self.stored(address).texts.values()]
+
+    def stored(self, address: tantivy.DocAddress) -> Stored:
+        """What a hit is made of."""
+        packed: bytes = self._searcher.doc(address)[STORED][0]
+        return unpack(packed)
 
 
 class Resolver:
@@ -97,7 +127,7 @@ class Resolver:
 
     def resolve(self, words: Sequence[Word]) -> list[Clause]:
         """A clause for each word; syllables of pinyin typed one by one are taken together."""
-        joined = list(self._joined(words))
+        joined = join_syllables(words, self._is_syllable)
         return [self._clause(word, last=word is joined[-1]) for word in joined]
 
     def bonus(self, words: Sequence[Word], typed: str) -> list[Query]:
@@ -123,40 +153,23 @@ class Resolver:
         extra = [pair for pair in dict.fromkeys((*neighbours, *inner)) if pair not in wanted]
         return [Query.boost_query(self._terms.term(NAME, pair), _TOGETHER) for pair in extra]
 
-    def _joined(self, words: Sequence[Word]) -> Iterator[Word]:
-        held = ""
-        for word in words:
-            if not word.same and self._is_syllable(word.text):
-                held += word.text
-                continue
-            if held:
-                yield Word(held)
-            held = ""
-            yield word
-        if held:
-            yield Word(held)
-
     def _is_syllable(self, text: str) -> bool:
-        read = self._sounds.split(text)
-        return read is not None and len(read[0]) == 1 and not read[1] and not self._frequency(text)
+        return self._sounds.is_syllable(text) and not self._terms.written(text)
 
     def _clause(self, word: Word, *, last: bool) -> Clause:
         ways = self._chinese(word) if word.chinese else self._letters(word.text, last=last)
         same = [way for other in word.same if (way := self._synonym(other)) is not None]
-        frequency = sum(self._frequency(text) for text in (word.text, *word.same))
+        frequency = sum(self._terms.written(text) for text in (word.text, *word.same))
         return Clause(word, (*ways, *same), frequency or 1)
 
     def _synonym(self, other: str) -> Way | None:
-        if not self._frequency(other):
+        if not self._terms.written(other):
             return None
         return Way(Query.boost_query(self._terms.every(self._terms.text, needed(other)), _AS_SYNONYM), Finds((other,)))
 
-    def _frequency(self, text: str) -> int:
-        return self._terms.frequency(self._terms.text, needed(text))
-
     def _chinese(self, word: Word) -> list[Way]:
         text = word.text
-        if len(text) > 1 and self._frequency(text):
+        if len(text) > 1 and self._terms.written(text):
             return [Way(self._terms.every(self._terms.text, needed(text)), Finds((text,)))]
         # What the dictionary knows is not taken apart: 处理 says nothing of 理由.
         return [way for char in text if (way := self._beginning(char)) is not None] if word.run else []
@@ -168,7 +181,7 @@ class Resolver:
         return Way(Query.boost_query(self._terms.any_of(self._terms.text, found), _AS_BEGINNING), Finds((prefix,)))
 
     def _letters(self, text: str, *, last: bool) -> list[Way]:
-        ways = [Way(self._terms.term(self._terms.text, text), Finds((text,)))] if self._frequency(text) else []
+        ways = [Way(self._terms.term(self._terms.text, text), Finds((text,)))] if self._terms.written(text) else []
         others = (self._beginning(text) if last else None, self._initials(text), self._pinyin(text))
         return ways + [way for way in others if way is not None]
 
@@ -195,18 +208,26 @@ class Resolver:
         return Way(Query.boost_query(query, _BY_LETTERS), Finds(heard=(tuple(syllables),)))
 
 
-def strict(clauses: Sequence[Clause], bonus: Sequence[Query]) -> Query:
+def strict(clauses: Sequence[Clause]) -> Query:
     """Documents with every word."""
-    found = [(Occur.Must, clause.query) for clause in clauses] + [(Occur.Should, query) for query in bonus]
-    return found[0][1] if len(found) == 1 else Query.boolean_query(found)
+    queries = [clause.query for clause in clauses]
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
 
 
-def loose(clauses: Sequence[Clause], bonus: Sequence[Query], documents: int) -> Query:
-    """Documents with any word that says something; words that a fifth of all documents has only add to the score."""
-    telling = [clause for clause in clauses if clause.frequency * 5 < documents] or clauses
-    must = Query.boolean_query([(Occur.Should, clause.query) for clause in telling])
-    rest = [*(clause.query for clause in clauses if clause not in telling), *bonus]
-    return Query.boolean_query([(Occur.Must, must), *((Occur.Should, query) for query in rest)]) if rest else must
+def any_of(clauses: Sequence[Clause]) -> Query:
+    """Documents with any word."""
+    return Query.boolean_query([(Occur.Should, clause.query) for clause in clauses])
+
+
+def favouring(query: Query, bonus: Sequence[Query]) -> Query:
+    """The same documents, those with the bonus before others."""
+    return Query.boolean_query([(Occur.Must, query), *((Occur.Should, one) for one in bonus)]) if bonus else query
+
+
+def split(clauses: Sequence[Clause], documents: int) -> tuple[list[Clause], list[Clause]]:
+    """Words that tell something, and words that a fifth of all documents has; the latter tell if there is no other."""
+    telling = [clause for clause in clauses if clause.frequency * 5 < documents]
+    return (telling, [one for one in clauses if one not in telling]) if telling else (list(clauses), [])
 
 
 def rarest(words: Iterable[Word], terms: Terms) -> list[str]:

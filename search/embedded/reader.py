@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, zip_longest
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -20,6 +19,7 @@ from search.errors import IndexCorrupt
 from search.parse import Synonyms
 from search.settings import SCHEMAS, Language, check, check_filters, digest
 from search.sounds import Sounds
+from search.suggesting import take_turns
 
 T = TypeVar("T")
 THREADS = 4
@@ -146,12 +146,3 @@ def readable(index: IndexName) -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise IndexCorrupt(f"{index}: {error}") from error
-
-
-def take_turns(by_index: Sequence[Sequence[Suggestion]], limit: int) -> list[Suggestion]:
-    """The first of each index, then the second of each; no text twice."""
-    found: dict[str, Suggestion] = {}
-    for one in chain.from_iterable(zip_longest(*by_index)):
-        if one is not None:
-            found.setdefault(one.text, one)
-    return list(found.values())[:limit]

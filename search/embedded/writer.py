@@ -34,7 +34,7 @@ class EmbeddedWriter:
             WriterBusy: another process is.
         """
         self._folder = Folder(folder, {name: digest(schema, language) for name, schema in SCHEMAS.items()})
-        self._lock = self._folder.lock()
+        self._lock: int | None = self._folder.lock()
         self._sounds = Sounds(language.sounds)
         self._writers: dict[IndexName, tuple[Path, tantivy.IndexWriter]] = {}
         self._turn = {name: anyio.Lock() for name in IndexName}
@@ -71,9 +71,11 @@ class EmbeddedWriter:
             return made.searcher().num_docs
 
     async def aclose(self) -> None:
-        """See ``Writer.aclose``."""
+        """See ``Writer.aclose``; twice does no harm."""
         self._writers.clear()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)

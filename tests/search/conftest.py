@@ -1,0 +1,91 @@
+"""Engines under test. What one must do, all must: test_conformance.py runs on each of them.
+
+The search server is given by ZHIPEI_TEST_MEILI_URL, with its master key in ZHIPEI_TEST_MEILI_KEY; its indexes named
+zhipei-… are rebuilt and removed. Without one its runs are skipped, in CI too: no package brings the server.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import meilisearch
+import pytest
+from msgspec import Struct
+
+from market.data import language
+from search.embedded import EmbeddedEngine, EmbeddedWriter
+from search.engine import Document, Engine, IndexName, Writer
+from search.meilisearch import MeilisearchEngine, MeilisearchWriter, search_key
+from search.settings import Language
+
+LANGUAGE = Language(
+    sounds=language.load_sounds() | language.load_sound_words(),
+    synonyms=(("商标", "牌子", "trademark"), ("版权", "著作权")),
+)
+
+
+class Subject(Struct, frozen=True):
+    """An engine under test. ``admin``: one that may ask for stats and digests; ``reader``: makes another engine."""
+
+    engine: Engine
+    admin: Engine
+    writer: Writer
+    reader: Callable[[Language], Engine]
+    drop: Callable[[], Awaitable[None]]
+
+    async def hold(self, index: IndexName, documents: Sequence[Document]) -> None:
+        """Let the index hold these documents and no others."""
+        assert await self.writer.rebuild(index, batches(documents)) == len(documents)
+
+
+async def batches(documents: Sequence[Document], size: int = 50) -> AsyncIterator[Sequence[Document]]:
+    """The documents as a rebuild takes them."""
+    for start in range(0, len(documents), size):
+        yield documents[start : start + size]
+
+
+@pytest.fixture(scope="module", params=["embedded", "meilisearch"])
+async def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Subject]:
+    """Each engine, without indexes."""
+    if request.param == "embedded":
+        made = await _embedded(tmp_path_factory)
+    elif url := os.environ.get("ZHIPEI_TEST_MEILI_URL"):
+        made = await _meilisearch(url, os.environ["ZHIPEI_TEST_MEILI_KEY"])
+    else:
+        pytest.skip("no search server: set ZHIPEI_TEST_MEILI_URL and ZHIPEI_TEST_MEILI_KEY")
+    await made.drop()
+    yield made
+    await made.drop()
+    await made.writer.aclose()
+    await made.engine.aclose()
+
+
+async def _embedded(folders: pytest.TempPathFactory) -> Subject:
+    folder = folders.mktemp("search")
+    writer = EmbeddedWriter(folder, LANGUAGE)
+
+    async def drop() -> None:
+        for link in folder.iterdir():
+            if link.is_symlink():
+                link.unlink()
+
+    def reader(other: Language) -> Engine:
+        return EmbeddedEngine(folder, other)
+
+    engine = reader(LANGUAGE)
+    return Subject(engine, engine, writer, reader, drop)
+
+
+async def _meilisearch(url: str, key: str) -> Subject:
+    serving = await search_key(url, key)
+
+    async def drop() -> None:
+        client = meilisearch.Client(url, key)
+        for one in client.get_raw_indexes({"limit": 1000})["results"]:
+            if one["uid"].startswith("zhipei-"):
+                client.wait_for_task(client.delete_index(one["uid"]).task_uid, 60_000)
+
+    def reader(other: Language) -> Engine:
+        return MeilisearchEngine(url, serving, other)
+
+    admin = MeilisearchEngine(url, key, LANGUAGE)
+    return Subject(reader(LANGUAGE), admin, MeilisearchWriter(url, key, LANGUAGE), reader, drop)
