@@ -13,7 +13,7 @@ from matching.simulate import Log, Market
 MARKETS = 12
 OFFERINGS = 200
 NEWCOMERS = 0.2
-JUDGED = (5, 10, 40, 160)
+JUDGED = (10, 20, 40, 160)
 EXAM = 200
 
 

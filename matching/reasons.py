@@ -1,11 +1,13 @@
 """A score in words."""
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from matching.features import FEATURES
 from matching.types import Lang, Part
 
 MOST_REASONS = 3
+BY_NAME = {feature.name: feature for feature in FEATURES}
 
 
 def reasons(parts: Iterable[Part], lang: Lang) -> list[str]:
@@ -14,13 +16,10 @@ def reasons(parts: Iterable[Part], lang: Lang) -> list[str]:
     What is unknown gave its neutral points to everyone alike and speaks for nobody.
     """
     known = [part for part in parts if part.evidence > 0 and part.points > 0]
-    strongest = sorted(known, key=lambda part: part.points, reverse=True)[:MOST_REASONS]
+    strongest = sorted(known, key=attrgetter("points"), reverse=True)[:MOST_REASONS]
     return [explain(part, lang) for part in strongest]
 
 
 def explain(part: Part, lang: Lang) -> str:
     """One part in words, without its points. Raises KeyError for a feature that no longer exists."""
-    feature = next((feature for feature in FEATURES if feature.name == part.feature), None)
-    if feature is None:
-        raise KeyError(part.feature)
-    return feature.sentence(part.value, part.evidence, lang)
+    return BY_NAME[part.feature].sentence(part.value, part.evidence, lang)

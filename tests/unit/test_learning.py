@@ -13,11 +13,11 @@ from matching.evaluate import calibration_error
 from matching.features import FEATURES
 from matching.learn import LearningError
 from matching.model import TableModel
-from matching.scorer import SCORECARD_1
+from matching.scorer import SCORECARD_2
 
 WORST = np.array([feature.worst for feature in FEATURES])
 BEST = np.array([feature.best for feature in FEATURES])
-CARD = np.array([SCORECARD_1[feature.name] for feature in FEATURES])
+CARD = np.array([SCORECARD_2[feature.name] for feature in FEATURES])
 ON_TIME = [feature.name for feature in FEATURES].index("on_time")
 BASE = Line(
     run_id=0,
@@ -146,9 +146,9 @@ def test_a_blend_of_card_and_model_still_sums_up(learned: training.Learned) -> N
     values = np.array([line.values for line in decided(5, truth=None)])
     scores = scorer.score(values)
     assert scores.total == pytest.approx(scores.parts.sum(axis=1), abs=1e-12)
-    assert scorer.version == f"scorecard-1+{learned.model.version}"
+    assert scorer.version == f"scorecard-2+{learned.model.version}"
 
 
 def test_a_model_of_another_release_leaves_the_ranking_to_the_scorecard() -> None:
     odd = TableModel("odd-1", ("moon",), ((),), ((0.0,),), 0.0, 40)
-    assert scorer_of(odd).version == "scorecard-1"
+    assert scorer_of(odd).version == "scorecard-2"

@@ -59,10 +59,21 @@ def test_a_market_keeps_its_books() -> None:
     assert (offerings.load <= offerings.capacity).all()
     assert (offerings.load >= 0).all()
     assert (offerings.on_time <= offerings.delivered).all()
+    assert (offerings.rated <= offerings.delivered).all()
+    assert (offerings.rating_points <= 4 * offerings.rated).all()
     assert log.served.sum() == (log.worth > 0).sum()
     assert log.propensity.min() > 0
     assert len(log.propensity) == 400 * SHOWN
     assert set(log.judged.grades.tolist()) <= {0.0, 1.0, 2.0, 4.0, 5.0}
+
+
+def test_every_feature_has_something_to_tell() -> None:
+    market = Market(80, newcomers=0.3, seed=4)
+    judged = market.run(CARD, 150, chance=Chance()).judged
+    assert (judged.values.std(axis=0) > 0).all()
+    exposure = [feature.name for feature in FEATURES].index("exposure")
+    assert market.truth.weights[exposure] == 0
+    assert np.count_nonzero(market.truth.weights) == len(FEATURES) - 1
 
 
 def test_the_same_seed_is_the_same_market() -> None:
