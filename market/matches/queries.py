@@ -20,7 +20,7 @@ from market.matches.model import (
     PublishedOffering,
     RankingRun,
 )
-from matching.types import Exclusion, PastNeed, Ranking, Record
+from matching.types import Exclusion, PastNeed, PastService, Ranking, Record
 
 TAKES_NO_MORE = "ZP001"
 
@@ -64,10 +64,20 @@ UNION ALL
  ORDER BY id DESC LIMIT $1)
 ORDER BY at
 """
+COMPLETED = """
+SELECT n.body AS text, m.institution_id, left(e.industry_code, 1) AS industry
+FROM matches m JOIN needs n ON n.id = m.need_id JOIN enterprises e ON e.id = n.enterprise_id
+WHERE m.state = 'completed' ORDER BY m.id DESC LIMIT $1
+"""
+# What was proposed, whoever was chosen in the end.
+PROPOSED = """
+SELECT m.offering_id, count(*) AS times
+FROM matches m JOIN candidates c ON c.run_id = m.run_id AND c.offering_id = m.offering_id AND c.rank = 1
+WHERE m.created_at > now() - make_interval(days => $1) GROUP BY m.offering_id
+"""
 OWN_INSTITUTION = """
 SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
 """
-ENTERPRISE_KIND = "SELECT kind FROM enterprises WHERE id = $1"
 DECLINED_BY = "SELECT DISTINCT institution_id FROM matches WHERE need_id = $1 AND state = 'declined'"
 INSERT_RUN = """
 INSERT INTO ranking_runs (need_id, need_version, node_id, model_version, seed, considered, excluded,
@@ -193,16 +203,20 @@ async def confirmed(tx: Transaction, most: int) -> list[PastNeed]:
     return [PastNeed(row["text"], row["item_code"]) for row in await tx.fetch(CONFIRMED, most)]
 
 
+async def completed(tx: Transaction, most: int) -> list[PastService]:
+    """The newest so many needs that were completed, and by whom."""
+    return many(PastService, await tx.fetch(COMPLETED, most))
+
+
+async def proposed(tx: Transaction, days: int) -> dict[int, int]:
+    """How often each offering was proposed over the last so many days."""
+    return {row["offering_id"]: row["times"] for row in await tx.fetch(PROPOSED, days)}
+
+
 async def own_institution(tx: Transaction, enterprise_id: int) -> int | None:
     """The institution that is this enterprise itself (the same social credit code)."""
     institution_id: int | None = await tx.fetchval(OWN_INSTITUTION, enterprise_id)
     return institution_id
-
-
-async def enterprise_kind(tx: Transaction, enterprise_id: int) -> str:
-    """The enterprise's kind, which offerings may be limited to."""
-    kind: str = await tx.fetchval(ENTERPRISE_KIND, enterprise_id)
-    return kind
 
 
 async def declined_by(tx: Transaction, need_id: int) -> tuple[int, ...]:

@@ -1,15 +1,21 @@
 """Ranking a need: what the worker reads, the ranking itself, and what it stores."""
 
 import asyncio
+import math
+import time
 from collections import Counter
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from infra.db import Transaction
+from market.calendars import queries as calendars
+from market.calendars.model import ZONE
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data import language
+from market.enterprises import service as enterprises
 from market.learning.service import ScorerSource
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
@@ -17,6 +23,7 @@ from market.needs import queries as needs
 from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
 from matching.explore import Chance
+from matching.past import NO_PAST, Past
 from matching.rank import OfferingIndex, rank
 from matching.scorer import Scorer
 from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
@@ -25,6 +32,12 @@ from matching.understand import Understander
 
 PAST_NEEDS = 1_000
 """Past needs that help to understand a new one: the latest, beside the examples shipped."""
+COMPLETED = 2_000
+"""Completed needs by which institutions are judged to know a kind of need or an industry: the latest."""
+PROPOSED_DAYS = 30
+"""Proposals of so many days count as exposure, as the feature's sentence says."""
+PAST_SECONDS = 3_600
+"""The past is read anew so often: completed needs and exposure tell the same an hour later."""
 PASSED_OVER = 20
 """Candidates kept of those not shown: from a shown list alone a model learns that what all on it share is worthless."""
 
@@ -40,27 +53,44 @@ class Catalogue(Struct, frozen=True, eq=False):
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved.
+    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved; what institutions
+    have done, every hour.
 
-    Needs confirmed since then wait for the next move, which any change of the catalogue brings.
+    Needs confirmed since then wait for the next move to be understood by, which any change of the catalogue brings.
     """
 
     def __init__(self) -> None:
         self._current: Catalogue | None = None
+        self._past, self._past_at = NO_PAST, -math.inf
         self._building = asyncio.Lock()
         self._scorers = ScorerSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
         scorer = await self._scorers.get(tx)
-        if self._current is None or self._current.stamp < await catalogue.stamp(tx):
+        if self._current is None or self._is_old(self._current, await catalogue.stamp(tx)):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
-                if self._current is None or self._current.stamp < stamp:
-                    items, offerings = await catalogue.items(tx), await queries.published(tx)
-                    past = await queries.confirmed(tx, PAST_NEEDS)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)
+                if self._current is None or self._is_old(self._current, stamp):
+                    self._current = await self._read(tx, stamp, scorer)
         return replace(self._current, scorer=scorer)
+
+    def _is_old(self, current: Catalogue, stamp: int) -> bool:
+        return current.stamp < stamp or self._past_is_old()
+
+    def _past_is_old(self) -> bool:
+        return time.monotonic() - self._past_at > PAST_SECONDS
+
+    async def _read(self, tx: Transaction, stamp: int, scorer: Scorer) -> Catalogue:
+        if self._past_is_old():
+            services, proposed = await queries.completed(tx, COMPLETED), await queries.proposed(tx, PROPOSED_DAYS)
+            self._past = await asyncio.to_thread(Past.build, services, proposed)
+            self._past_at = time.monotonic()
+        if self._current is not None and self._current.stamp == stamp:
+            return replace(self._current, index=self._current.index.with_past(self._past))
+        items, offerings = await catalogue.items(tx), await queries.published(tx)
+        known = await queries.confirmed(tx, PAST_NEEDS)
+        return await asyncio.to_thread(_build, stamp, items, offerings, known, self._past, scorer)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -87,6 +117,7 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
     if need is None or need.state is not NeedState.SUBMITTED:
         return None
     own = await queries.own_institution(tx, need.enterprise_id)
+    enterprise = await enterprises.find(tx, need.enterprise_id)
     return Job(
         need_id=need.id,
         need_version=need.version,
@@ -96,13 +127,22 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
             region_code=need.region_code,
             territory=need.node_region,
             item_codes=need.item_codes,
-            audience=await queries.enterprise_kind(tx, need.enterprise_id),
+            audience=enterprise.kind,
+            industry=enterprise.industry,
+            days_left=await _days_left(tx, need),
             conflicts=() if own is None else (own,),
             declined_by=await queries.declined_by(tx, need.id),
         ),
         catalogue=await source.get(tx),
         records=await queries.records(tx),
     )
+
+
+async def _days_left(tx: Transaction, need: Need) -> int | None:
+    """Working days until the day the need is wanted by; below 0 once it has passed."""
+    if need.wanted_by is None:
+        return None
+    return (await calendars.calendar(tx)).working_days_between(datetime.now(ZONE).date(), need.wanted_by)
 
 
 def compute(job: Job, *, top: int, gap: float) -> Outcome:
@@ -178,7 +218,12 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
 
 
 def _build(
-    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], scorer: Scorer
+    stamp: int,
+    items: list[ServiceItem],
+    offerings: list[PublishedOffering],
+    known: list[PastNeed],
+    past: Past,
+    scorer: Scorer,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
@@ -186,9 +231,9 @@ def _build(
         understander=Understander(
             [_item_text(item) for item in items],
             language.load_lexicon(),
-            [*(example.as_past for example in language.load_examples()), *past],
+            [*(example.as_past for example in language.load_examples()), *known],
         ),
-        index=OfferingIndex.build([_view(offering) for offering in offerings]),
+        index=OfferingIndex.build([_view(offering) for offering in offerings], past),
         scorer=scorer,
     )
 

@@ -179,10 +179,10 @@ async def test_promotion_and_the_way_back(changing: Transaction) -> None:
         assert await service.store(changing, one, verdict, promoting=one is bad)
         assert not await service.store(changing, one, verdict, promoting=True)
         assert await queries.tables(changing, one.version) == one
-    assert await ranks(changing) == "scorecard-1"
+    assert await ranks(changing) == "scorecard-2"
     await service.promote(changing, first.version)
     await service.promote(changing, second.version)
-    assert await ranks(changing) == f"scorecard-1+{second.version}"
+    assert await ranks(changing) == f"scorecard-2+{second.version}"
     with pytest.raises(Conflict, match="calibration error"):
         await service.promote(changing, bad.version)
     with pytest.raises(Conflict, match="已经在用"):
@@ -195,7 +195,7 @@ async def test_promotion_and_the_way_back(changing: Transaction) -> None:
     assert states == {first.version: retired, second.version: retired, bad.version: champion}
     steps = [await service.roll_back(changing) for _ in range(3)]
     assert steps == [second.version, first.version, None]
-    assert await ranks(changing) == "scorecard-1"
+    assert await ranks(changing) == "scorecard-2"
     with pytest.raises(Conflict, match="评分卡"):
         await service.roll_back(changing)
 
@@ -217,7 +217,7 @@ async def test_a_new_champion_ranks_without_a_restart(past: Past) -> None:
     async with past.db.transaction() as tx:
         run = await match_queries.latest_run(tx, need_id)
         assert run is not None
-        assert run.model_version == f"scorecard-1+{model(1).version}"
+        assert run.model_version == f"scorecard-2+{model(1).version}"
         shown = await match_queries.candidates(tx, run.id)
         assert len(shown) == SHOWN
         for candidate in shown:
