@@ -1,10 +1,11 @@
 """What ranking reads of the past and of the need: completed needs, exposure, industry, the wished day."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
 
-from infra.db import Transaction
+from infra.db import Database, Transaction
 from infra.settings import Settings
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines, DeadlinesSource
@@ -14,11 +15,30 @@ from market.matches.model import Match
 from market.needs import service as needs
 from market.needs.model import Submission
 from matching.types import Part, PastService
+from tests.conftest import Clone, open_database
 from tests.factories import PATENT, World
 
 pytestmark = pytest.mark.anyio
 
 BODY = "想申请专利，不知道怎么准备材料"
+
+
+@pytest.fixture(scope="module")
+async def settings(clone: Clone) -> Settings:
+    return await clone()
+
+
+@pytest.fixture(scope="module")
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """A database without a past."""
+    database = open_database(settings)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def world(tx: Transaction) -> World:
+    return await World.read(tx)
 
 
 @pytest.fixture
