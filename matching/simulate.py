@@ -13,7 +13,8 @@ from matching.assign import Queue
 from matching.encode import EncodedNeed, OfferingArrays
 from matching.explore import Chance, shuffled
 from matching.features import FEATURES, Pairs, feature_matrix
-from matching.learn import GRADES, Outcome, Training, grade
+from matching.grades import GRADES, Outcome, grade
+from matching.learn import Training
 from matching.scorer import SCORECARD_1, Scorer
 from matching.types import BoolArray, FloatArray, IntArray
 

@@ -10,7 +10,8 @@ from infra.db import Transaction
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data import language
-from market.learning.service import ScorerSource
+from market.learning import service as learning
+from market.learning.serving import Serving, ServingSource
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
@@ -18,7 +19,6 @@ from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
 from matching.explore import Chance
 from matching.rank import OfferingIndex, rank
-from matching.scorer import Scorer
 from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
 from matching.types import Understanding as Understood
 from matching.understand import Understander
@@ -30,13 +30,13 @@ PASSED_OVER = 20
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with, and the scorer then in force."""
+    """The catalogue of one moment, ready to understand and to rank with, and the models then in force."""
 
     stamp: int
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
-    scorer: Scorer
+    serving: Serving
 
 
 class CatalogueSource:
@@ -48,19 +48,19 @@ class CatalogueSource:
     def __init__(self) -> None:
         self._current: Catalogue | None = None
         self._building = asyncio.Lock()
-        self._scorers = ScorerSource()
+        self._serving = ServingSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
-        scorer = await self._scorers.get(tx)
+        serving = await self._serving.get(tx)
         if self._current is None or self._current.stamp < await catalogue.stamp(tx):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
                 if self._current is None or self._current.stamp < stamp:
                     items, offerings = await catalogue.items(tx), await queries.published(tx)
                     past = await queries.confirmed(tx, PAST_NEEDS)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)
-        return replace(self._current, scorer=scorer)
+                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, serving)
+        return replace(self._current, serving=serving)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -110,17 +110,18 @@ def compute(job: Job, *, top: int, gap: float) -> Outcome:
 
     ``gap``: candidates no further apart than so many points change places by chance.
     """
-    known = job.catalogue
+    known, arms = job.catalogue, job.catalogue.serving.arms(job.need_id)
     reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
         known.index.with_records(job.records),
-        known.scorer,
+        arms.ranks,
         reading,
         top=top,
         seed=(job.need_id << 20) + job.need_version,
         chance=Chance(gap=gap),
         passed_over=PASSED_OVER,
+        second=arms.second,
     )
     return Outcome(ranking, understanding=_stored(reading.understanding))
 
@@ -152,6 +153,7 @@ async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
     excluded = [e for e in ranking.excluded if job.catalogue.index.item_of(e.offering_id) in asked]
     counts = Counter(e.rule for e in ranking.excluded)
     run_id = await queries.insert_run(tx, need.id, need.version, need.node_id, ranking, excluded, counts)
+    await learning.log_trial(tx, run_id, job.catalogue.serving, need.id, ranking.second)
     await needs.set_understanding(tx, need.id, understanding)
     if understanding.outside_scope and not need.item_codes:
         await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="这条需求看起来不属于知识产权公共服务。")
@@ -178,7 +180,7 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
 
 
 def _build(
-    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], scorer: Scorer
+    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], serving: Serving
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
@@ -189,7 +191,7 @@ def _build(
             [*(example.as_past for example in language.load_examples()), *past],
         ),
         index=OfferingIndex.build([_view(offering) for offering in offerings]),
-        scorer=scorer,
+        serving=serving,
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from market.learning import training
-from market.learning.model import Line
-from market.learning.service import scorer_of
+from market.learning.model import Line, grade_of
+from market.learning.serving import scorer_of
 from matching.evaluate import calibration_error
 from matching.features import FEATURES
 from matching.learn import LearningError
@@ -85,7 +85,7 @@ def test_grades_rise_with_every_step_and_an_override_is_the_best() -> None:
         replace(BASE, approved=True, accepted=True, completed=True),
         replace(BASE, approved=True, by_override=True, declined=True),
     )
-    assert [training.grade_of(line) for line in steps] == [0, 1, 2, 3, 4, 5]
+    assert [grade_of(line) for line in steps] == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_coordinators_look_at_is_learned(learned: training.Learned) -> None:
