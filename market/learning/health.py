@@ -12,14 +12,13 @@ from matching.evaluate import calibration_error, gini, ndcg
 from matching.features import FEATURES
 from matching.model import TableModel
 from matching.monitor import psi, reliability
-from matching.types import FloatArray
+from matching.types import BoolArray, FloatArray
 
 RECENT_DAYS = 30
-FEW_ANSWERS = 5
-"""Of institutions to assignments of an offering: with fewer, it is a newcomer."""
 WEEKS, MONTHS = 26, 12
-FEWEST_ANSWERS = 20
-"""To what a model promised; fewer tell nothing of its calibration."""
+FEWEST_ANSWERS = 25
+"""To what a model promised, in a bin of the calibration plot: a share of fewer is mostly chance."""
+MOST_BINS = 10
 
 
 def measured(
@@ -36,12 +35,12 @@ def measured(
     in the last RECENT_DAYS.
     """
     promised, accepted = _answers(champion, lines)
-    enough = len(promised) >= FEWEST_ANSWERS
+    bins = min(len(promised) // FEWEST_ANSWERS, MOST_BINS)
     recent = [week for week in _weeks(lines, since=today - timedelta(days=RECENT_DAYS), by_week=False) if week.decided]
     return Health(
         version=scorer_of(champion).version,
-        calibration=reliability(promised, accepted > 0) if enough else (),
-        calibration_error=calibration_error(promised, accepted > 0) if enough else None,
+        calibration=reliability(promised, accepted, bins=bins) if bins else (),
+        calibration_error=calibration_error(promised, accepted, bins=bins) if bins else None,
         drift=_drift(np.array(then), np.array(of_late)),
         weeks=tuple(_weeks(lines, since=_monday(today) - timedelta(weeks=WEEKS - 1), by_week=True)),
         months=tuple(_months(shown)),
@@ -55,16 +54,17 @@ def first_month(now: datetime) -> datetime:
     return now.replace(year=years, month=month + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-def _answers(champion: TableModel | None, lines: Sequence[Line]) -> tuple[FloatArray, FloatArray]:
+def _answers(champion: TableModel | None, lines: Sequence[Line]) -> tuple[FloatArray, BoolArray]:
     """What the champion promises of candidates that were answered after the days it learned from, and the answers."""
+    nothing = np.zeros(0), np.zeros(0, dtype=np.bool_)
     if champion is None or champion.calibration is None or not fits(champion):
-        return np.zeros(0), np.zeros(0)
+        return nothing
     last = date.fromisoformat(champion.window[1])
     answered = [line for line in lines if line.day > last and (line.accepted or line.declined)]
     if not answered:
-        return np.zeros(0), np.zeros(0)
+        return nothing
     scores = scorer_of(champion).score(np.array([line.values for line in answered])).total
-    return champion.calibration.probability(scores), np.array([float(line.accepted) for line in answered])
+    return champion.calibration.probability(scores), np.array([line.accepted for line in answered])
 
 
 def _drift(then: FloatArray, of_late: FloatArray) -> tuple[Drift, ...]:

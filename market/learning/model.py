@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from matching.grades import Outcome, grade
 from matching.monitor import Bin
@@ -67,6 +68,13 @@ CLIMB_NAMES: Mapping[Climb, str] = {
     Climb.CHALLENGE: "试排十分之一的需求",
     Climb.PROMOTE: "正式启用",
 }
+
+
+class Reason(Struct, frozen=True):
+    """The form of a step. ``anyway``: although something speaks against it."""
+
+    why: Annotated[str, Meta(max_length=500)] = ""
+    anyway: bool = False
 
 
 class By(Struct, frozen=True):
@@ -260,12 +268,13 @@ class Month(Struct, frozen=True):
 
 
 class Shown(Struct, frozen=True, kw_only=True):
-    """What a month brought an offering: how much it was seen, of that as a newcomer, and its matches."""
+    """What a month brought an offering: how much it was seen, and of that as a newcomer, which was not assigned to
+    before; how often, 0 to 1, it was one when it was considered; its matches."""
 
     first_day: date
     offering_id: int
     institution_id: int
-    newcomer: bool
+    newcomer: float
     exposure: float
     newcomer_exposure: float
     matches: int

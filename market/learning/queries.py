@@ -115,12 +115,12 @@ FROM (
     ORDER BY r.id DESC LIMIT $4
 ) r JOIN candidates c ON c.run_id = r.id AND c.shown
 """
-# A newcomer has had fewer than $2 answers when it was considered: the facts behind its record of acceptance say so.
+# A newcomer had not answered once when it was considered: there are no facts behind its record of acceptance.
 SHOWN = """
 WITH considered AS (
     SELECT date_trunc('month', r.created_at)::date AS first_day, c.offering_id,
            CASE WHEN c.shown THEN 1 / log(2::numeric, c.rank + 1)::float8 ELSE 0 END AS exposure,
-           (jsonb_path_query_first(c.parts, '$[*] ? (@.feature == "acceptance").evidence'))::integer < $2 AS newcomer
+           (jsonb_path_query_first(c.parts, '$[*] ? (@.feature == "acceptance").evidence')) = '0' AS newcomer
     FROM ranking_runs r JOIN candidates c ON c.run_id = r.id
     WHERE r.created_at >= $1
 ), matched AS (
@@ -129,7 +129,7 @@ WITH considered AS (
     AND EXISTS (SELECT FROM events e WHERE e.match_id = m.id AND e.to_state = 'approved')
     GROUP BY 1, 2
 )
-SELECT c.first_day, c.offering_id, f.institution_id, bool_or(coalesce(c.newcomer, false)) AS newcomer,
+SELECT c.first_day, c.offering_id, f.institution_id, avg(coalesce(c.newcomer, false)::integer)::float8 AS newcomer,
        sum(c.exposure) AS exposure, coalesce(sum(c.exposure) FILTER (WHERE c.newcomer), 0) AS newcomer_exposure,
        coalesce(max(m.matches), 0) AS matches
 FROM considered c JOIN offerings f ON f.id = c.offering_id
@@ -243,9 +243,9 @@ async def shown_values(
     return [row["values"] for row in await tx.fetch(SHOWN_VALUES, features, first_day, last_day, runs)]
 
 
-async def shown(tx: Transaction, since: datetime, few: int) -> list[Shown]:
-    """What each month brought each offering that was considered; newcomers had fewer than ``few`` answers."""
-    return many(Shown, await tx.fetch(SHOWN, since, few))
+async def shown(tx: Transaction, since: datetime) -> list[Shown]:
+    """What each month since then brought each offering that was considered."""
+    return many(Shown, await tx.fetch(SHOWN, since))
 
 
 async def insert_health(tx: Transaction, health: Health) -> None:

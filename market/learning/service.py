@@ -189,7 +189,7 @@ async def measure(tx: Transaction) -> StoredHealth:
         then = await queries.shown_values(tx, features, *window, DRIFT_RUNS)
     recently = now.date() - timedelta(days=health.RECENT_DAYS)
     of_late = await queries.shown_values(tx, features, recently, now.date(), DRIFT_RUNS)
-    months = await queries.shown(tx, health.first_month(now), health.FEW_ANSWERS)
+    months = await queries.shown(tx, health.first_month(now))
     decided = await lines(tx)
     content = await asyncio.to_thread(health.measured, ranks, decided, then, of_late, months, now.date())
     await queries.insert_health(tx, content)

@@ -1,0 +1,50 @@
+"""Plots as people see them: charts where scripts run, tables where they do not, in either theme, within the policy."""
+
+import pytest
+from playwright.async_api import expect
+
+from infra.settings import Settings
+from market.learning import queries
+from tests.browser.conftest import Visit, shoot
+from tests.conftest import open_database
+from tests.web.test_models import HEALTH
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+DRAWN = """() => [...document.querySelectorAll(".plot canvas")].map((canvas) => {
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return new Set(new Uint32Array(pixels.buffer)).size;
+})"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def measured(site_settings: Settings) -> None:
+    """What the night would have measured."""
+    database = open_database(site_settings)
+    async with database.transaction() as tx:
+        await queries.insert_health(tx, HEALTH)
+    await database.close()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_charts_are_drawn_with_their_tables_behind_a_fold(visit: Visit, width: int) -> None:
+    page = await visit("province", width=width)  # fails on any complaint in the console, as of the security policy
+    await page.goto("/models")
+    await expect(page.locator(".plot canvas")).to_have_count(5)
+    assert min(await page.evaluate(DRAWN)) > 3, "more than an empty canvas"
+    table = page.locator(".plot table").first
+    await expect(table).to_be_hidden()
+    await page.locator(".plot summary").first.click()
+    await expect(table).to_contain_text("50%")
+    await shoot(page, f"models-{width}")
+    light = await page.evaluate("document.querySelector('.plot canvas').toDataURL()")
+    await page.emulate_media(color_scheme="dark")
+    await expect(page.locator(".plot canvas").first).to_be_visible()
+    assert await page.evaluate("document.querySelector('.plot canvas').toDataURL()") != light, "redrawn for the theme"
+
+
+async def test_without_javascript_there_are_the_tables(visit: Visit) -> None:
+    page = await visit("province", javascript=False)
+    await page.goto("/models")
+    await expect(page.locator(".plot table")).to_have_count(5)
+    await expect(page.locator(".plot table").first).to_be_visible()
+    await expect(page.locator(".plot canvas")).to_have_count(0)
