@@ -66,11 +66,11 @@ FIND = f"SELECT {COLUMNS} FROM models WHERE version = $1"
 SERVING = "SELECT version, state FROM models WHERE state IN ('shadow', 'challenger', 'champion')"
 CHAMPION = "SELECT version FROM models WHERE state = 'champion'"
 ON_TRIAL = f"SELECT {COLUMNS} FROM models WHERE state IN ('shadow', 'challenger')"
-# Judged against the champion of now: what was learned before it took over had another to beat.
+# Judged against who ranks now: what was learned before the last change had another to beat.
 NEWEST = f"""
 SELECT {COLUMNS} FROM models
-WHERE state = 'candidate' AND created_at > coalesce((SELECT max(state_since) FROM models WHERE state = 'champion'),
-                                                    '-infinity')
+WHERE state = 'candidate'
+AND created_at > coalesce((SELECT max(at) FROM model_steps WHERE 'champion' IN (from_state, to_state)), '-infinity')
 ORDER BY created_at DESC, version LIMIT 1
 """
 TABLES = "SELECT tables FROM models WHERE version = $1"
@@ -188,7 +188,7 @@ async def on_trial(tx: Transaction) -> StoredModel | None:
 
 
 async def newest(tx: Transaction) -> StoredModel | None:
-    """The newest candidate that was judged against the champion of now."""
+    """The newest candidate that was judged against who ranks now."""
     return one_or_none(StoredModel, await tx.fetchrow(NEWEST))
 
 

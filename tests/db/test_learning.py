@@ -376,7 +376,10 @@ async def test_the_ladder_climbed_by_night(changing: Transaction) -> None:
     assert seen.decided_own >= DECIDED
     assert await service.climb_by_itself(changing) == f"{one}: 试排 → 在用"
     assert await ranks(changing) == f"scorecard-1+{one}"
-    assert await service.climb_by_itself(changing) is None, "the others were judged against another champion"
+    await candidates(changing, 2)
+    assert await service.climb_by_itself(changing) is None, "it was judged against another champion"
+    await service.roll_back(changing, By(service.NIGHTLY))
+    assert await service.climb_by_itself(changing) is None, "and not against the scorecard either"
     assert {step.who for step in await service.steps(changing)} == {service.NIGHTLY}
 
 
