@@ -17,10 +17,10 @@ CANDIDATES = 200
 SEED = 0
 
 
-def run() -> dict[str, dict[str, float]]:
+def run(sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, dict[str, float]]:
     """By size: what `zhipei evaluate assign` reports, in a process of its own so that memory is its own. At 10,000
     needs also utility by simpler policies, and idle institutions with and without the minimum-load rule."""
-    report = {f"{needs} x {offerings}": _command(needs, offerings) for needs, offerings in SIZES}
+    report = {f"{needs} x {offerings}": _command(needs, offerings) for needs, offerings in sizes}
     queue = synthetic_queue(10_000, 1_000, CANDIDATES, seed=SEED)
     return report | {"policies": _policies(queue), "minimum load": _minimum_load()}
 
@@ -110,4 +110,4 @@ def _one_by_one(queue: Queue, price: FloatArray) -> float:
         for chosen in price_adjusted_choice(queue.utility[arcs], price[offering], offering, top=1, seed=SEED).tolist():
             room[offering[chosen]] -= 1
             total += queue.utility[arcs[chosen]]
-    return total / len(queue.pinned)
+    return float(total / len(queue.pinned))

@@ -21,7 +21,6 @@ from matching.scorer import default_scorecard
 from matching.simulate import Market
 from matching.types import Ranked
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "ltr"
 PEER_GRID: tuple[Mapping[str, Any], ...] = tuple(
     {"num_leaves": leaves, "min_data_in_leaf": rows, "learning_rate": rate}
     for leaves, rows, rate in product((7, 15, 31), (20, 50), (0.05, 0.1))
@@ -31,10 +30,12 @@ TOP = 10
 NEEDS, ROUNDS = 50, 41
 
 
-def run() -> dict[str, dict[str, float]]:
+def run(folder: Path) -> dict[str, dict[str, float]]:
     """`quality`: NDCG on the public set, ours and the peer's. `serving`: microseconds to score, explain and pick the
-    top 10 of 200 candidates with our own features, and for the peer to predict alone, with as many."""
-    train, test = read_judged(DATA / "lgb_rank.train", DATA / "lgb_rank.test")
+    top 10 of 200 candidates with our own features, and for the peer to predict alone, with as many. `folder` holds the
+    set.
+    """
+    train, test = read_judged(folder / "lgb_rank.train", folder / "lgb_rank.test")
     ours = ranking_report(train, test)
     peer = _peer(train, _peer_tuned(train))
     predicted = peer.predict(test.values, num_threads=1)

@@ -282,6 +282,41 @@ CREATE TABLE public.migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.model_health (
+    id bigint NOT NULL,
+    measured_at timestamp with time zone DEFAULT now() NOT NULL,
+    content jsonb NOT NULL
+);
+
+ALTER TABLE public.model_health ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_health_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.model_steps (
+    id bigint NOT NULL,
+    version text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.model_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_steps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.models (
     version text NOT NULL,
     state text DEFAULT 'candidate'::text NOT NULL,
@@ -295,10 +330,16 @@ CREATE TABLE public.models (
     replaces text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     promoted_at timestamp with time zone,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT models_check CHECK ((first_day <= last_day)),
-    CONSTRAINT models_check1 CHECK (((state = 'candidate'::text) = (promoted_at IS NULL))),
     CONSTRAINT models_labelled_needs_check CHECK ((labelled_needs > 0)),
-    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'champion'::text, 'retired'::text])))
+    CONSTRAINT models_promoted_at_check CHECK (
+CASE state
+    WHEN 'candidate'::text THEN (promoted_at IS NULL)
+    WHEN 'champion'::text THEN (promoted_at IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
 );
 
 CREATE TABLE public.needs (
@@ -514,6 +555,22 @@ CREATE TABLE public.transitions (
     CONSTRAINT transitions_machine_check CHECK ((machine = ANY (ARRAY['need'::text, 'match'::text])))
 );
 
+CREATE TABLE public.trial_runs (
+    run_id bigint NOT NULL,
+    version text NOT NULL,
+    share double precision NOT NULL,
+    by_trial boolean NOT NULL,
+    champion_propensity double precision NOT NULL,
+    trial_propensity double precision NOT NULL,
+    overlap double precision NOT NULL,
+    scores double precision[] NOT NULL,
+    CONSTRAINT trial_runs_champion_propensity_check CHECK (((champion_propensity >= (0)::double precision) AND (champion_propensity <= (1)::double precision))),
+    CONSTRAINT trial_runs_check CHECK (((share > (0)::double precision) OR (NOT by_trial))),
+    CONSTRAINT trial_runs_overlap_check CHECK (((overlap >= (0)::double precision) AND (overlap <= (1)::double precision))),
+    CONSTRAINT trial_runs_share_check CHECK (((share >= (0)::double precision) AND (share < (1)::double precision))),
+    CONSTRAINT trial_runs_trial_propensity_check CHECK (((trial_propensity >= (0)::double precision) AND (trial_propensity <= (1)::double precision)))
+);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_login_key UNIQUE (login);
 
@@ -580,6 +637,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.model_health
+    ADD CONSTRAINT model_health_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
 
@@ -634,6 +697,9 @@ ALTER TABLE ONLY public.transitions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (machine, from_state, action);
 
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_pkey PRIMARY KEY (run_id);
+
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
@@ -653,6 +719,8 @@ CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
 CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
 
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
+
+CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
 
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
@@ -674,6 +742,8 @@ CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, i
 
 CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
 
+CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
+
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -683,6 +753,8 @@ CREATE TRIGGER institutions_stamp AFTER UPDATE OF state, version ON public.insti
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
 CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('match');
+
+CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
@@ -769,6 +841,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
 
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
 
@@ -831,3 +909,9 @@ ALTER TABLE ONLY public.service_item_versions
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_code_version_fkey FOREIGN KEY (code, version) REFERENCES public.service_item_versions(item_code, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);

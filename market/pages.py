@@ -6,6 +6,7 @@ from litestar.response import Template
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
 from market.institutions import pages as institutions
+from market.learning import pages as learning
 from market.matches import desk_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -30,6 +31,7 @@ def routers() -> list[Router]:
         counter_pages,
         desk_pages,
         institutions,
+        learning,
         matches,
         needs,
         offerings,

@@ -53,7 +53,16 @@ NAMES = {
 
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
-    filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event, "story": story}
+    filters = {
+        "day": day,
+        "moment": moment,
+        "left": left,
+        "late": late,
+        "limit": limit,
+        "event": event,
+        "story": story,
+        "json": json,
+    }
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link)
 
@@ -106,6 +115,11 @@ def limit(value: Limit | int | None) -> str:
     if isinstance(value, int):
         value = Limit(value, "working_day" if value else "instant")
     return LIMIT_UNITS[value.unit].format(value.value)
+
+
+def json(value: object) -> str:
+    """For an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
 
 
 def event(step: needs.Event) -> str:

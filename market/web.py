@@ -225,8 +225,15 @@ async def go_once(
     """
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
-    path = await act()
     key = f"form:{fingerprint.hex()}"
+    try:
+        path = await act()
+    except errors.DomainError:
+        # What was posted again finds the world changed by the first time, as in ``once``.
+        await start_over(tx)
+        if (kept := await idempotency.find(tx, actor.id, key)) is not None:
+            raise Rejected(go(kept.body.decode())) from None
+        raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, 303, path.encode())):
         kept = await idempotency.find(tx, actor.id, key)
         raise Rejected(go(kept.body.decode() if kept else path))

@@ -19,7 +19,18 @@ from matching.past import NO_PAST, Past
 from matching.rules import RULES, exclusions, first_broken
 from matching.scorer import Scorer, Scores
 from matching.text import TextIndex
-from matching.types import FloatArray, IntArray, NeedView, OfferingView, Part, Ranked, Ranking, Reading, Record
+from matching.types import (
+    FloatArray,
+    IntArray,
+    NeedView,
+    OfferingView,
+    Part,
+    Ranked,
+    Ranking,
+    Reading,
+    Record,
+    SecondOpinion,
+)
 
 # Understanding a text is never as sure as a person's confirmation, and once a person has confirmed an item the others
 # are only alternatives.
@@ -80,8 +91,10 @@ def rank(
     seed: int,
     chance: Chance = NO_CHANCE,
     passed_over: int = 0,
+    second: Scorer | None = None,
 ) -> Ranking:
     """The `top` best offerings for a need; `reading` is of its text. `passed_over`: how many of the others to keep.
+    `second`: asked for its opinion on the same candidates.
 
     Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age; so are
     near-ties, as far as `chance` goes.
@@ -127,6 +140,20 @@ def rank(
         ranked=ranked[: len(shown)],
         excluded=exclusions(index.arrays, broken),
         passed_over=ranked[len(shown) :],
+        second=None if second is None or not len(shown) else _opinion(second, matrix.values, shown, kept, chance),
+    )
+
+
+def _opinion(second: Scorer, values: FloatArray, shown: IntArray, kept: IntArray, chance: Chance) -> SecondOpinion:
+    """On candidates with feature `values` [n, k], of which those at the positions `shown` are the list."""
+    scores = second.score(values).total
+    rounded = np.round(scores, TIE_DIGITS)
+    last = np.partition(rounded, -len(shown))[-len(shown)]
+    return SecondOpinion(
+        model_version=second.version,
+        scores=tuple(scores[kept].tolist()),
+        propensity=float(propensities(rounded, shown[:1], chance)[0]),
+        overlap=float((rounded[shown] >= last).mean()),
     )
 
 

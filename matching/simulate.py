@@ -17,7 +17,9 @@ from matching.columns import BEST_LEVEL, Pairs
 from matching.encode import EncodedNeed, OfferingArrays
 from matching.explore import Chance, shuffled
 from matching.features import FEATURES, feature_matrix
-from matching.learn import GRADES, Outcome, Training, grade
+from matching.grades import GRADES, Outcome, grade
+from matching.learn import Training
+from matching.monitor import exposure
 from matching.past import MOST_KIN, Standing
 from matching.scorer import SCORECARD_2, Scorer
 from matching.types import BoolArray, FloatArray, IntArray
@@ -74,14 +76,21 @@ class Log(Struct, frozen=True, eq=False):
     """What a run leaves behind, as production does.
 
     `judged`: features, grades and needs of the candidates shown and of some that were passed over; `propensity` of
-    each shown one at its position; `served` [n]
-    matches by offering; `worth` [needs] of what each need got, 0 for none.
+    each shown one at its position. By offering [n]: `served`, its matches; `seen`, its exposure in lists; `eligible`,
+    the needs it could have served. `worth` [needs] of what each need got, 0 for none.
     """
 
     judged: Training
     propensity: FloatArray
     served: IntArray
+    seen: FloatArray
+    eligible: IntArray
     worth: FloatArray
+
+    def newcomers_exposure(self, newcomer: BoolArray) -> float:
+        """What offerings without a record were seen, over what they would have been had all been shown alike."""
+        seen, eligible = (float(column[newcomer].sum() / column.sum()) for column in (self.seen, self.eligible))
+        return seen / eligible
 
 
 class Market:
@@ -135,7 +144,8 @@ class Market:
     def run(self, scorer: Scorer, needs: int, *, chance: Chance | None = None) -> Log:
         """`needs` arrivals, ranked by `scorer`, with or without chance in the order."""
         judged, propensities = [], []
-        served, worths = np.zeros(len(self), dtype=np.int64), np.zeros(needs)
+        served, seen, worths = np.zeros(len(self), dtype=np.int64), np.zeros(len(self)), np.zeros(needs)
+        eligible = np.zeros(len(self), dtype=np.int64)
         for number in range(needs):
             need = self.arrival()
             values, rows = need.values, need.rows
@@ -143,6 +153,8 @@ class Market:
             seed = int(self._random.integers(2**32))
             order, propensity = shuffled(scores, chance or Chance(gap=0.0), top=SHOWN, seed=seed)
             self._proposed.append(int(rows[order[0]]))
+            seen[rows[order]] += exposure(np.arange(1, len(order) + 1))
+            eligible[rows] += 1
             worth = self.truth.worth(values[order], rows[order], need.industry)
             chosen = self._chosen(worth)
             outcome = self._outcome(int(rows[order[chosen]]), float(worth[chosen]), need.industry)
@@ -157,7 +169,7 @@ class Market:
             if outcome != "approved":
                 served[rows[order[chosen]]] += 1
                 worths[number] = worth[chosen]
-        return Log(_joined(judged), np.concatenate(propensities), served, worths)
+        return Log(_joined(judged), np.concatenate(propensities), served, seen, eligible, worths)
 
     def exam(self, needs: int) -> Training:
         """Fresh needs with all their candidates and true grades; leaves records and load as they are."""

@@ -113,10 +113,24 @@ class Exclusion(Struct, frozen=True):
     rule: str
 
 
+class SecondOpinion(Struct, frozen=True):
+    """How another model would have ranked for the same need; it has no influence on the list.
+
+    `scores` of those ranked, then of those passed over. `propensity`: the probability with which it would have put
+    first whom the list has first. `overlap`: the share of the list that would be on its own, of the same length.
+    """
+
+    model_version: str
+    scores: tuple[float, ...]
+    propensity: float
+    overlap: float
+
+
 class Ranking(Struct, frozen=True):
     """One ranking: the best candidates, best first; how many offerings were looked at; who was excluded and why.
 
     `passed_over`: a random few of the others that could have served, kept to learn from and shown to nobody.
+    `second`: where a second model was asked and there are candidates.
     """
 
     model_version: str
@@ -125,6 +139,7 @@ class Ranking(Struct, frozen=True):
     ranked: tuple[Ranked, ...]
     excluded: tuple[Exclusion, ...]
     passed_over: tuple[Ranked, ...] = ()
+    second: SecondOpinion | None = None
 
 
 class ItemText(Struct, frozen=True):

@@ -9,13 +9,14 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from market.learning.model import Line
-from market.learning.service import scorer_of
+from market.learning.model import Line, grade_of
+from market.learning.serving import scorer_of
 from matching.calibrate import fit_platt
 from matching.evaluate import Bars, Snips, Trial, Verdict, gate, held_out, snips
 from matching.explore import Chance, propensities
 from matching.features import FEATURES
-from matching.learn import AdditiveRanker, LearningError, Outcome, Training, grade, spread, table_model
+from matching.grades import BEST
+from matching.learn import AdditiveRanker, LearningError, Training, spread, table_model
 from matching.model import TableModel
 from matching.rank import TIE_DIGITS
 from matching.scorer import Scorer, default_scorecard
@@ -140,25 +141,14 @@ def judged(model: TableModel, champion: TableModel | None, future: Decided, *, g
         challenger=new,
         grades=future.data.grades,
         needs=future.data.needs,
-        groups={"item": future.item, "city": future.city},
+        groups={"事项": future.item, "地区": future.city},
         probability=promised,
         accepted=answered[: len(promised)],
         champion_snips=_snips(old, future, Chance(gap=gap)),
         challenger_snips=_snips(new, future, Chance(gap=gap)),
     )
-    return gate(trial, Bars(calibration_error=Bars().calibration_error + noise(promised)))
-
-
-def grade_of(line: Line) -> int:
-    """How far the candidate came."""
-    outcome: Outcome = "shortlisted" if line.shown else "passed_over"
-    if line.completed:
-        outcome = "completed"
-    elif line.accepted:
-        outcome = "accepted"
-    elif line.approved:
-        outcome = "approved"
-    return grade(outcome, by_override=line.by_override)
+    bars = Bars(calibration_error=Bars().calibration_error + noise(promised))
+    return gate(trial, bars, lang="zh")
 
 
 def noise(probability: FloatArray) -> float:
@@ -187,7 +177,7 @@ def _snips(scores: FloatArray, lists: Decided, chance: Chance) -> Snips:
     for number, rows in enumerate(np.split(np.arange(len(scores)), starts[1:])):
         target[number] = propensities(scores[rows], np.flatnonzero(lists.first[rows]), chance)[0]
     first = lists.first
-    return snips(lists.data.grades[first] / 5, lists.propensity[first], target)
+    return snips(lists.data.grades[first] / BEST, lists.propensity[first], target)
 
 
 def _date(ordinal: int) -> str:

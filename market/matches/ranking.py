@@ -16,7 +16,8 @@ from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data import language
 from market.enterprises import service as enterprises
-from market.learning.service import ScorerSource
+from market.learning import service as learning
+from market.learning.serving import Serving, ServingSource
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
@@ -25,7 +26,6 @@ from market.needs.model import Need, NeedAction, NeedState, Understanding
 from matching.explore import Chance
 from matching.past import NO_PAST, Past
 from matching.rank import OfferingIndex, rank
-from matching.scorer import Scorer
 from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
 from matching.types import Understanding as Understood
 from matching.understand import Understander
@@ -43,13 +43,13 @@ PASSED_OVER = 20
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with, and the scorer then in force."""
+    """The catalogue of one moment, ready to understand and to rank with, and the models then in force."""
 
     stamp: int
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
-    scorer: Scorer
+    serving: Serving
 
 
 class CatalogueSource:
@@ -63,17 +63,17 @@ class CatalogueSource:
         self._current: Catalogue | None = None
         self._past, self._past_at = NO_PAST, -math.inf
         self._building = asyncio.Lock()
-        self._scorers = ScorerSource()
+        self._serving = ServingSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
-        scorer = await self._scorers.get(tx)
+        serving = await self._serving.get(tx)
         if self._current is None or self._is_old(self._current, await catalogue.stamp(tx)):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
                 if self._current is None or self._is_old(self._current, stamp):
-                    self._current = await self._read(tx, stamp, scorer)
-        return replace(self._current, scorer=scorer)
+                    self._current = await self._read(tx, stamp, serving)
+        return replace(self._current, serving=serving)
 
     def _is_old(self, current: Catalogue, stamp: int) -> bool:
         return current.stamp < stamp or self._past_is_old()
@@ -81,7 +81,7 @@ class CatalogueSource:
     def _past_is_old(self) -> bool:
         return time.monotonic() - self._past_at > PAST_SECONDS
 
-    async def _read(self, tx: Transaction, stamp: int, scorer: Scorer) -> Catalogue:
+    async def _read(self, tx: Transaction, stamp: int, serving: Serving) -> Catalogue:
         if self._past_is_old():
             services, proposed = await queries.completed(tx, COMPLETED), await queries.proposed(tx, PROPOSED_DAYS)
             self._past = await asyncio.to_thread(Past.build, services, proposed)
@@ -90,7 +90,7 @@ class CatalogueSource:
             return replace(self._current, index=self._current.index.with_past(self._past))
         items, offerings = await catalogue.items(tx), await queries.published(tx)
         known = await queries.confirmed(tx, PAST_NEEDS)
-        return await asyncio.to_thread(_build, stamp, items, offerings, known, self._past, scorer)
+        return await asyncio.to_thread(_build, stamp, items, offerings, known, self._past, serving)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -150,17 +150,18 @@ def compute(job: Job, *, top: int, gap: float) -> Outcome:
 
     ``gap``: candidates no further apart than so many points change places by chance.
     """
-    known = job.catalogue
+    known, arms = job.catalogue, job.catalogue.serving.arms(job.need_id)
     reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
         known.index.with_records(job.records),
-        known.scorer,
+        arms.ranks,
         reading,
         top=top,
         seed=(job.need_id << 20) + job.need_version,
         chance=Chance(gap=gap),
         passed_over=PASSED_OVER,
+        second=arms.second,
     )
     return Outcome(ranking, understanding=_stored(reading.understanding))
 
@@ -192,6 +193,7 @@ async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
     excluded = [e for e in ranking.excluded if job.catalogue.index.item_of(e.offering_id) in asked]
     counts = Counter(e.rule for e in ranking.excluded)
     run_id = await queries.insert_run(tx, need.id, need.version, need.node_id, ranking, excluded, counts)
+    await learning.log_trial(tx, run_id, job.catalogue.serving, need.id, ranking.second)
     await needs.set_understanding(tx, need.id, understanding)
     if understanding.outside_scope and not need.item_codes:
         await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="这条需求看起来不属于知识产权公共服务。")
@@ -223,7 +225,7 @@ def _build(
     offerings: list[PublishedOffering],
     known: list[PastNeed],
     past: Past,
-    scorer: Scorer,
+    serving: Serving,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
@@ -234,7 +236,7 @@ def _build(
             [*(example.as_past for example in language.load_examples()), *known],
         ),
         index=OfferingIndex.build([_view(offering) for offering in offerings], past),
-        scorer=scorer,
+        serving=serving,
     )
 
 

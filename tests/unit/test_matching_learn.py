@@ -16,6 +16,7 @@ from matching.calibrate import Platt
 from matching.errors import FeatureError
 from matching.evaluate import ndcg
 from matching.features import FEATURES
+from matching.grades import grade
 from matching.lambdarank import graded_pairs, lambdas
 from matching.learn import (
     EXACT,
@@ -23,7 +24,6 @@ from matching.learn import (
     LearningError,
     Training,
     encode,
-    grade,
     quantile_edges,
     spread,
     table_model,

@@ -150,6 +150,31 @@ def test_the_item_asked_for_comes_first() -> None:
         assert abs(sum(part.points for part in candidate.parts) - candidate.score) < 1e-9
 
 
+def test_a_second_opinion_changes_nothing_and_tells_what_it_would_have_done() -> None:
+    views = [offering(n, (RENEWAL, PATENT)[n % 2], record=Record(capacity=10, load=n % 10)) for n in range(30)]
+    contrary = Scorecard("contrary", {name: 100.0 * (name == "load") for name in NAMES})
+    index, reading = OfferingIndex.build(views), UNDERSTANDER.read(NEED.text)
+    alone = rank(NEED, index, CARD, reading, top=5, seed=1, passed_over=8)
+    both = rank(NEED, index, CARD, reading, top=5, seed=1, passed_over=8, second=contrary)
+    assert replace(both, second=None) == alone
+    opinion = both.second
+    assert opinion is not None
+    listed = [*both.ranked, *both.passed_over]
+    assert len(opinion.scores) == len(listed)
+    load = NAMES.index("load")
+    for score, candidate in zip(opinion.scores, listed, strict=True):
+        assert score == pytest.approx(100 * (1 - candidate.parts[load].value))
+    emptiest = sorted(view.record.load for view in views)[:5]
+    theirs = [candidate for candidate in both.ranked if candidate.parts[load].value <= max(emptiest) / 10]
+    assert opinion.overlap == len(theirs) / 5
+    assert opinion.propensity == (both.ranked[0].parts[load].value == 0) / 3, "three are empty, the tie is drawn"
+    own = rank(NEED, index, CARD, reading, top=5, seed=1, second=CARD).second
+    assert own is not None
+    assert (own.propensity, own.overlap) == (both.ranked[0].propensity, 1.0)
+    nobody = rank(replace(NEED, territory="110000"), index, CARD, reading, top=5, seed=1, second=CARD)
+    assert nobody.second is None
+
+
 def test_a_confirmed_item_outweighs_the_text() -> None:
     need = replace(NEED, item_codes=("A-2", "unknown"), rights=("patent",), stages=("creation",))
     got = ranking([offering(1), offering(2, PATENT)], need)

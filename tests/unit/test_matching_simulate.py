@@ -8,7 +8,7 @@ from matching.explore import Chance
 from matching.features import FEATURES
 from matching.learn import AdditiveRanker, Training, spread, table_model
 from matching.model import Blended, TableScorer
-from matching.scorer import Scorer, default_scorecard
+from matching.scorer import Scorecard, Scorer, default_scorecard
 from matching.simulate import SHOWN, Log, Market, synthetic_queue
 
 CARD = default_scorecard()
@@ -50,6 +50,15 @@ def test_newcomers_are_not_starved_by_what_was_learned() -> None:
     scorer = learned(market.run(CARD, 200, chance=Chance()).judged)
     later = market.run(scorer, 300, chance=Chance())
     assert newcomers_share(market, later) > 0.5
+    assert 0.8 < later.newcomers_exposure(market.newcomer) < 1.25
+
+
+def test_whoever_ranks_by_records_alone_does_starve_newcomers() -> None:
+    """So that the test above can fail."""
+    market = Market(150, newcomers=0.3, seed=7)
+    market.run(CARD, 100)
+    records = Scorecard("records", {name: 100.0 * (name in ("acceptance", "on_time")) for name in CARD.features})
+    assert market.run(records, 200).newcomers_exposure(market.newcomer) < 0.6
 
 
 def test_a_market_keeps_its_books() -> None:
