@@ -18,6 +18,7 @@ class ModelState(StrEnum):
 class Line(Struct, frozen=True, kw_only=True):
     """One candidate of a ranking that a coordinator decided on, and what became of it.
 
+    ``proposed``: to the coordinator, who took another where one is ``by_override``.
     ``values`` in the order of FEATURES; ``item_number`` is that of the item the coordinator decided on, one for all
     lines of a run. The flags say what its match went through: all are False for one nobody took.
     """
@@ -30,6 +31,7 @@ class Line(Struct, frozen=True, kw_only=True):
     rank: int
     shown: bool
     propensity: float
+    proposed: bool
     values: tuple[float, ...]
     approved: bool
     by_override: bool

@@ -10,7 +10,8 @@ from market.learning.model import Line, StoredModel
 from matching.evaluate import Verdict
 from matching.model import TableModel
 
-# A run counts once a coordinator has approved or overridden on it. Those made with other features are left out.
+# A run counts once a coordinator has approved or overridden on it. Those made with other features are left out. So are
+# candidates before the one that prices or a plan proposed: what others need put them aside, not a judgement.
 LINES = """
 WITH story AS (
     SELECT m.run_id, m.offering_id, max(m.id) AS match_id, bool_or(e.action = 'override') AS by_override,
@@ -19,7 +20,7 @@ WITH story AS (
     FROM matches m JOIN events e ON e.need_id = m.need_id AND e.match_id = m.id
     GROUP BY m.run_id, m.offering_id HAVING bool_or(e.action IN ('approve', 'override'))
 ), decided AS (
-    SELECT r.id, r.need_id, r.created_at, i.number
+    SELECT r.id, r.need_id, r.created_at, r.proposed_rank, i.number
     FROM (SELECT run_id, max(match_id) AS match_id FROM story GROUP BY run_id) s
     JOIN ranking_runs r ON r.id = s.run_id
     JOIN matches m ON m.id = s.match_id JOIN service_items i ON i.code = m.item_code
@@ -28,14 +29,16 @@ WITH story AS (
     ORDER BY r.id DESC LIMIT $2
 )
 SELECT d.id AS run_id, d.need_id, d.created_at::date AS day, n.region_code, d.number AS item_number, c.rank, c.shown,
-       c.propensity,
+       c.propensity, c.rank = d.proposed_rank AS proposed,
        ARRAY(SELECT (p ->> 'value')::float8 FROM jsonb_array_elements(c.parts) WITH ORDINALITY AS of (p, place)
              ORDER BY place) AS "values",
-       s.run_id IS NOT NULL AS approved, coalesce(s.by_override, false) AS by_override,
+       s.run_id IS NOT NULL AS approved,
+       coalesce(s.by_override AND c.rank <> d.proposed_rank, false) AS by_override,
        coalesce(s.accepted, false) AS accepted, coalesce(s.completed, false) AS completed,
        coalesce(s.declined, false) AS declined
 FROM decided d JOIN needs n ON n.id = d.need_id JOIN candidates c ON c.run_id = d.id
 LEFT JOIN story s ON s.run_id = c.run_id AND s.offering_id = c.offering_id
+WHERE c.rank >= d.proposed_rank OR s.run_id IS NOT NULL
 ORDER BY d.id, c.rank
 """
 INSERT = """
