@@ -311,29 +311,41 @@ def _promise(days: int | None, lang: Lang) -> str:
 
 # hard rules ----------------------------------------------------------------------------------------------------------
 
-_REMEDIES: Mapping[str, Mapping[Lang, str]] = {
-    "unpublished": {"zh": "恢复受理后会重新列入。", "en": "Publish it again."},
-    "own_enterprise": {"zh": "自己的需求不会派给自己，不用处理。", "en": "Nothing to do: nobody serves itself."},
+_EXCLUDED: Mapping[str, Mapping[Lang, tuple[str, str]]] = {
+    "unpublished": {
+        "zh": ("当时没有发布", "恢复受理后会重新列入。"),
+        "en": ("not published at the time", "Publish it again."),
+    },
+    "own_enterprise": {
+        "zh": ("需求是您自己提的", "自己的需求不会派给自己，不用处理。"),
+        "en": ("the need was your own", "Nothing to do: nobody serves itself."),
+    },
     "outside_territory": {
-        "zh": "骨干节点先在本辖区内派单，提请上级节点后会列入，不用处理。",
-        "en": "Nothing to do: nodes begin with institutions of their own territory.",
+        "zh": ("您不在那个骨干节点的辖区内", "提请上级节点后会列入，不用处理。"),
+        "en": ("outside the node's territory", "Nothing to do: nodes begin with institutions of their own territory."),
     },
     "region_not_covered": {
-        "zh": "可以在服务地区中加上需求所在的地区。",
-        "en": "Add the needs' regions to those you serve.",
+        "zh": ("服务地区不含需求所在的地区", "能办的话，可以在服务地区中加上。"),
+        "en": ("the need's region is not covered", "Add it to the regions you serve, if you can."),
     },
     "audience_not_served": {
-        "zh": "可以在「面向哪些企业」中加上这些类型，或者不作限制。",
-        "en": "Add these kinds of enterprise to those you serve, or leave it open.",
+        "zh": ("不面向这类企业", "能办的话，可以在「面向哪些企业」中加上，或者不作限制。"),
+        "en": ("not open to this kind of enterprise", "Add it to those you serve, or leave it open."),
     },
-    "declined": {"zh": "谢绝过的需求不会再派给您；能办的请尽量受理。", "en": "What you declined does not come back."},
+    "declined": {
+        "zh": ("您谢绝过这条需求", "谢绝过的需求不会再派给您；能办的请尽量受理。"),
+        "en": ("you had declined the need", "What you decline does not come back."),
+    },
     "no_capacity": {
-        "zh": "可以增加可同时承接的件数，或尽快办结手上的。",
-        "en": "Raise your capacity, or finish what you have.",
+        "zh": ("名额已满", "可以增加可同时承接的件数，或尽快办结手上的。"),
+        "en": ("no capacity left", "Raise your capacity, or finish what you have."),
     },
 }
 
 
-def remedy(rule: str, lang: Lang) -> str:
-    """What an institution can do about being excluded by a hard rule. Raises KeyError for one that there is not."""
-    return _REMEDIES[rule][lang]
+def excluded_because(rule: str, lang: Lang) -> tuple[str, str]:
+    """Why a hard rule kept an offering out, and what to do about it, said to its institution.
+
+    Raises KeyError for a rule that there is not.
+    """
+    return _EXCLUDED[rule][lang]

@@ -23,9 +23,8 @@ from market.standing.model import (
     ListedRow,
     OfferingStanding,
 )
-from matching.rules import RULES
 from matching.scorer import Scorer
-from matching.standing import Lists, Standing, Terms, remedy, standing
+from matching.standing import Lists, Standing, Terms, excluded_because, standing
 from matching.types import Lang
 
 MOST_NAMED = 3
@@ -33,7 +32,7 @@ MOST_NAMED = 3
 
 
 async def of_institution(tx: Transaction, actor: Actor, lang: Lang) -> InstitutionStanding:
-    """How the actor's offerings stand in the newest lists of its nodes, by the scorer in force."""
+    """How the actor's offerings stand in the newest lists of its nodes, by the scorer in force; most shown first."""
     assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
     home = await institutions.find(tx, actor.institution_id)
     scorer = learning.scorer_of(await learning.champion(tx))
@@ -41,13 +40,14 @@ async def of_institution(tx: Transaction, actor: Actor, lang: Lang) -> Instituti
     excluded = await queries.excluded(tx, home.id, home.region_code, LISTS)
     own = await offerings.of_institution(tx, home.id)
     lists = [list(of) for _, of in groupby(rows, key=lambda row: row.run_id)]
+    told = [
+        of_offering(one, lists, [row for row in excluded if row.offering_id == one.id], scorer, lang)
+        for one in own
+        if one.state is not OfferingState.DRAFT
+    ]
     return InstitutionStanding(
         lists=await queries.count(tx, home.region_code, LISTS),
-        offerings=tuple(
-            of_offering(one, lists, [row for row in excluded if row.offering_id == one.id], scorer, lang)
-            for one in own
-            if one.state is not OfferingState.DRAFT
-        ),
+        offerings=tuple(sorted(told, key=lambda one: (-one.shown, -one.times_excluded, one.title))),
     )
 
 
@@ -118,10 +118,13 @@ def _excluded(rows: Sequence[ExcludedRow], lang: Lang) -> tuple[ExclusionTold, .
     times: Counter[str] = Counter()
     for row in rows:
         times[row.rule] += row.times
-    names = {rule.code: rule.zh if lang == "zh" else rule.en for rule in RULES}
     told = []
     for rule, count in times.most_common():
-        served = [f"{row.what} {row.times}" for row in rows if row.rule == rule and row.what][:MOST_NAMED]
-        words = names[rule] + (f"（{'、'.join(served)}）" if lang == "zh" else f" ({', '.join(served)})") * bool(served)
-        told.append(ExclusionTold(rule=rule, times=count, words=words, remedy=remedy(rule, lang)))
+        served = [f"{row.what} {row.times}{' 次' * (lang == 'zh')}" for row in rows if row.rule == rule and row.what][
+            :MOST_NAMED
+        ]
+        words, remedy = excluded_because(rule, lang)
+        if served:
+            words += f"（{'、'.join(served)}）" if lang == "zh" else f" ({', '.join(served)})"
+        told.append(ExclusionTold(rule=rule, times=count, words=words, remedy=remedy))
     return tuple(told)

@@ -56,7 +56,7 @@ async def test_counts_are_those_of_the_lists_as_shown(db: Database, world: World
     assert found.compared == 1
     assert found.gaps[0].feature == "item_fit"
     assert [(one.rule, one.times) for one in found.excluded] == [("region_not_covered", 5), ("no_capacity", 4)]
-    assert found.excluded[0].words == "服务范围不含需求所在地区（龙华区 3、光明区 2）"
+    assert found.excluded[0].words == "服务地区不含需求所在的地区（龙华区 3 次、光明区 2 次）"
     assert "服务地区" in found.excluded[0].remedy
     english = service.of_offering(offering, lists, excluded, CARD, "en")
     assert english.excluded[1].words == "no capacity left"
@@ -166,10 +166,10 @@ async def test_what_keeps_an_offering_out_is_counted_by_rule(
     (own,) = [one for one in found["offerings"] if one["offering_id"] == world.offerings[OFFICE]]
     (full,) = [one for one in own["excluded"] if one["rule"] == "no_capacity"]
     assert full["times"] >= 1
-    assert full["words"] == "承接量已满"
+    assert full["words"] == "名额已满"
     assert "增加可同时承接的件数" in full["remedy"]
     html = (await (await login("office")).get("/desk/standing")).text
-    assert "承接量已满：" in html
+    assert "名额已满：" in html
 
 
 async def test_nothing_yet(clone: Clone, world: World) -> None:
