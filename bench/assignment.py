@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from matching.assign import PLAIN, Policy, Queue, assign, price_adjusted_choice
-from matching.simulate import synthetic_queue
+from matching.simulate import half, synthetic_queue
 from matching.types import FloatArray, IntArray
 
 SIZES = ((1_000, 1_000), (10_000, 1_000), (100_000, 5_000))
@@ -42,7 +42,7 @@ def _policies(queue: Queue) -> dict[str, float]:
     started = perf_counter()
     optimum = assign(queue, PLAIN)
     seconds = perf_counter() - started
-    halves = _half(queue, 0), _half(queue, 1)
+    halves = half(queue, 0), half(queue, 1)
     price = assign(halves[0], PLAIN).price
     return {
         "optimum": float(optimum.utility.mean()),
@@ -67,21 +67,6 @@ def _minimum_load() -> dict[str, float]:
         "gini": after.gini,
         "utility_lost": float(1 - fair.utility.sum() / plain.utility.sum()),
     }
-
-
-def _half(queue: Queue, which: int) -> Queue:
-    """Every other need, with half the capacity."""
-    arcs = np.repeat(np.arange(len(queue.pinned)) % 2 == which, np.diff(queue.start))
-    pinned = queue.pinned[which::2]
-    return replace(
-        queue,
-        start=np.arange(len(pinned) + 1) * CANDIDATES,
-        offering=queue.offering[arcs],
-        utility=queue.utility[arcs],
-        conflict=queue.conflict[arcs],
-        capacity=np.maximum(queue.capacity // 2, 1),
-        pinned=pinned,
-    )
 
 
 def _greedy(queue: Queue) -> float:

@@ -465,6 +465,17 @@ ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.pair_rules (
+    need_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    made_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pair_rules_check CHECK (((kind = 'pin'::text) OR (reason <> ''::text))),
+    CONSTRAINT pair_rules_kind_check CHECK ((kind = ANY (ARRAY['pin'::text, 'bar'::text])))
+);
+
 CREATE TABLE public.plans (
     id bigint NOT NULL,
     node_id bigint NOT NULL,
@@ -476,8 +487,9 @@ CREATE TABLE public.plans (
     outcomes jsonb DEFAULT '[]'::jsonb NOT NULL,
     request_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    phase text DEFAULT ''::text NOT NULL,
     CONSTRAINT plans_check CHECK (((state = 'done'::text) = (content IS NOT NULL))),
-    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -487,6 +499,15 @@ ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.prices (
+    node_id bigint NOT NULL,
+    plan_id bigint NOT NULL,
+    scored_by text NOT NULL,
+    calibration jsonb,
+    offerings jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.ranking_runs (
@@ -500,7 +521,10 @@ CREATE TABLE public.ranking_runs (
     excluded jsonb NOT NULL,
     excluded_counts jsonb NOT NULL,
     request_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    proposed_rank integer DEFAULT 1 NOT NULL,
+    prices jsonb,
+    CONSTRAINT ranking_runs_proposed_rank_check CHECK ((proposed_rank >= 1))
 );
 
 ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -670,8 +694,14 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_pkey PRIMARY KEY (need_id, offering_id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (node_id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_id_need_id_key UNIQUE (id, need_id);
@@ -735,6 +765,8 @@ CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
 CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (state = 'published'::text);
 
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
+
+CREATE UNIQUE INDEX pair_rules_one_pin ON public.pair_rules USING btree (need_id) WHERE (kind = 'pin'::text);
 
 CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
@@ -889,11 +921,26 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.offerings
     ADD CONSTRAINT offerings_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);

@@ -41,6 +41,7 @@ from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.plans import api as plans_api
 from market.regions import api as regions_api
+from market.standing import api as standing_api
 from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
 
 HERE = Path(__file__).parent
@@ -214,6 +215,7 @@ def _api() -> Router:
             offerings_api.router(),
             plans_api.router(),
             regions_api.router(),
+            standing_api.router(),
         ],
         security=[{"token": []}],
     )

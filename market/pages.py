@@ -14,6 +14,7 @@ from market.needs import pages as needs
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.standing import pages as standing
 from market.web import page
 
 
@@ -37,6 +38,7 @@ def routers() -> list[Router]:
         offerings,
         own_offerings,
         plans,
+        standing,
     )
     docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

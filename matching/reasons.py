@@ -23,3 +23,10 @@ def reasons(parts: Iterable[Part], lang: Lang) -> list[str]:
 def explain(part: Part, lang: Lang) -> str:
     """One part in words, without its points. Raises KeyError for a feature that no longer exists."""
     return BY_NAME[part.feature].sentence(part.value, part.evidence, lang)
+
+
+def moved_by_demand(place: int, price: float, lang: Lang) -> str:
+    """Why the candidate at `place` is proposed and not the first: what the first would cost others, in points."""
+    if lang == "zh":
+        return f"排在第 1 位的机构近期需求集中（价 {price:.1f} 分），改为推荐第 {place} 位"
+    return f"the first institution is in high demand (price {price:.1f} points): number {place} is proposed"

@@ -255,6 +255,22 @@ def synthetic_queue(needs: int, offerings: int, candidates: int, *, seed: int) -
     )
 
 
+def half(queue: Queue, which: int) -> Queue:
+    """Every other need of a queue that has as many candidates for each, with half the capacity: yesterday and today."""
+    candidates = int(queue.start[1])
+    arcs = np.repeat(np.arange(len(queue.pinned)) % 2 == which, np.diff(queue.start))
+    pinned = queue.pinned[which::2]
+    return replace(
+        queue,
+        start=np.arange(len(pinned) + 1) * candidates,
+        offering=queue.offering[arcs],
+        utility=queue.utility[arcs],
+        conflict=queue.conflict[arcs],
+        capacity=np.maximum(queue.capacity // 2, 1),
+        pinned=pinned,
+    )
+
+
 def _truth(offerings: int, random: np.random.Generator) -> Truth:
     """A third what the scorecard believes, the rest chance: the card points the right way, with the wrong weights."""
     card = np.array([SCORECARD_2[feature.name] for feature in FEATURES]) / 100

@@ -88,6 +88,7 @@ class By(Struct, frozen=True):
 class Line(Struct, frozen=True, kw_only=True):
     """One candidate of a ranking that a coordinator decided on, and what became of it.
 
+    ``proposed``: to the coordinator, who took another where one is ``by_override``.
     ``values`` in the order of FEATURES; ``item_number`` is that of the item the coordinator decided on, one for all
     lines of a run. The flags say what its match went through: all are False for one nobody took. ``propensity`` is that
     of the place; of the first place over both models, where one was on trial.
@@ -101,6 +102,7 @@ class Line(Struct, frozen=True, kw_only=True):
     rank: int
     shown: bool
     propensity: float
+    proposed: bool
     values: tuple[float, ...]
     approved: bool
     by_override: bool

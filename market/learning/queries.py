@@ -32,10 +32,11 @@ DECIDED = "GROUP BY m.run_id, m.offering_id HAVING bool_or(e.action IN ('approve
 VALUES = """
 ARRAY(SELECT (p ->> 'value')::float8 FROM jsonb_array_elements(c.parts) WITH ORDINALITY AS of (p, place) ORDER BY place)
 """
-# A run counts once a coordinator has approved or overridden on it. Those made with other features are left out.
+# A run counts once a coordinator has approved or overridden on it. Those made with other features are left out. So are
+# candidates before the one that prices or a plan proposed: what others need put them aside, not a judgement.
 LINES = f"""
 WITH story AS (SELECT {STORY} {DECIDED}), decided AS (
-    SELECT r.id, r.need_id, r.created_at, i.number
+    SELECT r.id, r.need_id, r.created_at, r.proposed_rank, i.number
     FROM (SELECT run_id, max(match_id) AS match_id FROM story GROUP BY run_id) s
     JOIN ranking_runs r ON r.id = s.run_id
     JOIN matches m ON m.id = s.match_id JOIN service_items i ON i.code = m.item_code
@@ -47,13 +48,16 @@ SELECT d.id AS run_id, d.need_id, d.created_at::date AS day, n.region_code, d.nu
        CASE WHEN c.rank = 1 AND t.run_id IS NOT NULL
             THEN (1 - t.share) * t.champion_propensity + t.share * t.trial_propensity
             ELSE c.propensity END AS propensity,
+       c.rank = d.proposed_rank AS proposed,
        {VALUES} AS "values",
-       s.run_id IS NOT NULL AS approved, coalesce(s.by_override, false) AS by_override,
+       s.run_id IS NOT NULL AS approved,
+       coalesce(s.by_override AND c.rank <> d.proposed_rank, false) AS by_override,
        coalesce(s.accepted, false) AS accepted, coalesce(s.completed, false) AS completed,
        coalesce(s.declined, false) AS declined
 FROM decided d JOIN needs n ON n.id = d.need_id JOIN candidates c ON c.run_id = d.id
 LEFT JOIN trial_runs t ON t.run_id = d.id
 LEFT JOIN story s ON s.run_id = c.run_id AND s.offering_id = c.offering_id
+WHERE c.rank >= d.proposed_rank OR s.run_id IS NOT NULL
 ORDER BY d.id, c.rank
 """
 INSERT = """

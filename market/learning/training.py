@@ -36,7 +36,8 @@ class Decided(Struct, frozen=True, eq=False):
     """Candidates [n] of decided lists, as arrays.
 
     ``data.needs`` numbers the lists; ``taken`` are candidates a coordinator approved and an institution answered, with
-    ``accepted`` its answer. ``day`` is a proleptic ordinal; ``city`` the first four digits of the need's region.
+    ``accepted`` its answer. ``first`` led their list and were proposed. ``day`` is a proleptic ordinal; ``city`` the
+    first four digits of the need's region.
     """
 
     data: Training
@@ -66,7 +67,7 @@ class Decided(Struct, frozen=True, eq=False):
             ),
             need_id=column(np.int64, (line.need_id for line in lines)),
             day=column(np.int64, (line.day.toordinal() for line in lines)),
-            first=column(np.bool_, (line.rank == 1 for line in lines)),
+            first=column(np.bool_, (line.rank == 1 and line.proposed for line in lines)),
             propensity=column(np.float64, (line.propensity for line in lines)),
             taken=column(np.bool_, (line.accepted or line.declined for line in lines)),
             accepted=column(np.bool_, (line.accepted for line in lines)),
@@ -170,14 +171,17 @@ def _scores(scorer: Scorer, values: FloatArray) -> FloatArray:
 def _snips(scores: FloatArray, lists: Decided, chance: Chance) -> Snips:
     """What the proposals would have earned, had these scores made them: the grade of the first of every list.
 
-    Among the candidates that were logged, which are those shown and some of the others.
+    Among the candidates that were logged, which are those shown and some of the others. Where prices made the proposal,
+    no scores did.
     """
     starts = np.flatnonzero(np.diff(lists.data.needs, prepend=-1))
-    target = np.zeros(len(starts))
-    for number, rows in enumerate(np.split(np.arange(len(scores)), starts[1:])):
-        target[number] = propensities(scores[rows], np.flatnonzero(lists.first[rows]), chance)[0]
+    target = [
+        propensities(scores[rows], np.flatnonzero(lists.first[rows]), chance)[0]
+        for rows in np.split(np.arange(len(scores)), starts[1:])
+        if lists.first[rows].any()
+    ]
     first = lists.first
-    return snips(lists.data.grades[first] / BEST, lists.propensity[first], target)
+    return snips(lists.data.grades[first] / BEST, lists.propensity[first], np.array(target))
 
 
 def _date(ordinal: int) -> str:

@@ -19,6 +19,7 @@ from market.enterprises import service as enterprises
 from market.learning import service as learning
 from market.learning.serving import Serving, ServingSource
 from market.matches import queries
+from market.matches.choosing import Proposal, choose
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
 from market.needs import service as need_service
@@ -183,8 +184,11 @@ def _stored(found: Understood) -> Understanding:
     )
 
 
-async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
-    """Write the run, its candidates and the proposed match; False, and nothing, where the need has moved on."""
+async def store(tx: Transaction, job: Job, outcome: Outcome, *, prices_hours: float = 0.0) -> bool:
+    """Write the run, its candidates and the proposed match; False, and nothing, where the need has moved on.
+
+    ``prices_hours``: what is proposed heeds a plan's prices, where they are no older.
+    """
     need = await needs.find_for_job(tx, job.need_id, lock=True)
     if need is None or need.state is not NeedState.SUBMITTED or need.version != job.need_version:
         return False
@@ -192,7 +196,18 @@ async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
     asked = set(need.item_codes or understanding.item_codes)
     excluded = [e for e in ranking.excluded if job.catalogue.index.item_of(e.offering_id) in asked]
     counts = Counter(e.rule for e in ranking.excluded)
-    run_id = await queries.insert_run(tx, need.id, need.version, need.node_id, ranking, excluded, counts)
+    proposal = choose(ranking, await queries.prices(tx, need.node_id, prices_hours)) if ranking.ranked else Proposal(1)
+    run_id = await queries.insert_run(
+        tx,
+        need.id,
+        need.version,
+        need.node_id,
+        ranking,
+        excluded,
+        counts,
+        proposed_rank=proposal.rank,
+        prices=proposal.prices,
+    )
     await learning.log_trial(tx, run_id, job.catalogue.serving, need.id, ranking.second)
     await needs.set_understanding(tx, need.id, understanding)
     if understanding.outside_scope and not need.item_codes:
@@ -200,16 +215,16 @@ async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
     elif not ranking.ranked:
         await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="本节点范围内没有可以承接的服务。")
     else:
-        await _propose(tx, need, run_id, ranking)
+        await _propose(tx, need, run_id, ranking, proposal.rank)
     return True
 
 
-async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -> None:
+async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking, rank: int) -> None:
     await need_service.advance(tx, need, NeedAction.PROPOSE, None, candidates=len(ranking.ranked))
     await queries.insert(
         tx,
         run_id,
-        ranking.ranked[0].offering_id,
+        ranking.ranked[rank - 1].offering_id,
         state=MatchState.PROPOSED,
         action=MatchAction.PROPOSE,
         due_at=None,
