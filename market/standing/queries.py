@@ -7,9 +7,11 @@ from market.standing.model import ExcludedRow, ListedRow
 
 # The newest rankings of the nodes that the institution lies under: theirs are the lists it can be in.
 OF_NODES = """
-SELECT r.id, r.need_id, r.proposed_rank, r.excluded
-FROM ranking_runs r JOIN nodes d ON d.id = r.node_id AND starts_with($2, d.region_prefix)
-ORDER BY r.id DESC LIMIT $3
+lists AS MATERIALIZED (
+    SELECT r.id, r.need_id, r.proposed_rank, r.excluded
+    FROM ranking_runs r JOIN nodes d ON d.id = r.node_id AND starts_with($2, d.region_prefix)
+    ORDER BY r.id DESC LIMIT $3
+)
 """
 COUNT = """
 SELECT count(*) FROM (
@@ -17,7 +19,7 @@ SELECT count(*) FROM (
 ) r
 """
 LISTED = f"""
-WITH lists AS MATERIALIZED ({OF_NODES})
+WITH {OF_NODES}
 SELECT l.id AS run_id, c.rank, c.offering_id, f.institution_id, c.rank = l.proposed_rank AS proposed,
        f.institution_id = $1 AND EXISTS (
            SELECT FROM matches m JOIN events a ON a.match_id = m.id AND a.to_state = 'approved'
@@ -37,7 +39,7 @@ WHERE EXISTS (
 ORDER BY l.id DESC, c.rank
 """
 EXCLUDED = f"""
-WITH lists AS MATERIALIZED ({OF_NODES})
+WITH {OF_NODES}
 SELECT x.offering_id, x.rule,
        CASE x.rule WHEN 'region_not_covered' THEN g.name WHEN 'audience_not_served' THEN k.name ELSE '' END AS what,
        count(*) AS times

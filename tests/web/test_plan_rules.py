@@ -6,6 +6,7 @@ import re
 import pytest
 from msgspec import structs
 
+from infra import outbox
 from infra.db import Database
 from infra.settings import Settings
 from market.learning import queries as learning_queries
@@ -21,6 +22,8 @@ from tests.conftest import Api, Login
 from tests.factories import CONSULTING, PATENT, World
 from tests.web.test_pages_staff import NASTY, file_need, match_of, need_page, post, state
 from tests.web.test_plans import CENTER, OFFICE, approve, empty_queue, leave_room, offering_of, planned, queued
+from workers.context import Context
+from workers.plan import make_plan
 
 pytestmark = pytest.mark.anyio
 __all__ = ["empty_queue"]  # a fixture that every test here uses
@@ -181,7 +184,12 @@ async def test_a_waiting_plan_is_cancelled_and_never_made(
     assert "这份方案已取消" in html
     assert "hx-trigger" not in html
     plan_id = int(here.rsplit("/", 1)[1])
-    assert await planning.gather(db, plan_id) is None
+    async with db.reading() as tx:
+        asked = await tx.fetchrow("SELECT id, attempt FROM outbox WHERE payload = $1", {"plan_id": plan_id})
+    row = outbox.Row(asked["id"], service.MAKE_PLAN, {"plan_id": plan_id}, asked["attempt"], None)
+    await make_plan(Context(settings, db, ranking.CatalogueSource()), row, plan_id)
+    async with db.reading() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM outbox WHERE id = $1", row.id) == 0
     again = await api("coordinator").post(f"/plans/{plan_id}/cancel")
     assert (again.status_code, again.json()["state"]) == (200, "cancelled")
     assert (await api("province").post(f"/plans/{plan_id}/cancel")).status_code == 404
