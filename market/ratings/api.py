@@ -15,7 +15,6 @@ from market.catalogue import service as catalogue
 from market.data import RatingLevelData
 from market.institutions import service as institutions
 from market.matches.model import Remark
-from market.needs.model import Event
 from market.ratings import queries, rectification, service
 from market.ratings.figures import Figures, ItemTally, Tally, figures
 from market.ratings.model import (
@@ -29,6 +28,7 @@ from market.ratings.model import (
     RatingForm,
     Revisit,
     Ruling,
+    Step,
     place,
 )
 from market.ratings.suspicion import Hint
@@ -161,7 +161,7 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction], rating_id:
 
 
 @get("/ratings/{rating_id:int}/events", guards=[allow()], summary="Show a rating's history")
-async def history(request: AppRequest, tx: NamedDependency[Transaction], rating_id: PathId) -> list[Event]:
+async def history(request: AppRequest, tx: NamedDependency[Transaction], rating_id: PathId) -> list[Step]:
     """Every step of the rating and its rectification that you are told of, oldest first."""
     return await service.history(tx, actor_of(request), rating_id)
 

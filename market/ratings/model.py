@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
@@ -305,6 +305,20 @@ class PublishedRating(Struct, frozen=True, kw_only=True):
     def indicator_names(self) -> list[str]:
         """What was ticked, in words."""
         return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step of a rating or of its rectification. It names no need: that would name whoever rated."""
+
+    machine: str
+    from_state: str
+    action: str
+    to_state: str
+    actor_name: str | None
+    actor_role: Role | None
+    note: str
+    data: dict[str, Any]
+    at: datetime
 
 
 class RatingFilter(StrEnum):

@@ -1,4 +1,4 @@
-"""Pages of ratings: the form on a need's page, what everybody reads, the coordinator's list, one rating with its steps."""
+"""Pages of ratings: the form on a need's page, what everybody reads, the coordinator's list, one rating."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any

@@ -13,7 +13,7 @@ from market.matches import queries as matches
 from market.matches.model import Match, MatchState
 from market.needs import queries as need_queries
 from market.needs import service as needs
-from market.needs.model import Channel, Event, Need, NeedState
+from market.needs.model import Channel, Need, NeedState
 from market.ratings import queries
 from market.ratings.figures import ItemTally, Tally, total
 from market.ratings.model import (
@@ -26,6 +26,7 @@ from market.ratings.model import (
     RatingForm,
     RectificationAction,
     Ruling,
+    Step,
     indicators,
     next_rating_state,
     next_state,
@@ -183,7 +184,7 @@ async def listing(tx: Transaction, actor: Actor, wanted: RatingFilter, after: Pl
     return [seen_by(rating, actor.role) for rating in found]
 
 
-async def history(tx: Transaction, actor: Actor, rating_id: int) -> list[Event]:
+async def history(tx: Transaction, actor: Actor, rating_id: int) -> list[Step]:
     """The rating's steps and its rectification's, oldest first, as the actor is told of them.
 
     Raises:
@@ -193,10 +194,10 @@ async def history(tx: Transaction, actor: Actor, rating_id: int) -> list[Event]:
     if rating is None or rating.need_id is None:
         raise NotFound
     events = await need_queries.events(tx, rating.need_id)
-    steps = [one for one in events if one.match_id == rating.match_id and one.machine in needs.RATING_MACHINES]
-    if actor.role is Role.INSTITUTION and rating.anonymous:
-        return needs.without_the_party(steps)
-    return needs.told(steps, actor.role)
+    own_events = [one for one in events if one.match_id == rating.match_id and one.machine in needs.RATING_MACHINES]
+    hidden = actor.role is Role.INSTITUTION and rating.anonymous
+    told = needs.without_the_party(own_events) if hidden else needs.told(own_events, actor.role)
+    return [Step(**{name: getattr(event, name) for name in Step.__struct_fields__}) for event in told]
 
 
 async def by_institution(tx: Transaction, item_code: str) -> list[ItemTally]:
