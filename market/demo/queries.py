@@ -96,13 +96,13 @@ MOVE_MATCH = "UPDATE matches SET state = $2 WHERE id = $1"
 # With all that was ever said in them: the triggers allow no second word, and check how states change.
 RATINGS = """
 INSERT INTO ratings (id, match_id, institution_id, offering_id, state, level, indicators, remark, anonymous, rated_by,
-                     on_behalf, later_remark, reply, created_at)
+                     on_behalf, source, later_remark, reply, created_at)
 OVERRIDING SYSTEM VALUE
 SELECT id, match_id, institution_id, offering_id, 'published', level, indicators, remark, anonymous, rated_by,
-       on_behalf, later_remark, reply, created_at
+       on_behalf, convert_to(source, 'UTF8'), later_remark, reply, created_at
 FROM jsonb_to_recordset($1) AS g (
     id bigint, match_id bigint, institution_id bigint, offering_id bigint, level smallint, indicators text[],
-    remark text, anonymous boolean, rated_by bigint, on_behalf boolean, later_remark text, reply text,
+    remark text, anonymous boolean, rated_by bigint, on_behalf boolean, source text, later_remark text, reply text,
     created_at timestamptz)
 """
 MOVE_RATING = "UPDATE ratings SET state = $2 WHERE id = $1"

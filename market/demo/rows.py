@@ -136,6 +136,7 @@ class RatingRow(Struct, kw_only=True):
     rated_by: int
     on_behalf: bool
     created_at: datetime
+    source: str | None = None
     later_remark: str | None = None
     reply: str | None = None
     state: RatingState = RatingState.NEW

@@ -23,6 +23,7 @@ from market.demo.history import Limits, World
 from market.demo.offerings import Plan
 from market.demo.people import LOGINS
 from market.demo.queries import Counts
+from market.demo.ratings import give_addresses
 from market.demo.rows import History, Provider
 from market.enterprises import queries as enterprises
 from market.errors import Conflict
@@ -176,6 +177,7 @@ async def _store_history(tx: Transaction, happened: History) -> None:
     for event in happened.events:
         event.match_id = None if event.match_id is None else match_ids[event.match_id]
     rating_ids = await queries.draw_ids(tx, "ratings", len(happened.ratings))
+    give_addresses(happened.ratings)
     for rating in happened.ratings:
         rating.id, rating.match_id = rating_ids[rating.id], match_ids[rating.match_id]
     await queries.insert_needs(tx, happened.needs)

@@ -15,6 +15,7 @@ from market.catalogue import queries as catalogue
 from market.data import load_regions
 from market.demo import offerings, people, service
 from market.errors import Conflict
+from market.ratings import service as ratings
 from market.ratings.model import RectificationState
 from tests.conftest import Clone, open_database
 
@@ -209,6 +210,9 @@ async def test_most_services_are_rated_and_some_badly(reading: Transaction) -> N
     states = {row[0] for row in await reading.fetch("SELECT DISTINCT state FROM ratings")}
     assert {"published", "kept", "withheld"} <= states
     assert await reading.fetchval("SELECT bool_or(on_behalf) AND bool_or(anonymous) FROM ratings")
+    admin = await accounts.actor_by_login(reading, "admin")
+    assert admin is not None
+    assert "one_source" in {hint.rule for hint in await ratings.suspicions(reading, admin)}
 
 
 async def test_the_record_tells_the_good_from_the_bad(reading: Transaction) -> None:
