@@ -25,6 +25,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.count_rating() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    change integer := CASE WHEN NEW.state = 'withheld' THEN -1 WHEN TG_OP = 'INSERT' THEN 1 ELSE 0 END;
+BEGIN
+    IF change <> 0 THEN
+        UPDATE offerings SET rated[NEW.level] = rated[NEW.level] + change WHERE id = NEW.offering_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.move_catalogue_stamp() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -175,8 +187,7 @@ CREATE TABLE public.events (
     note text DEFAULT ''::text NOT NULL,
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     request_id text,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT events_check CHECK (((machine = 'match'::text) = (match_id IS NOT NULL)))
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -427,8 +438,10 @@ CREATE TABLE public.offerings (
     on_time integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     sort_key text GENERATED ALWAYS AS (md5((id)::text)) STORED NOT NULL,
+    rated integer[] DEFAULT '{0,0,0,0,0}'::integer[] NOT NULL,
     CONSTRAINT offerings_capacity_check CHECK ((capacity >= 0)),
     CONSTRAINT offerings_load_check CHECK ((load >= 0)),
+    CONSTRAINT offerings_rated_check CHECK ((cardinality(rated) = 5)),
     CONSTRAINT offerings_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'published'::text, 'paused'::text])))
 )
 WITH (fillfactor='80');
@@ -536,6 +549,61 @@ ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.ratings (
+    id bigint NOT NULL,
+    match_id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    state text NOT NULL,
+    level smallint NOT NULL,
+    indicators text[] NOT NULL,
+    remark text NOT NULL,
+    anonymous boolean NOT NULL,
+    rated_by bigint NOT NULL,
+    on_behalf boolean NOT NULL,
+    source bytea,
+    later_remark text,
+    reply text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ratings_later_remark_check CHECK ((char_length(later_remark) <= 2000)),
+    CONSTRAINT ratings_level_check CHECK (((level >= 1) AND (level <= 5))),
+    CONSTRAINT ratings_remark_check CHECK ((char_length(remark) <= 2000)),
+    CONSTRAINT ratings_reply_check CHECK ((char_length(reply) <= 2000))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.ratings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ratings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.rectifications (
+    rating_id bigint NOT NULL,
+    state text NOT NULL,
+    due_at timestamp with time zone,
+    due_provisional boolean DEFAULT false NOT NULL,
+    answer text,
+    satisfied boolean,
+    CONSTRAINT rectifications_answer_check CHECK ((char_length(answer) <= 2000)),
+    CONSTRAINT rectifications_check CHECK (((state = 'closed'::text) = (due_at IS NULL)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.region_rules (
+    name text NOT NULL,
+    region_code text NOT NULL,
+    region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
+    working_days integer NOT NULL,
+    set_by text NOT NULL,
+    set_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT region_rules_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text)),
+    CONSTRAINT region_rules_working_days_check CHECK (((working_days >= 0) AND (working_days <= 250)))
+);
+
 CREATE TABLE public.regions (
     code text NOT NULL,
     name text NOT NULL,
@@ -575,8 +643,7 @@ CREATE TABLE public.transitions (
     machine text NOT NULL,
     from_state text NOT NULL,
     action text NOT NULL,
-    to_state text NOT NULL,
-    CONSTRAINT transitions_machine_check CHECK ((machine = ANY (ARRAY['need'::text, 'match'::text])))
+    to_state text NOT NULL
 );
 
 CREATE TABLE public.trial_runs (
@@ -630,6 +697,9 @@ ALTER TABLE ONLY public.enterprises
 
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_uscc_key UNIQUE (uscc);
+
+ALTER TABLE public.events
+    ADD CONSTRAINT events_match_id_check CHECK (((machine = 'need'::text) = (match_id IS NULL))) NOT VALID;
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
@@ -709,6 +779,18 @@ ALTER TABLE ONLY public.ranking_runs
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_match_id_key UNIQUE (match_id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rectifications
+    ADD CONSTRAINT rectifications_pkey PRIMARY KEY (rating_id);
+
+ALTER TABLE ONLY public.region_rules
+    ADD CONSTRAINT region_rules_pkey PRIMARY KEY (name, region_code);
+
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
 
@@ -737,6 +819,8 @@ CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
+
+CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
@@ -772,6 +856,14 @@ CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
 
+CREATE INDEX ratings_created_at ON public.ratings USING btree (created_at);
+
+CREATE INDEX ratings_institution_id ON public.ratings USING btree (institution_id, id DESC);
+
+CREATE INDEX ratings_reported ON public.ratings USING btree (id) WHERE (state = 'reported'::text);
+
+CREATE INDEX rectifications_open ON public.rectifications USING btree (due_at) WHERE (state <> 'closed'::text);
+
 CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
 
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
@@ -793,6 +885,18 @@ CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR 
 CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER ratings_count AFTER INSERT OR UPDATE OF state ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.count_rating();
+
+CREATE TRIGGER ratings_frozen BEFORE DELETE OR UPDATE OF match_id, institution_id, offering_id, level, indicators, remark, anonymous, rated_by, on_behalf, source, created_at ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ratings_moves BEFORE INSERT OR UPDATE OF state ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rating');
+
+CREATE TRIGGER ratings_one_later_remark BEFORE UPDATE OF later_remark ON public.ratings FOR EACH ROW WHEN ((old.later_remark <> new.later_remark)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ratings_one_reply BEFORE UPDATE OF reply ON public.ratings FOR EACH ROW WHEN ((old.reply <> new.reply)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER rectifications_moves BEFORE INSERT OR UPDATE OF state ON public.rectifications FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rectification');
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -947,6 +1051,21 @@ ALTER TABLE ONLY public.ranking_runs
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_rated_by_fkey FOREIGN KEY (rated_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.rectifications
+    ADD CONSTRAINT rectifications_rating_id_fkey FOREIGN KEY (rating_id) REFERENCES public.ratings(id);
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);

@@ -59,6 +59,7 @@ class Services(Struct, frozen=True, eq=False):
     """What one process shares between its requests. Held by the application's state."""
 
     settings: Settings
+    secret: str
     db: Database
     redis: Redis
     sessions: Sessions
@@ -125,6 +126,15 @@ def lang_of(request: AppRequest, asked: str | None) -> Lang:
         if primary in liked and QUALITY.fullmatch(quality):
             liked[primary] = max(liked[primary], float(quality or 1))
     return "en" if liked["en"] > liked["zh"] else "zh"
+
+
+def address_hash(request: AppRequest) -> bytes | None:
+    """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
+    if request.client is None:
+        return None
+    return hashlib.blake2b(
+        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
+    ).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
@@ -246,6 +256,7 @@ async def go_once(
 
     Raises:
         Rejected: it was posted before.
+        DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
