@@ -4,8 +4,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-Cell = str
-
 
 class Series(Struct, frozen=True, omit_defaults=True):
     """A line or a set of bars: ``values`` by category, None where there is none. Of a scatter plot: ``points`` as
@@ -43,8 +41,8 @@ class Option(Struct, frozen=True, omit_defaults=True):
 class Table(Struct, frozen=True):
     """The same as words and numbers: the first cell of a row names it."""
 
-    head: tuple[Cell, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 class Plot(Struct, frozen=True):
@@ -56,6 +54,6 @@ class Plot(Struct, frozen=True):
     table: Table | None = None
 
 
-def share(value: float) -> Cell:
+def share(value: float) -> str:
     """63%"""
     return f"{value:.0%}"

@@ -1,5 +1,6 @@
 """The page of the models: who may see it, the empty page, the ladder by form, once only, and what /metrics tells."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
@@ -7,20 +8,22 @@ from datetime import date
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 from msgspec import structs
 
 from infra.db import Database
 from infra.settings import Settings
 from market.app import create_app
+from market.cli import main
 from market.learning import queries, service
-from market.learning.model import Drift, Health, ModelState, Month, Week
+from market.learning.model import By, Climb, Drift, Health, ModelState, Month, Week
 from market.learning.plots import plots
 from matching.features import FEATURES
 from matching.monitor import Bin
 from tests.conftest import Clone, Login, open_database
 from tests.db.test_learning import MISSED, PASSED, model
-from tests.factories import PASSWORD
-from tests.web.test_pages_staff import post
+from tests.factories import PASSWORD, World
+from tests.web.test_pages_staff import AID_TEXT, approve, file_need, post
 
 pytestmark = pytest.mark.anyio
 
@@ -162,6 +165,30 @@ async def test_the_ladder_by_form(visit: Login, base: Database) -> None:
     html = (await browser.get("/models")).text
     assert html.index("试排 → 在用") < html.index("在用 → 停用"), "the last step at the end"
     assert "效果不好" in html
+
+
+async def test_what_a_challenger_has_shown(visit: Login, base: Database, own: Settings, world: World) -> None:
+    version = f"{model(1).version}-b"
+    async with base.transaction() as tx:
+        await service.store(tx, structs.replace(model(1), version=version), PASSED)
+        await service.climb(tx, version, Climb.CHALLENGE, By("测试员", "试试"), anyway=True)
+    coordinator, browser = await visit("coordinator"), await visit("province")
+    for done in range(2):
+        need_id = await file_need(base, own, world, AID_TEXT)
+        html = (await browser.get("/models")).text
+        assert f"参与 {done + 1} 次匹配" in html
+        assert f"已审核 {done} 次" in html
+        assert ("派单成效（SNIPS" in html) is bool(done)
+        assert (await approve(coordinator, need_id)).status_code == 303
+    told = (await asyncio.to_thread(CliRunner().invoke, main, ["models", "--metrics"], env=environment(own))).output
+    assert "decided on 2" in told
+    assert "SNIPS: champion 0.400" in told
+    async with base.transaction() as tx:
+        await service.end_trial(tx, By("测试员"))
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {"ZHIPEI_DATABASE_URL": str(settings.database_url), "ZHIPEI_REDIS_URL": str(settings.redis_url)}
 
 
 async def test_plots_carry_their_data_and_their_tables(visit: Login, base: Database) -> None:
