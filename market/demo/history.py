@@ -362,6 +362,4 @@ def _industry(life: Life) -> str | None:
 
 
 def _record(provider: Provider) -> Record:
-    return Record(
-        provider.capacity, provider.load, provider.accepted, provider.declined, provider.delivered, provider.on_time
-    )
+    return Record(**{name: getattr(provider, name) for name in Record.__struct_fields__})

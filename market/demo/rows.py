@@ -32,6 +32,8 @@ class Provider(Struct, kw_only=True):
     declined: int = 0
     delivered: int = 0
     on_time: int = 0
+    rated: int = 0
+    rating_points: int = 0
 
 
 class Client(Struct, frozen=True, kw_only=True):

@@ -109,6 +109,7 @@ class Line(Struct, frozen=True, kw_only=True):
     accepted: bool
     completed: bool
     declined: bool
+    rated_well: bool
 
 
 class StoredModel(Struct, frozen=True, kw_only=True):
@@ -163,13 +164,16 @@ class TrialRun(Struct, frozen=True, kw_only=True):
     by_override: bool
     accepted: bool
     completed: bool
+    rated_well: bool
     shown: bool = True
 
 
 def grade_of(one: Line | TrialRun) -> int:
     """How far the candidate came."""
     outcome: Outcome = "shortlisted" if one.shown else "passed_over"
-    if one.completed:
+    if one.rated_well:
+        outcome = "rated_well"
+    elif one.completed:
         outcome = "completed"
     elif one.accepted:
         outcome = "accepted"

@@ -25,8 +25,9 @@ from matching.types import SecondOpinion
 STORY = """
 m.run_id, m.offering_id, max(m.id) AS match_id, bool_or(e.action = 'override') AS by_override,
        bool_or(e.action = 'accept') AS accepted, bool_or(e.action = 'confirm') AS completed,
-       bool_or(e.to_state = 'declined') AS declined
+       bool_or(e.to_state = 'declined') AS declined, bool_or(s.level >= 4) AS rated_well
 FROM matches m JOIN events e ON e.need_id = m.need_id AND e.match_id = m.id
+LEFT JOIN ratings s ON s.match_id = m.id AND s.state <> 'withheld'
 """
 DECIDED = "GROUP BY m.run_id, m.offering_id HAVING bool_or(e.action IN ('approve', 'override'))"
 VALUES = """
@@ -53,7 +54,7 @@ SELECT d.id AS run_id, d.need_id, d.created_at::date AS day, n.region_code, d.nu
        s.run_id IS NOT NULL AS approved,
        coalesce(s.by_override AND c.rank <> d.proposed_rank, false) AS by_override,
        coalesce(s.accepted, false) AS accepted, coalesce(s.completed, false) AS completed,
-       coalesce(s.declined, false) AS declined
+       coalesce(s.declined, false) AS declined, coalesce(s.rated_well, false) AS rated_well
 FROM decided d JOIN needs n ON n.id = d.need_id JOIN candidates c ON c.run_id = d.id
 LEFT JOIN trial_runs t ON t.run_id = d.id
 LEFT JOIN story s ON s.run_id = c.run_id AND s.offering_id = c.offering_id
@@ -104,11 +105,12 @@ WITH story AS (
 ), decided AS (SELECT DISTINCT run_id FROM story)
 SELECT t.by_trial, t.share, t.champion_propensity, t.trial_propensity, t.overlap, d.run_id IS NOT NULL AS decided,
        s.run_id IS NOT NULL AS approved, coalesce(s.by_override, false) AS by_override,
-       coalesce(s.accepted, false) AS accepted, coalesce(s.completed, false) AS completed
+       coalesce(s.accepted, false) AS accepted, coalesce(s.completed, false) AS completed,
+       coalesce(s.rated_well, false) AS rated_well
 FROM trial_runs t JOIN ranking_runs r ON r.id = t.run_id JOIN candidates c ON c.run_id = r.id AND c.rank = 1
 LEFT JOIN decided d ON d.run_id = r.id
 LEFT JOIN story s ON s.run_id = r.id AND s.offering_id = c.offering_id
-WHERE t.version = $1 AND r.created_at >= $2 AND (t.share > 0) = $3
+WHERE t.version = $1 AND r.created_at >= $2 AND (t.share > 0) = $3 AND r.proposed_rank = 1
 ORDER BY t.run_id
 """
 SHOWN_VALUES = f"""

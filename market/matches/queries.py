@@ -54,7 +54,9 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.state = 'published' ORDER BY f.id
 """
 RECORDS = """
-SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time
+SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time,
+       f.rated[1] + f.rated[2] + f.rated[3] + f.rated[4] + f.rated[5] AS rated,
+       f.rated[2] + 2 * f.rated[3] + 3 * f.rated[4] + 4 * f.rated[5] AS rating_points
 FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.state = 'active' WHERE f.state = 'published'
 """
 # What people confirmed: the item a need was served under to the end, or that it was none of the platform's business.

@@ -46,6 +46,7 @@ BASE = Line(
     by_override=False,
     accepted=False,
     completed=False,
+    rated_well=False,
     declined=False,
 )
 
@@ -100,9 +101,10 @@ def test_grades_rise_with_every_step_and_an_override_is_the_best() -> None:
         replace(BASE, approved=True, declined=True),
         replace(BASE, approved=True, accepted=True),
         replace(BASE, approved=True, accepted=True, completed=True),
+        replace(BASE, approved=True, accepted=True, completed=True, rated_well=True),
         replace(BASE, approved=True, by_override=True, declined=True),
     )
-    assert [grade_of(line) for line in steps] == [0, 1, 2, 3, 4, 5]
+    assert [grade_of(line) for line in steps] == [0, 1, 2, 3, 4, 5, 5]
 
 
 def test_what_coordinators_look_at_is_learned(learned: training.Learned) -> None:
