@@ -140,6 +140,7 @@ async def changing(past: Past) -> AsyncIterator[Transaction]:
     connection = await past.db.connect()
     transaction = connection.transaction()
     await transaction.start()
+    await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # models are trained meanwhile
     yield connection
     await transaction.rollback()
     await connection.close()
