@@ -139,9 +139,9 @@ def deadline_margin(pairs: Pairs) -> Column:
     return np.clip(margin, -MOST_MARGIN, MOST_MARGIN), known.astype(np.int64)
 
 
-def promised_days(value: float) -> float:
-    """The promised working days behind a value of `promised_limit`."""
-    return HALF_DAYS / max(value, 1e-9) - HALF_DAYS
+def promised_days(values: FloatArray | float) -> FloatArray:
+    """The promised working days behind values of `promised_limit`."""
+    return HALF_DAYS / np.maximum(values, 1e-9) - HALF_DAYS
 
 
 def _known(pairs: Pairs) -> IntArray:

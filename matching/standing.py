@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from msgspec import Struct
 
-from matching.columns import HALF_DAYS, PRIOR_CASES, PRIOR_MEAN
+from matching.columns import HALF_DAYS, MOST_MARGIN, PRIOR_CASES, PRIOR_MEAN, promised_days
 from matching.errors import FeatureError
 from matching.features import FEATURES
 from matching.rank import TIE_DIGITS
@@ -259,8 +259,18 @@ def _capacity(own: Own, more: int) -> Mapping[str, FloatArray]:
     return {"load": own.values["load"] * capacity / (capacity + more)}
 
 
-def _promise_by(_own: Own, days: int) -> Mapping[str, FloatArray]:
-    return {"promised_limit": np.array([HALF_DAYS / (HALF_DAYS + days)])}
+def _promise_by(own: Own, days: int) -> Mapping[str, FloatArray]:
+    """The promise itself, and the margin it leaves to the day the need is wanted by, where both were known.
+
+    A margin at its bottom may have been worse still: it is left alone, so that nothing is promised too much.
+    """
+    margin, before = own.values["deadline_margin"], promised_days(own.values["promised_limit"])
+    counts = (own.evidence["deadline_margin"] > 0) & (margin > -MOST_MARGIN)
+    shorter = np.clip(margin + before - days, -MOST_MARGIN, MOST_MARGIN)
+    return {
+        "promised_limit": np.array([HALF_DAYS / (HALF_DAYS + days)]),
+        "deadline_margin": np.where(counts, np.maximum(margin, shorter), margin),
+    }
 
 
 def _all_good(feature: str) -> Lever:

@@ -52,5 +52,5 @@ class Feature(Struct, frozen=True):
             share=round(value * evidence),
             steps=abs(round(value)),
             times=round(value, 1),
-            days=round(promised_days(value)),
+            days=round(float(promised_days(value))),
         )

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from matching.columns import MOST_MARGIN
 from matching.errors import FeatureError
 from matching.features import FEATURES
 from matching.model import TableModel, TableScorer
@@ -29,7 +30,9 @@ NAMES = [feature.name for feature in FEATURES]
 WORST = np.array([feature.worst for feature in FEATURES])
 SPAN = np.array([feature.best - feature.worst for feature in FEATURES])
 TERMS = Terms(capacity=4, promised_days=15)
-PROMISE, LOAD, ACCEPTANCE, RIGHT = (NAMES.index(n) for n in ("promised_limit", "load", "acceptance", "right_fit"))
+PROMISE, LOAD, ACCEPTANCE, RIGHT, MARGIN = (
+    NAMES.index(n) for n in ("promised_limit", "load", "acceptance", "right_fit", "deadline_margin")
+)
 
 
 def lists(goodness: list[list[float]], own: list[int], *, institutions: list[list[int]] | None = None) -> Lists:
@@ -62,17 +65,17 @@ def levers(found: Standing) -> list[str]:
 
 
 def test_a_shorter_promise_moves_up_where_it_makes_the_difference() -> None:
-    """By hand: 15 days give 10/25 of 4 points, 5 days 10/15: 1.07 points more, which overtakes whoever leads by 1."""
+    """By hand: 15 days give 10/25 of 2 points, 5 days 10/15: .53 points more, which overtakes whoever leads by .5."""
     asked = lists([[0.52, 0.5], [0.9, 0.5], [0.2, 0.5]], [1, 1, 1])
-    asked = with_own(asked, PROMISE, 10 / 25)
+    asked = with_own(with_own(asked, PROMISE, 10 / 25), MARGIN, 0.0, evidence=0)
     total = CARD.score(asked.values).total
     ahead = total[0] - total[1]
     asked = replace(asked, values=asked.values.copy())
-    asked.values[0, RIGHT] -= (ahead - 1.0) / 8  # right_fit weighs 8
+    asked.values[0, RIGHT] -= (ahead - 0.5) / 6  # right_fit weighs 6
     found = standing(asked, TERMS, CARD)
     (promise,) = [advice for advice in found.advice if advice.change == Change("promise", 5)]
     assert (promise.lists, promise.moved, promise.before, promise.after, promise.firsts) == (3, 1, 2.0, 1.0, 1)
-    assert Change("promise", 10) not in [advice.change for advice in found.advice], "10 days give .4 points, not enough"
+    assert Change("promise", 10) not in [advice.change for advice in found.advice], "10 days give .2 points, not enough"
     assert promise.sentence(TERMS, "zh") == (
         "承诺 5 个工作日内办结（现在承诺 15 个）：最近 3 份名单中有 1 份会前移，"
         "平均从第 2.0 位到第 1.0 位，其中 1 份排到第 1 位"
@@ -81,6 +84,18 @@ def test_a_shorter_promise_moves_up_where_it_makes_the_difference() -> None:
         "a promised limit of 5 working days (15 now): up in 1 of the last 3 lists, "
         "on average from place 2.0 to 1.0, to the top in 1"
     )
+
+
+def test_a_shorter_promise_also_widens_the_margin_where_the_need_has_a_day() -> None:
+    """By hand: promised in 15 days with 5 to spare; in 5 days there would be 15, which count as ten. One that was far too late may
+    have been later still, so it is left as it was."""
+    asked = with_own(with_own(lists([[0.5, 0.5]], [1]), PROMISE, 10 / 25), MARGIN, 5.0)
+    again = asked.values[asked.own].copy()
+    again[:, PROMISE], again[:, MARGIN] = 10 / 15, MOST_MARGIN
+    assert changed(asked, TERMS, CARD, Change("promise", 5)) == pytest.approx(CARD.score(again).total)
+    late = with_own(asked, MARGIN, -MOST_MARGIN)
+    again[:, MARGIN] = -MOST_MARGIN
+    assert changed(late, TERMS, CARD, Change("promise", 5)) == pytest.approx(CARD.score(again).total)
 
 
 def test_capacity_is_counted_on_the_load_of_then() -> None:
@@ -105,7 +120,7 @@ def test_records_are_counted_as_if_all_had_been_good() -> None:
 
 def test_rights_count_only_where_the_need_tells_them() -> None:
     told, silent = (with_own(lists([[0.6, 0.5]], [1]), RIGHT, 0.0, evidence=known) for known in (2, 0))
-    assert changed(told, TERMS, CARD, Change("rights"))[0] == pytest.approx(CARD.score(told.values).total[1] + 8)
+    assert changed(told, TERMS, CARD, Change("rights"))[0] == pytest.approx(CARD.score(told.values).total[1] + 6)
     assert changed(silent, TERMS, CARD, Change("rights"))[0] == pytest.approx(CARD.score(silent.values).total[1])
 
 
@@ -183,11 +198,11 @@ def test_the_gaps_are_against_the_mean_of_those_above() -> None:
     # Above: a mean of .8 in the first list, .9 in the second; one's own .5 and .6.
     first = found.gaps[0]
     assert first.feature == "item_fit"
-    assert first.weight == pytest.approx(32)
-    assert first.own == pytest.approx(32 * 0.55)
-    assert first.above == pytest.approx(32 * 0.85)
+    assert first.weight == pytest.approx(27)
+    assert first.own == pytest.approx(27 * 0.55)
+    assert first.above == pytest.approx(27 * 0.85)
     assert [gap.feature for gap in found.gaps] == ["item_fit", "text_similarity", "region_distance"]
-    assert first.sentence("zh") == "事项吻合度：平均比排在前面的低 9.6 分（您 17.6，他们 27.2）"
+    assert first.sentence("zh") == "事项吻合度：平均比排在前面的低 8.1 分（您 14.8，他们 23.0）"
     assert first.sentence("en") == "service item: 9.6 points behind those above, on average (17.6, 27.2)"
 
 
