@@ -87,8 +87,10 @@ def test_a_shorter_promise_moves_up_where_it_makes_the_difference() -> None:
 
 
 def test_a_shorter_promise_also_widens_the_margin_where_the_need_has_a_day() -> None:
-    """By hand: promised in 15 days with 5 to spare; in 5 days there would be 15, which count as ten. One that was far too late may
-    have been later still, so it is left as it was."""
+    """By hand: promised in 15 days with 5 to spare; in 5 days there would be 15, which count as ten.
+
+    One that was far too late may have been later still, so it is left as it was.
+    """
     asked = with_own(with_own(lists([[0.5, 0.5]], [1]), PROMISE, 10 / 25), MARGIN, 5.0)
     again = asked.values[asked.own].copy()
     again[:, PROMISE], again[:, MARGIN] = 10 / 15, MOST_MARGIN
@@ -203,7 +205,7 @@ def test_the_gaps_are_against_the_mean_of_those_above() -> None:
     assert first.above == pytest.approx(27 * 0.85)
     assert [gap.feature for gap in found.gaps] == ["item_fit", "text_similarity", "region_distance"]
     assert first.sentence("zh") == "事项吻合度：平均比排在前面的低 8.1 分（您 14.8，他们 23.0）"
-    assert first.sentence("en") == "service item: 9.6 points behind those above, on average (17.6, 27.2)"
+    assert first.sentence("en") == "service item: 8.1 points behind those above, on average (14.8, 23.0)"
 
 
 def test_few_rivals_are_not_told_apart_by_averages() -> None:
