@@ -44,7 +44,10 @@ from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.plans import api as plans_api
+from market.ratings import api as ratings_api
 from market.regions import api as regions_api
+from market.rules import api as rules_api
+from market.standing import api as standing_api
 from market.web import (
     AppRequest,
     Services,
@@ -160,6 +163,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     engine = open_engine(settings)
     held = Services(
         settings=settings,
+        secret=csrf_secret,
         db=database,
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
@@ -233,7 +237,10 @@ def _api() -> Router:
             notices_api.router(),
             offerings_api.router(),
             plans_api.router(),
+            ratings_api.router(),
             regions_api.router(),
+            rules_api.router(),
+            standing_api.router(),
         ],
         security=[{"token": []}],
     )

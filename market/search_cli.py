@@ -10,7 +10,7 @@ from infra.db import Database
 from infra.settings import Settings
 from market.discovery import indexing, queries
 from market.discovery.engines import open_engine, open_writer, set_up
-from market.discovery.model import Rebuild
+from market.discovery.model import Difference, Rebuild
 from market.terminal import Failure, with_database
 from search.engine import IndexName
 from search.errors import SearchError
@@ -68,7 +68,7 @@ def setup(settings: Settings) -> None:
     click.echo(f"ZHIPEI_MEILI_SEARCH_KEY={key}")
 
 
-async def _diff(database: Database, settings: Settings) -> list[indexing.Difference]:
+async def _diff(database: Database, settings: Settings) -> list[Difference]:
     engine = open_engine(settings)
     try:
         return [await indexing.difference(database, engine, index) for index in IndexName]

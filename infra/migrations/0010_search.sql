@@ -22,13 +22,17 @@ CREATE FUNCTION ask_for_index() RETURNS trigger
 BEGIN
     INSERT INTO outbox (topic, payload)
     VALUES ('index', jsonb_build_object('index', TG_ARGV[0], 'id', to_jsonb(NEW) ->> TG_ARGV[1]));
+    IF TG_TABLE_NAME = 'offerings' THEN -- an institution is found by what it offers
+        INSERT INTO outbox (topic, payload)
+        VALUES ('index', jsonb_build_object('index', 'institutions', 'id', NEW.institution_id::text));
+    END IF;
     PERFORM pg_notify('outbox', '');
     RETURN NULL;
 END $$;
 CREATE TRIGGER offerings_index_new AFTER INSERT ON offerings
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('offerings', 'id');
-CREATE TRIGGER offerings_index AFTER UPDATE OF state, version ON offerings
-    FOR EACH ROW WHEN ((OLD.state, OLD.version) IS DISTINCT FROM (NEW.state, NEW.version))
+CREATE TRIGGER offerings_index AFTER UPDATE OF state, version, rated ON offerings
+    FOR EACH ROW WHEN ((OLD.state, OLD.version, OLD.rated) IS DISTINCT FROM (NEW.state, NEW.version, NEW.rated))
     EXECUTE FUNCTION ask_for_index('offerings', 'id');
 CREATE TRIGGER institutions_index_new AFTER INSERT ON institutions
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('institutions', 'id');

@@ -4,6 +4,7 @@ from infra.settings import Settings
 from market.data import language
 from search.embedded import EmbeddedEngine, EmbeddedWriter
 from search.engine import Engine, Writer
+from search.meilisearch import MeilisearchEngine, MeilisearchWriter, search_key
 from search.settings import Language
 
 FOLDER = "search"
@@ -12,11 +13,16 @@ FOLDER = "search"
 
 def known_language() -> Language:
     """Sounds and synonyms, as understanding knows them."""
-    return Language(sounds=language.load_sounds(), synonyms=language.load_synonym_groups())
+    return Language(
+        sounds=language.load_sounds() | language.load_sound_words(), synonyms=language.load_synonym_groups()
+    )
 
 
 def open_engine(settings: Settings) -> Engine:
     """To search with: any number of processes."""
+    if settings.meili_url:
+        key = settings.meili_search_key or settings.meili_key or ""
+        return MeilisearchEngine(settings.meili_url, key, known_language())
     return EmbeddedEngine(settings.data_dir / FOLDER, known_language())
 
 
@@ -26,4 +32,16 @@ def open_writer(settings: Settings) -> Writer:
     Raises:
         Unavailable: another process has the embedded indexes open for writing.
     """
+    if settings.meili_url:
+        return MeilisearchWriter(settings.meili_url, settings.meili_key or "", known_language())
     return EmbeddedWriter(settings.data_dir / FOLDER, known_language())
+
+
+async def set_up(settings: Settings) -> str:
+    """Build nothing, but make sure of the Meilisearch key that may only search; the key.
+
+    Raises:
+        WrongKey: ZHIPEI_MEILI_KEY may not manage keys. EngineUnavailable: the server does not answer.
+    """
+    assert settings.meili_url is not None
+    return await search_key(settings.meili_url, settings.meili_key or "")

@@ -81,21 +81,26 @@ class NoticeRow(Struct, frozen=True, kw_only=True):
 
 Row = OfferingRow | InstitutionRow | ItemRow | NoticeRow
 
-OFFERINGS = """
+# Hundredths of the smoothed mean that market/ratings/figures.py shows; NULL without a rating. `r`: counts by level.
+SATISFACTION = """
+round(100 * (40 + r[1] + 2 * r[2] + 3 * r[3] + 4 * r[4] + 5 * r[5])
+      / nullif((10 + r[1] + r[2] + r[3] + r[4] + r[5])::numeric, 10))::integer
+"""
+OFFERINGS = f"""
 SELECT f.id, v.title, v.summary, v.guide, v.item_code, s.name AS item_name, s.item_list, s.aliases, s.rights, s.stages,
        f.institution_id, n.name AS institution_name, n.kind AS institution_kind, n.region_code, v.region_codes,
-       v.audience, v.channels, v.fee, v.promised_days, NULL::integer AS satisfaction
+       v.audience, v.channels, v.fee, v.promised_days, {SATISFACTION.replace("r[", "f.rated[")} AS satisfaction
 FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
 JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
 JOIN institutions i ON i.id = f.institution_id
 JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.state = 'published' AND i.state = 'active'
 """
-INSTITUTIONS = """
+INSTITUTIONS = f"""
 SELECT i.id, n.name, n.kind, k.name AS kind_name, n.region_code, n.address, n.summary,
-       coalesce(o.services, '{}') AS services, coalesce(o.item_codes, '{}') AS item_codes,
-       coalesce(o.rights, '{}') AS rights, coalesce(o.stages, '{}') AS stages,
-       NULL::integer AS satisfaction
+       coalesce(o.services, '{{}}') AS services, coalesce(o.item_codes, '{{}}') AS item_codes,
+       coalesce(o.rights, '{{}}') AS rights, coalesce(o.stages, '{{}}') AS stages,
+       {SATISFACTION} AS satisfaction
 FROM institutions i JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 JOIN institution_kinds k ON k.code = n.kind
 LEFT JOIN LATERAL (
@@ -107,6 +112,11 @@ LEFT JOIN LATERAL (
     LEFT JOIN LATERAL unnest(s.rights) AS r ON true LEFT JOIN LATERAL unnest(s.stages) AS g ON true
     WHERE f.institution_id = i.id AND f.state = 'published'
 ) o ON true
+LEFT JOIN LATERAL (
+    SELECT ARRAY[coalesce(sum(f.rated[1]), 0), coalesce(sum(f.rated[2]), 0), coalesce(sum(f.rated[3]), 0),
+                 coalesce(sum(f.rated[4]), 0), coalesce(sum(f.rated[5]), 0)]::integer[] AS r
+    FROM offerings f WHERE f.institution_id = i.id
+) s ON true
 WHERE i.state = 'active'
 """
 ITEMS = """

@@ -14,10 +14,14 @@ from market.institutions import service
 from market.institutions.model import InstitutionFilter
 from market.offerings import service as offerings
 from market.offerings.model import OfferingFilter
+from market.ratings import queries as rating_queries
+from market.ratings import service as ratings
 from market.web import AppRequest, PathId, page
 
 FACETS = ("institution_kind", "within", "right", "stage")
 MOST_OFFERINGS = 50
+SAID = 3
+"""Ratings shown beside the figures."""
 
 
 @get("/institutions")
@@ -45,6 +49,8 @@ async def show(tx: NamedDependency[Transaction], institution_id: PathId) -> Temp
         "institutions/show.html",
         institution=institution,
         offered=await offerings.browse(tx, wanted, limit=MOST_OFFERINGS),
+        rated=ratings.overall(await ratings.by_item(tx, institution_id)),
+        said=await rating_queries.published(tx, institution_id, item_code=None, before=None, limit=SAID),
     )
 
 
