@@ -5,7 +5,10 @@ from litestar.response import Template
 
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
+from market.feeds import pages as feeds
+from market.guides import pages as guides
 from market.institutions import pages as institutions
+from market.lists import desk_pages as lists
 from market.matches import desk_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -29,7 +32,10 @@ def routers() -> list[Router]:
         catalogue,
         counter_pages,
         desk_pages,
+        feeds,
+        guides,
         institutions,
+        lists,
         matches,
         needs,
         offerings,

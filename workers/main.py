@@ -18,6 +18,7 @@ from infra.observe import bind_request, configure_logs
 from infra.settings import Settings, load
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
+from workers.lists import lists_take_effect
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
@@ -93,6 +94,8 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            # At one minute past every hour, and at the start: after an outage lists catch up.
+            cron(lists_take_effect, name=f"{settings.namespace}:lists", minute=1, run_at_startup=True),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

@@ -12,16 +12,23 @@ from market.web import VersionQuery
 
 @get("/items", summary="List service items")
 async def listing(tx: NamedDependency[Transaction]) -> list[ServiceItem]:
-    """All service items with their guides, in the versions now in force."""
+    """All service items in force, with their guides."""
     return await queries.items(tx)
 
 
 @get("/items/{code:str}", summary="Show a service item")
 async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: VersionQuery = None) -> ServiceItem:
-    """One service item, in the version asked for or in the one now in force."""
+    """One service item, in the version asked for or in its newest; a withdrawn one says since when."""
     return await service.find(tx, code, version)
+
+
+@get("/items/{code:str}/versions", summary="List an item's versions")
+async def versions(tx: NamedDependency[Transaction], code: FromPath[str]) -> list[ServiceItem]:
+    """Every version, newest first."""
+    await service.find(tx, code)
+    return await queries.versions(tx, code)
 
 
 def router() -> Router:
     """The routes, for create_app."""
-    return Router("/", route_handlers=[listing, show], tags=["catalogue"])
+    return Router("/", route_handlers=[listing, show, versions], tags=["catalogue"])

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, URLEncodedBody
+from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Meta, Struct
 
@@ -14,10 +14,13 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.service import Deadlines
 from market.catalogue import queries, service
+from market.catalogue.changes import version_in_words
 from market.catalogue.model import ItemList, ServiceItem
+from market.diff import compare
 from market.enterprises import service as enterprises
 from market.errors import DomainError, Forbidden
 from market.forms import decode, visible
+from market.guides import service as guides
 from market.institutions import queries as institutions
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, understand
@@ -90,11 +93,16 @@ async def understanding(
 
 
 @get("/items")
-async def listing(tx: NamedDependency[Transaction]) -> Template:
-    """All service items by their list."""
-    items = await queries.items(tx)
+async def listing(
+    tx: NamedDependency[Transaction],
+    item_list: Annotated[ItemList | None, QueryParameter(name="list")] = None,
+    withdrawn: FromQuery[bool] = False,
+) -> Template:
+    """Service items in force by their list; or those withdrawn."""
+    items = await (queries.withdrawn(tx) if withdrawn else queries.items(tx))
     groups = {kind: [item for item in items if item.item_list is kind] for kind in ItemList}
-    return page("catalogue/items.html", groups=groups)
+    shown = {kind: found for kind, found in groups.items() if item_list in (None, kind)}
+    return page("catalogue/items.html", groups=shown, counts=groups, chosen=item_list, withdrawn=withdrawn)
 
 
 @get("/items/{code:str}")
@@ -102,7 +110,29 @@ async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: V
     """One service item with its guide, and who offers it."""
     item: ServiceItem = await service.find(tx, code, version)
     offered = await offerings.page(tx, OfferingFilter(item_code=code), None, after=None, limit=6)
-    return page("catalogue/item.html", item=item, offered=offered, current=await service.find(tx, code))
+    guide = await guides.of_item(tx, code, version)
+    found = await queries.versions(tx, code)
+    return page(
+        "catalogue/item.html", item=item, offered=offered, versions=found, current=found[0], complaints=guide.complaints
+    )
+
+
+@get("/items/{code:str}/compare")
+async def compare_versions(
+    tx: NamedDependency[Transaction], code: FromPath[str], before: VersionQuery = None, after: VersionQuery = None
+) -> Template:
+    """Two versions side by side; left out: the newest and the one before it."""
+    new = await service.find(tx, code, after)
+    old = await service.find(tx, code, before or max(new.version - 1, 1))
+    return page(
+        "compare.html",
+        title=new.name,
+        base=f"/items/{code}",
+        found=await queries.versions(tx, code),
+        before=old.version,
+        after=new.version,
+        differences=compare(version_in_words(old), version_in_words(new)),
+    )
 
 
 async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:
@@ -197,4 +227,5 @@ def _node_for(nodes: list[Node], region: str | None) -> Node | None:
 
 def router() -> Router:
     """The routes, for market.pages."""
-    return Router("/", route_handlers=[home, submit, understanding, listing, show], include_in_schema=False)
+    handlers = [home, submit, understanding, listing, show, compare_versions]
+    return Router("/", route_handlers=handlers, include_in_schema=False)

@@ -6,7 +6,9 @@ from litestar.params import FromQuery
 from litestar.response import Template
 
 from infra.db import Transaction
+from market.catalogue import queries as catalogue
 from market.institutions import queries, service
+from market.lists import service as lists
 from market.offerings import service as offerings
 from market.offerings.model import OfferingFilter
 from market.regions import service as regions
@@ -54,6 +56,8 @@ async def show(tx: NamedDependency[Transaction], institution_id: PathId) -> Temp
         "institutions/show.html",
         institution=institution,
         offered=await offerings.browse(tx, wanted, limit=MOST_OFFERINGS),
+        taken_up=(await lists.of_institution(tx, institution_id)).taken_up,
+        specific=[item for item in await catalogue.of_institution(tx, institution_id) if item.withdrawn_on is None],
     )
 
 

@@ -11,8 +11,10 @@ from infra.db import Transaction
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, ItemList, RightKind
 from market.enterprises import queries as enterprises
+from market.guides import service as guides
 from market.institutions import service as institutions
 from market.offerings import queries, service
+from market.offerings.changes import differences
 from market.offerings.model import OfferingFilter
 from market.regions import queries as region_queries
 from market.regions import service as regions
@@ -69,11 +71,34 @@ async def show(
         "offerings/show.html",
         offering=offering,
         versions=await queries.versions(tx, offering_id),
+        complaints=(await guides.of_offering(tx, request.user, offering_id, version)).complaints,
         regions=await region_queries.named(tx, list(offering.region_codes)),
         audience=[kinds[code] for code in offering.audience],
     )
 
 
+@get("/offerings/{offering_id:int}/compare")
+async def compare_versions(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    offering_id: PathId,
+    before: VersionQuery = None,
+    after: VersionQuery = None,
+) -> Template:
+    """Two versions side by side; left out: the current one and the one before it."""
+    new = await service.find(tx, request.user, offering_id, after)
+    old = await service.find(tx, request.user, offering_id, before or max(new.version - 1, 1))
+    return page(
+        "compare.html",
+        title=new.title,
+        base=f"/offerings/{offering_id}",
+        found=await queries.versions(tx, offering_id),
+        before=old.version,
+        after=new.version,
+        differences=await differences(tx, old, new),
+    )
+
+
 def router() -> Router:
     """The routes, for market.pages."""
-    return Router("/", route_handlers=[browse, show], include_in_schema=False)
+    return Router("/", route_handlers=[browse, show, compare_versions], include_in_schema=False)
