@@ -482,7 +482,8 @@ CREATE TABLE public.nodes (
     name text NOT NULL,
     region_code text NOT NULL,
     region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
-    parent_id bigint
+    parent_id bigint,
+    supervision text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.nodes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

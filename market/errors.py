@@ -58,7 +58,7 @@ class Conflict(DomainError):
 
 
 class EditedMeanwhile(Conflict):
-    """您打开之后，别人改过这份内容。您填写的都还在，请对照改动后再保存。"""
+    """您打开之后，别人改过这份内容。您填写的都还在，没动过的项目已换成新的；请核对后再保存。"""
 
     slug = "edited-meanwhile"
     title = "内容被别人改过"

@@ -16,6 +16,9 @@ ALTER TABLE service_item_versions
     ADD COLUMN effective_until date, -- the last day, where that is known beforehand
     ADD CHECK (effective_until >= effective_from);
 
+-- Where to complain or praise, as the node publishes it: for guides that say nothing of it.
+ALTER TABLE nodes ADD COLUMN supervision text NOT NULL DEFAULT '';
+
 -- revisions ------------------------------------------------------------------------------------------------------
 
 -- Every table of events says itself which machines it knows.

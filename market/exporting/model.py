@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 KINDS = {What.LISTS: Kind.ITEMS, What.OFFERINGS: Kind.OFFERINGS, What.INSTITUTIONS: Kind.INSTITUTIONS}
 MEDIA_TYPES = {
-    Format.CSV: "text/csv; charset=utf-8",
+    Format.CSV: "text/csv",
     Format.JSON: "application/json",
     Format.HSDS: "application/json",
 }

@@ -13,7 +13,8 @@ from market.feeds import queries
 from market.feeds.documents import atom, json_feed
 from market.web import AppRequest, IdQuery, page, services
 
-ROWS = 50
+ROWS = 20
+ENTRIES = 50
 
 
 @get("/changes")
@@ -47,12 +48,12 @@ async def _feed(
     edition = await catalogue.edition(tx)
     if copy := kept_copy(request, edition):
         return copy
-    rows = await queries.before(tx, before, ROWS + 1)
+    rows = await queries.before(tx, before, ENTRIES + 1)
     body = document(
-        rows[:ROWS],
+        rows[:ENTRIES],
         address=services(request).settings.address,
         path=path if before is None else f"{path}?before={before}",
-        older=f"{path}?before={rows[ROWS - 1].id}" if len(rows) > ROWS else None,
+        older=f"{path}?before={rows[ENTRIES - 1].id}" if len(rows) > ENTRIES else None,
     )
     return Response(body, media_type=media_type, headers=remember(edition))
 

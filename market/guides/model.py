@@ -2,8 +2,9 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from market.catalogue.model import Guide, ItemList, Limit
 
@@ -62,8 +63,14 @@ class PublicGuide(Struct, frozen=True, kw_only=True):
 
 
 class NodeChannel(Struct, frozen=True, kw_only=True):
-    """A node of the highest level, and the institution that publishes how to reach it, if one does."""
+    """Where a node wants complaints and praise; empty: it has not said."""
 
-    node_name: str
-    institution_name: str | None
-    phone: str | None
+    name: str
+    region_prefix: str
+    supervision: str
+
+
+class ChannelForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a node publishes."""
+
+    supervision: Annotated[str, Meta(max_length=500)] = ""

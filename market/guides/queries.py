@@ -3,18 +3,22 @@
 from infra.db import Transaction, many
 from market.guides.model import NodeChannel
 
-# A node publishes how to reach it as the institution of its kind in its region.
-NODE_CHANNELS = """
-SELECT d.name AS node_name, n.name AS institution_name, n.phone FROM nodes d
-LEFT JOIN LATERAL (
-    SELECT v.name, v.phone FROM institutions i
-    JOIN institution_versions v ON v.institution_id = i.id AND v.version = i.version
-    WHERE i.state = 'active' AND v.kind = 'backbone_node' AND v.region_code = d.region_code ORDER BY i.id LIMIT 1
-) n ON true
-WHERE d.parent_id IS NULL ORDER BY d.region_code
-"""
+CHANNELS = "SELECT name, region_prefix, supervision FROM nodes ORDER BY length(region_prefix), region_code"
+CHANNEL = "SELECT supervision FROM nodes WHERE id = $1"
+SET_CHANNEL = "UPDATE nodes SET supervision = $2 WHERE id = $1"
 
 
-async def node_channels(tx: Transaction) -> list[NodeChannel]:
-    """The nodes that no node is above, with how to reach them."""
-    return many(NodeChannel, await tx.fetch(NODE_CHANNELS))
+async def channels(tx: Transaction) -> list[NodeChannel]:
+    """All nodes, those of larger regions first."""
+    return many(NodeChannel, await tx.fetch(CHANNELS))
+
+
+async def channel(tx: Transaction, node_id: int) -> str:
+    """What the node publishes."""
+    text: str = await tx.fetchval(CHANNEL, node_id)
+    return text
+
+
+async def set_channel(tx: Transaction, node_id: int, text: str) -> None:
+    """What the node publishes from now on."""
+    await tx.execute(SET_CHANNEL, node_id, text)

@@ -5,8 +5,9 @@ from market.accounts.model import Actor
 from market.calendars.model import ZONE
 from market.catalogue import service as items
 from market.catalogue.model import Guide, Limit
+from market.errors import Forbidden
 from market.guides import queries
-from market.guides.model import Complaints, ComplaintSource, PublicGuide
+from market.guides.model import ChannelForm, Complaints, ComplaintSource, PublicGuide
 from market.institutions import service as institutions
 from market.institutions.model import Institution
 from market.offerings import service as offerings
@@ -82,10 +83,25 @@ async def complaints(tx: Transaction, guide: Guide, owner: Institution | None) -
         return Complaints(channel=guide.supervision, source=ComplaintSource.GUIDE)
     if owner is not None:
         return Complaints(channel=f"电话 {owner.phone}", source=ComplaintSource.INSTITUTION, owner=owner.name)
-    nodes = await queries.node_channels(tx)
-    reachable = [f"{node.node_name}：电话 {node.phone}" for node in nodes if node.phone]
-    if reachable:
-        names = "、".join(node.node_name for node in nodes if node.phone)
-        return Complaints(channel="\n".join(reachable), source=ComplaintSource.NODE, owner=names)
-    names = "、".join(node.node_name for node in nodes) or "当地知识产权管理部门"
-    return Complaints(channel=f"请向{names}反映。", source=ComplaintSource.NOBODY)
+    nodes = await queries.channels(tx)
+    said = [node for node in nodes if node.supervision]
+    if not said:
+        who = nodes[0].name if nodes else "当地知识产权管理部门"
+        return Complaints(channel=f"请向{who}反映。", source=ComplaintSource.NOBODY)
+    highest = [node for node in said if len(node.region_prefix) == len(said[0].region_prefix)]
+    return Complaints(
+        channel="\n".join(f"{node.name}：{node.supervision}" for node in highest),
+        source=ComplaintSource.NODE,
+        owner="、".join(node.name for node in highest),
+    )
+
+
+async def publish_channel(tx: Transaction, actor: Actor, form: ChannelForm) -> None:
+    """Say where the actor's node wants complaints and praise.
+
+    Raises:
+        Forbidden: the actor has no node.
+    """
+    if actor.node_id is None:
+        raise Forbidden
+    await queries.set_channel(tx, actor.node_id, form.supervision)

@@ -1,8 +1,10 @@
 """JSON routes of revisions and take-ups: for those who keep lists."""
 
+from typing import Annotated
+
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from infra.db import Transaction
@@ -37,7 +39,7 @@ class Taking(Struct, frozen=True, forbid_unknown_fields=True):
 async def listing(
     request: AppRequest,
     tx: NamedDependency[Transaction],
-    in_state: FromQuery[RevisionState | None] = None,
+    in_state: Annotated[RevisionState | None, QueryParameter(name="state")] = None,
     cursor: FromQuery[str | None] = None,
     limit: PageSize = 20,
 ) -> Page[Revision]:

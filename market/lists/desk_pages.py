@@ -27,7 +27,10 @@ from market.catalogue.model import (
 )
 from market.diff import FieldDiff
 from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput
-from market.forms import decode
+from market.forms import decode, merged
+from market.guides import queries as guide_queries
+from market.guides import service as guides
+from market.guides.model import ChannelForm
 from market.lists import queries, service
 from market.lists.model import (
     OPEN,
@@ -62,13 +65,28 @@ async def desk(
     done: FromQuery[str] = "",
 ) -> Template:
     """What waits for the reader, what is on its way, and the lists the reader keeps."""
-    actor = actor_of(request)
+    return await _desk(tx, actor_of(request), cursor=cursor, done=done)
+
+
+async def _desk(
+    tx: Transaction,
+    actor: Actor,
+    *,
+    cursor: str | None = None,
+    done: str = "",
+    values: Mapping[str, Any] | None = None,
+    error: DomainError | None = None,
+) -> Template:
+    """``values`` and ``error``: of the node's channel, where that came back."""
     on_their_way = await queries.page(tx, actor, list(OPEN), before=None, limit=MOST_OPEN)
     ended = await queries.page(tx, actor, ENDED, before=read_cursor(cursor, int), limit=ENDED_ROWS + 1)
     to_review = [one for one in on_their_way if one.state is RevisionState.IN_REVIEW and service.reviews(actor, one)]
     mine = actor.institution_id
+    if values is None and actor.node_id:
+        values = {"supervision": await guide_queries.channel(tx, actor.node_id)}
     return page(
         "lists/desk.html",
+        status=error.status if error else 200,
         actor=actor,
         to_review=to_review,
         on_their_way=[one for one in on_their_way if one not in to_review],
@@ -77,6 +95,8 @@ async def desk(
         declines=await _declines(tx, mine) if mine else {},
         kept=await _kept(tx, actor),
         done=done,
+        channel=values,
+        errors=error.fields if error else {},
     )
 
 
@@ -117,7 +137,7 @@ async def edit(request: AppRequest, tx: NamedDependency[Transaction], revision_i
     """The form, as the draft is now."""
     actor = actor_of(request)
     revision = await service.find(tx, actor, revision_id)
-    return await _form(tx, actor, _fields(revision.form), revision=revision)
+    return await _form(tx, actor, _fields(revision.form) | {"edit": revision.edit}, revision=revision)
 
 
 @post("/{revision_id:int}/edit", guards=WRITERS)
@@ -131,8 +151,12 @@ async def save(
         return go(f"/lists/{revision_id}")
     except EditedMeanwhile as error:
         revision = await service.find(tx, actor, revision_id)
+        seen = await queries.edit(tx, revision_id, int(data["edit"]))
         others = await service.since_edit(tx, revision, int(data["edit"]))
-        raise Rejected(await _form(tx, actor, data, revision=revision, error=error, others=others)) from None
+        # Shown once, what the others did counts as seen: the next save goes on top of it.
+        newest = _fields(revision.form)
+        now = merged(data, _fields(seen) if seen else newest, newest) | {"edit": revision.edit}
+        raise Rejected(await _form(tx, actor, now, revision=revision, error=error, others=others)) from None
     except (InvalidInput, Conflict) as error:
         revision = await service.find(tx, actor, revision_id)
         raise Rejected(await _form(tx, actor, data, revision=revision, error=error)) from None
@@ -186,6 +210,19 @@ async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: U
     code = str(data.get("item_code", ""))
     await service.take_up(tx, actor_of(request), (code,) if code else None)
     return go("/lists?done=taken_up#common")
+
+
+@post("/channel", guards=[allow(Role.COORDINATOR)])
+async def publish_channel(
+    request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]
+) -> Redirect:
+    """Say where the node wants complaints and praise."""
+    actor = actor_of(request)
+    try:
+        await guides.publish_channel(tx, actor, decode(ChannelForm, data))
+    except InvalidInput as error:
+        raise Rejected(await _desk(tx, actor, values=data, error=error)) from None
+    return go("/lists?done=channel")
 
 
 async def _kept(tx: Transaction, actor: Actor) -> list[ServiceItem]:
@@ -313,6 +350,6 @@ def router() -> Router:
     """The routes, for market.pages."""
     return Router(
         "/lists",
-        route_handlers=[desk, new, add, show, edit, save, move, ask_to_withdraw, withdraw, take_up],
+        route_handlers=[desk, new, add, show, edit, save, move, ask_to_withdraw, withdraw, take_up, publish_channel],
         include_in_schema=False,
     )

@@ -20,7 +20,7 @@ from market.catalogue.model import ITEM_LIST_NAMES, ItemList, ServiceItem
 from market.diff import FieldDiff, compare
 from market.enterprises import queries as enterprises
 from market.errors import DomainError, EditedMeanwhile, InvalidInput
-from market.forms import decode
+from market.forms import decode, merged
 from market.institutions import service as institutions
 from market.offerings import queries, service
 from market.offerings.changes import all_in_words, differences
@@ -123,7 +123,7 @@ async def revise(
         # Shown once, what the others did counts as seen: the next save goes on top of it.
         newest, seen = await service.own(tx, actor, offering_id), await queries.find(tx, offering_id, form.version)
         others = await differences(tx, seen, newest) if seen else []
-        now = raw | {"version": newest.version}
+        now = merged(raw, _of_offering(seen or newest), _of_offering(newest)) | {"version": newest.version}
         raise Rejected(await _form(tx, actor, item, now, offering=newest, error=error, others=others)) from None
     except InvalidInput as error:
         raise Rejected(await _form(tx, actor, item, raw, offering=offering, error=error)) from None

@@ -16,6 +16,7 @@ from infra.db import Database, Transaction
 from infra.migrate import MigrationError, migrate, pending, shipped
 from infra.schema import PATH, dump
 from infra.settings import Settings
+from market.lists.model import TRANSITIONS as ITEM_TRANSITIONS
 from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.needs import queries as needs
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
@@ -100,7 +101,8 @@ async def test_schema_sql_is_what_the_migrations_make(settings: Settings) -> Non
 
 
 async def test_transitions_are_the_models(tx: Transaction) -> None:
-    for machine, table in (("need", NEED_TRANSITIONS), ("match", MATCH_TRANSITIONS)):
+    machines = (("need", NEED_TRANSITIONS), ("match", MATCH_TRANSITIONS), ("item", ITEM_TRANSITIONS))
+    for machine, table in machines:
         ours = {(before.value, action.value): after.value for (before, action), after in table.items()}
         assert await needs.transitions(tx, machine) == ours
 

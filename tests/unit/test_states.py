@@ -6,6 +6,7 @@ import pytest
 
 from market.accounts.model import Role
 from market.errors import InvalidTransition
+from market.lists import model as lists
 from market.matches import model as matches
 from market.needs import model as needs
 
@@ -31,8 +32,24 @@ def test_every_state_and_action_of_a_match(state: matches.MatchState, action: ma
         assert matches.STATE_NAMES[state] in str(told.value)
 
 
+@pytest.mark.parametrize(("state", "action"), list(product(lists.RevisionState, lists.RevisionAction)))
+def test_every_state_and_action_of_a_revision(state: lists.RevisionState, action: lists.RevisionAction) -> None:
+    if (state, action) in lists.TRANSITIONS:
+        assert lists.next_state(state, action) is lists.TRANSITIONS[state, action]
+        assert lists.ACTION_NAMES[action]
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            lists.next_state(state, action)
+        assert lists.STATE_NAMES[state] in str(told.value)
+
+
 def test_every_state_is_reached_and_every_live_one_left() -> None:
-    for machine, ended in ((needs, needs.ENDED), (matches, set(matches.MatchState) - matches.LIVE)):
+    machines = (
+        (needs, needs.ENDED),
+        (matches, set(matches.MatchState) - matches.LIVE),
+        (lists, set(lists.RevisionState) - lists.OPEN),
+    )
+    for machine, ended in machines:
         reached = set(machine.TRANSITIONS.values())
         states = {state for state in machine.STATE_NAMES if state != "new"}
         assert reached == states
