@@ -120,11 +120,14 @@ async def save(tx: Transaction, actor: Actor, revision_id: int, form: Save) -> N
     Raises:
         NotFound: it is not the actor's.
         InvalidTransition: it is no draft any more.
+        Conflict: it is a withdrawal, which has nothing to edit.
         EditedMeanwhile: somebody saved it since ``form.edit`` was read.
         InvalidInput: by field.
     """
     revision = await _own(tx, actor, revision_id)
     next_state(revision.state, RevisionAction.SAVE)
+    if revision.withdraws:
+        raise Conflict("撤销的理由和日期不能修改，请作废后重新提出。")
     _check_edit(revision, form.edit)
     said = ContentForm(**{name: getattr(form, name) for name in ContentForm.__struct_fields__})
     _check(actor, said, await catalogue.item(tx, revision.item_code))
@@ -161,9 +164,11 @@ async def move(tx: Transaction, actor: Actor, revision_id: int, wish: Move) -> R
         _check_base(revision)
     if wish.action is RevisionAction.SUBMIT:
         _check_complete(revision)
+    if wish.action is RevisionAction.APPROVE and revision.effective_until and revision.effective_until < today():
+        raise Conflict("它的有效期已经过去，请退回修改。")
     await queries.move(tx, revision, wish.action, after, actor.id, note=wish.note)
     if after is RevisionState.APPROVED and (revision.effective_from or today()) <= today():
-        return await _publish(tx, revision_id)
+        return await _publish(tx, revision_id, today())  # what is approved late is in force from then on
     return after
 
 
@@ -174,7 +179,7 @@ async def take_effect(tx: Transaction, day: date) -> int:
     """
     due = await queries.due(tx, day)
     for revision_id in due:
-        await _publish(tx, revision_id)
+        await _publish(tx, revision_id, None)
     expired = await catalogue.expired(tx, day)
     for code in expired:
         item = await items.find(tx, code)
@@ -309,8 +314,11 @@ async def _insert(
     return revision_id
 
 
-async def _publish(tx: Transaction, revision_id: int) -> RevisionState:
-    """Put an approved revision in force; the state it comes to. Locks the revision, then the stamp, as all do."""
+async def _publish(tx: Transaction, revision_id: int, day: date | None) -> RevisionState:
+    """Put an approved revision in force from ``day`` on, None: from its own; the state it comes to.
+
+    Locks the revision, then the stamp, as all do.
+    """
     await queries.lock(tx, revision_id)
     await catalogue.hold_stamp(tx)
     revision = await queries.by_id(tx, revision_id)
@@ -320,7 +328,8 @@ async def _publish(tx: Transaction, revision_id: int) -> RevisionState:
         note = BASE_MOVED.format(revision.current_version)
         await queries.move(tx, revision, RevisionAction.SEND_BACK, RevisionState.DRAFT, None, note=note)
         return RevisionState.DRAFT
-    day = revision.effective_from or today()
+    day = day or revision.effective_from
+    assert day is not None, "what waits for its day has one"
     version = None
     if revision.withdraws:
         await catalogue.withdraw(tx, revision.item_code, day)

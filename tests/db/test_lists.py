@@ -1,11 +1,13 @@
 """Lists in PostgreSQL: from draft to publication and withdrawal, taking up, and the log of changes."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
+from click.testing import CliRunner, Result
 from msgspec import structs
 
 from infra.db import Database, Transaction, savepoint
@@ -16,6 +18,7 @@ from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
 from market.catalogue import service as items
 from market.catalogue.model import ItemList, ServiceItem
+from market.cli import main
 from market.errors import Conflict, EditedMeanwhile, Forbidden, InvalidInput, InvalidTransition, ItemWithdrawn, NotFound
 from market.exporting import service as exporting
 from market.exporting.model import KINDS, Format, What
@@ -265,6 +268,20 @@ async def test_what_is_approved_for_later_waits_for_its_day(tx: Transaction, wor
     assert await service.take_effect(tx, day + timedelta(days=3)) == 0
 
 
+async def test_what_is_approved_late_is_in_force_from_then_on(tx: Transaction, world: World) -> None:
+    admin, other = world.actors["admin"], world.actors["admin2"]
+    revision_id = await revision_of(tx, admin, AID, effective_from=TODAY)
+    await service.move(tx, admin, revision_id, act(RevisionAction.SUBMIT))
+    await tx.execute("UPDATE item_revisions SET effective_from = $2 WHERE id = $1", revision_id, TODAY - timedelta(9))
+    assert await service.move(tx, other, revision_id, act(RevisionAction.APPROVE)) is RevisionState.PUBLISHED
+    assert (await items.find(tx, AID)).effective_from == TODAY
+    late = await revision_of(tx, admin, PATENT)
+    await service.move(tx, admin, late, act(RevisionAction.SUBMIT))
+    await tx.execute("UPDATE item_revisions SET effective_until = $2 WHERE id = $1", late, TODAY - timedelta(1))
+    with pytest.raises(Conflict, match="有效期已经过去"):
+        await service.move(tx, other, late, act(RevisionAction.APPROVE))
+
+
 async def test_what_was_overtaken_while_it_waited_goes_back(tx: Transaction, world: World) -> None:
     admin, other = world.actors["admin"], world.actors["admin2"]
     revision_id = await revision_of(tx, admin, AID, effective_from=TODAY + timedelta(days=1))
@@ -331,6 +348,16 @@ async def assigned(tx: Transaction, world: World, deadlines: Deadlines) -> int:
     await force(tx, "needs", need.id, "proposed")
     await match_service.approve(tx, world.actors["coordinator"], need.id, match_id, deadlines)
     return match_id
+
+
+async def test_a_withdrawal_that_came_back_is_not_edited(tx: Transaction, world: World) -> None:
+    admin, other = world.actors["admin"], world.actors["admin2"]
+    revision_id = await service.withdraw(tx, admin, AID, Withdrawal(reason="职责划转"))
+    await service.move(tx, other, revision_id, act(RevisionAction.SEND_BACK, note="再想想"))
+    form = (await revision(tx, revision_id)).form
+    with pytest.raises(Conflict, match="作废后重新提出"):
+        await service.save(tx, admin, revision_id, Save(**structs.asdict(form), edit=1))
+    await service.move(tx, admin, revision_id, act(RevisionAction.DISCARD))
 
 
 async def test_a_running_match_goes_on_with_its_frozen_version(
@@ -505,6 +532,23 @@ async def test_what_goes_out_comes_in_unchanged(db: Database, tx: Transaction, w
     report = await load_sheet(tx, files.parse(raw, "x"), KINDS[what], lambda *_: None)
     assert report.rows > 2
     assert (report.added, report.revised) == (0, 0)
+
+
+async def test_the_commands(clone: Clone, tmp_path: Path) -> None:
+    settings = await clone()
+    env = {"ZHIPEI_DATABASE_URL": settings.database_url, "ZHIPEI_REDIS_URL": settings.redis_url}
+
+    async def zhipei(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, main, words, env=env)
+
+    path = tmp_path / "items.csv"
+    assert (await zhipei("export", "lists", str(path))).exit_code == 0
+    assert "没有变化 33" in (await zhipei("import", str(path))).output
+    path.write_text(path.read_text().replace("专利申请受理,", "专利申请受理（新）,", 1))
+    assert "试运行" in (await zhipei("import", str(path), "--dry-run")).output
+    assert "更新 1，没有变化 32" in (await zhipei("import", str(path))).output
+    told = await zhipei("export", "offerings", "-", "--format", "hsds")
+    assert len(json.loads(told.stdout_bytes)) == 7
 
 
 async def test_a_dry_run_says_what_it_would_do(db: Database, tmp_path: Path) -> None:
