@@ -67,11 +67,57 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.hold_catalogue_stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM catalogue_stamp FOR UPDATE;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.log_item_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.version = OLD.version AND NEW.withdrawn_on IS NOT DISTINCT FROM OLD.withdrawn_on THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO changes (action, item_code, version, at)
+    SELECT CASE WHEN NEW.withdrawn_on IS NOT NULL THEN 'withdrawn'
+                WHEN TG_OP = 'INSERT' OR OLD.withdrawn_on IS NOT NULL THEN 'published'
+                ELSE 'revised' END, NEW.code, NEW.version, now();
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.log_offering_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    was boolean := TG_OP = 'UPDATE' AND OLD.state = 'published';
+    is_now boolean := NEW.state = 'published';
+    first_at timestamptz := CASE WHEN TG_OP = 'INSERT' THEN NEW.created_at ELSE now() END;
+BEGIN
+    IF was <> is_now OR (is_now AND NEW.version <> OLD.version) THEN
+        INSERT INTO changes (action, offering_id, version, at)
+        VALUES (CASE WHEN NOT is_now THEN 'withdrawn' WHEN was THEN 'revised' ELSE 'published' END, NEW.id, NEW.version,
+                first_at);
+    END IF;
+    -- Who publishes an offering under an item of the common list takes the item up.
+    IF is_now THEN
+        INSERT INTO take_ups (institution_id, item_code, taken_up_at)
+        SELECT NEW.institution_id, i.code, first_at
+        FROM service_items i JOIN service_item_versions v ON v.item_code = i.code AND v.version = i.version
+        WHERE i.code = NEW.item_code AND v.item_list = 'common'
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.move_catalogue_stamp() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE catalogue_stamp SET stamp = stamp + 1;
+    UPDATE catalogue_stamp SET stamp = stamp + 1, moved_at = clock_timestamp();
     RETURN NULL;
 END $$;
 
@@ -92,6 +138,28 @@ BEGIN
         SELECT FROM transitions WHERE machine = TG_ARGV[0] AND from_state = before AND to_state = NEW.state
     ) THEN
         RAISE EXCEPTION 'a % cannot go from % to %', TG_ARGV[0], before, NEW.state USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.refuse_own_approval() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM item_events e WHERE e.revision_id = NEW.revision_id AND e.actor_id = NEW.actor_id
+               AND e.action IN ('draft', 'save')) THEN
+        RAISE EXCEPTION 'account % wrote revision % and cannot approve it', NEW.actor_id, NEW.revision_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.refuse_withdrawn_item() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM service_items WHERE code = NEW.item_code AND withdrawn_on IS NOT NULL) THEN
+        RAISE EXCEPTION 'item % is withdrawn', NEW.item_code USING ERRCODE = 'ZP002';
     END IF;
     RETURN NEW;
 END $$;
@@ -173,7 +241,28 @@ CREATE TABLE public.candidates (
 CREATE TABLE public.catalogue_stamp (
     one boolean DEFAULT true NOT NULL,
     stamp bigint NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT catalogue_stamp_one_check CHECK (one)
+);
+
+CREATE TABLE public.changes (
+    id bigint NOT NULL,
+    action text NOT NULL,
+    item_code text,
+    offering_id bigint,
+    version integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT changes_action_check CHECK ((action = ANY (ARRAY['published'::text, 'revised'::text, 'withdrawn'::text]))),
+    CONSTRAINT changes_check CHECK ((num_nonnulls(item_code, offering_id) = 1))
+);
+
+ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.enterprise_kinds (
@@ -282,6 +371,60 @@ CREATE TABLE public.institutions (
 
 ALTER TABLE public.institutions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.institutions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.item_events (
+    id bigint NOT NULL,
+    revision_id bigint NOT NULL,
+    machine text DEFAULT 'item'::text NOT NULL,
+    from_state text NOT NULL,
+    action text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    note text DEFAULT ''::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT item_events_machine_check CHECK ((machine = 'item'::text))
+);
+
+ALTER TABLE public.item_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.item_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.item_revisions (
+    id bigint NOT NULL,
+    item_code text NOT NULL,
+    institution_id bigint,
+    withdraws boolean NOT NULL,
+    state text NOT NULL,
+    edit integer DEFAULT 1 NOT NULL,
+    base_version integer NOT NULL,
+    content jsonb NOT NULL,
+    reason text NOT NULL,
+    effective_from date,
+    effective_until date,
+    version integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT item_revisions_base_version_check CHECK ((base_version >= 0)),
+    CONSTRAINT item_revisions_check CHECK ((effective_until >= effective_from)),
+    CONSTRAINT item_revisions_check1 CHECK (((NOT withdraws) OR ((base_version > 0) AND (effective_until IS NULL)))),
+    CONSTRAINT item_revisions_check2 CHECK ((((state = 'published'::text) AND (NOT withdraws)) = (version IS NOT NULL))),
+    CONSTRAINT item_revisions_edit_check CHECK ((edit >= 1))
+);
+
+ALTER TABLE public.item_revisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.item_revisions_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -421,7 +564,8 @@ CREATE TABLE public.nodes (
     name text NOT NULL,
     region_code text NOT NULL,
     region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
-    parent_id bigint
+    parent_id bigint,
+    supervision text DEFAULT ''::text NOT NULL
 );
 
 ALTER TABLE public.nodes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -714,6 +858,9 @@ CREATE TABLE public.service_item_versions (
     statutory_limit jsonb,
     promised_limit jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    effective_from date,
+    effective_until date,
+    CONSTRAINT service_item_versions_check CHECK ((effective_until >= effective_from)),
     CONSTRAINT service_item_versions_item_list_check CHECK ((item_list = ANY (ARRAY['authority'::text, 'common'::text, 'specific'::text]))),
     CONSTRAINT service_item_versions_version_check CHECK ((version >= 1))
 );
@@ -721,7 +868,16 @@ CREATE TABLE public.service_item_versions (
 CREATE TABLE public.service_items (
     code text NOT NULL,
     number integer NOT NULL,
-    version integer NOT NULL
+    version integer NOT NULL,
+    withdrawn_on date,
+    institution_id bigint
+);
+
+CREATE TABLE public.take_ups (
+    institution_id bigint NOT NULL,
+    item_code text NOT NULL,
+    taken_up_at timestamp with time zone DEFAULT now() NOT NULL,
+    actor_id bigint
 );
 
 CREATE TABLE public.transitions (
@@ -774,6 +930,9 @@ ALTER TABLE ONLY public.candidates
 ALTER TABLE ONLY public.catalogue_stamp
     ADD CONSTRAINT catalogue_stamp_pkey PRIMARY KEY (one);
 
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
 
@@ -809,6 +968,12 @@ ALTER TABLE ONLY public.institutions
 
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_uscc_key UNIQUE (uscc);
+
+ALTER TABLE ONLY public.item_events
+    ADD CONSTRAINT item_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.item_revisions
+    ADD CONSTRAINT item_revisions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_pkey PRIMARY KEY (id);
@@ -897,6 +1062,9 @@ ALTER TABLE ONLY public.service_items
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.take_ups
+    ADD CONSTRAINT take_ups_pkey PRIMARY KEY (institution_id, item_code);
+
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_machine_from_state_action_to_state_key UNIQUE (machine, from_state, action, to_state);
 
@@ -910,6 +1078,8 @@ CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id)
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
+CREATE INDEX events_declines ON public.events USING btree (at) WHERE (action = ANY (ARRAY['request_decline'::text, 'grant_decline'::text, 'refuse_decline'::text]));
+
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
@@ -917,6 +1087,12 @@ CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WH
 CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX item_events_revision_id ON public.item_events USING btree (revision_id, id);
+
+CREATE UNIQUE INDEX item_revisions_one_open ON public.item_revisions USING btree (item_code) WHERE (state = ANY (ARRAY['draft'::text, 'in_review'::text, 'approved'::text]));
+
+CREATE INDEX item_revisions_open ON public.item_revisions USING btree (state, institution_id) WHERE (state = ANY (ARRAY['draft'::text, 'in_review'::text, 'approved'::text]));
 
 CREATE INDEX matches_desk ON public.matches USING btree (institution_id, state, due_at);
 
@@ -968,7 +1144,13 @@ CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
 
 CREATE INDEX searches_in_vain ON public.searches USING btree (day) WHERE (found_nothing > 0);
 
+CREATE INDEX service_items_institution_id ON public.service_items USING btree (institution_id);
+
+CREATE INDEX take_ups_item_code ON public.take_ups USING btree (item_code);
+
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
+
+CREATE TRIGGER changes_frozen BEFORE DELETE OR UPDATE ON public.changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -980,7 +1162,13 @@ CREATE TRIGGER institutions_index_new AFTER INSERT ON public.institutions FOR EA
 
 CREATE TRIGGER institutions_index_offerings AFTER UPDATE OF state, version ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index_of_offerings();
 
-CREATE TRIGGER institutions_stamp AFTER UPDATE OF state, version ON public.institutions FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+CREATE TRIGGER institutions_stamp AFTER INSERT OR UPDATE OF state, version ON public.institutions FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER item_events_four_eyes BEFORE INSERT ON public.item_events FOR EACH ROW WHEN ((new.action = 'approve'::text)) EXECUTE FUNCTION public.refuse_own_approval();
+
+CREATE TRIGGER item_events_frozen BEFORE DELETE OR UPDATE ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.item_revisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('item');
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
@@ -994,9 +1182,15 @@ CREATE TRIGGER notices_index AFTER INSERT OR UPDATE ON public.notices FOR EACH R
 
 CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER offerings_in_order BEFORE INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.hold_catalogue_stamp();
+
 CREATE TRIGGER offerings_index AFTER UPDATE OF state, version, rated ON public.offerings FOR EACH ROW WHEN ((((old.state IS DISTINCT FROM new.state) OR (old.version IS DISTINCT FROM new.version)) OR (old.rated IS DISTINCT FROM new.rated))) EXECUTE FUNCTION public.ask_for_index('offerings', 'id');
 
 CREATE TRIGGER offerings_index_new AFTER INSERT ON public.offerings FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('offerings', 'id');
+
+CREATE TRIGGER offerings_log AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH ROW EXECUTE FUNCTION public.log_offering_change();
+
+CREATE TRIGGER offerings_of_items_in_force BEFORE INSERT OR UPDATE OF state ON public.offerings FOR EACH ROW WHEN ((new.state = 'published'::text)) EXECUTE FUNCTION public.refuse_withdrawn_item();
 
 CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
@@ -1014,11 +1208,17 @@ CREATE TRIGGER rectifications_moves BEFORE INSERT OR UPDATE OF state ON public.r
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
-CREATE TRIGGER service_items_index AFTER INSERT OR UPDATE OF version ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('items', 'code');
+CREATE TRIGGER service_items_in_order BEFORE INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.hold_catalogue_stamp();
+
+CREATE TRIGGER service_items_index AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('items', 'code');
 
 CREATE TRIGGER service_items_index_offerings AFTER UPDATE OF version ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.ask_for_index_of_offerings();
 
-CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.log_item_change();
+
+CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER take_ups_frozen BEFORE DELETE OR UPDATE ON public.take_ups FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
@@ -1037,6 +1237,12 @@ ALTER TABLE ONLY public.candidates
 
 ALTER TABLE ONLY public.candidates
     ADD CONSTRAINT candidates_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
+
+ALTER TABLE ONLY public.changes
+    ADD CONSTRAINT changes_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
 
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
@@ -1076,6 +1282,21 @@ ALTER TABLE ONLY public.institution_versions
 
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_id_version_fkey FOREIGN KEY (id, version) REFERENCES public.institution_versions(institution_id, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.item_events
+    ADD CONSTRAINT item_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.item_events
+    ADD CONSTRAINT item_events_machine_from_state_action_to_state_fkey FOREIGN KEY (machine, from_state, action, to_state) REFERENCES public.transitions(machine, from_state, action, to_state);
+
+ALTER TABLE ONLY public.item_events
+    ADD CONSTRAINT item_events_revision_id_fkey FOREIGN KEY (revision_id) REFERENCES public.item_revisions(id);
+
+ALTER TABLE ONLY public.item_revisions
+    ADD CONSTRAINT item_revisions_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.item_revisions
+    ADD CONSTRAINT item_revisions_item_code_version_fkey FOREIGN KEY (item_code, version) REFERENCES public.service_item_versions(item_code, version);
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
@@ -1199,6 +1420,18 @@ ALTER TABLE ONLY public.service_item_versions
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_code_version_fkey FOREIGN KEY (code, version) REFERENCES public.service_item_versions(item_code, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.service_items
+    ADD CONSTRAINT service_items_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.take_ups
+    ADD CONSTRAINT take_ups_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.take_ups
+    ADD CONSTRAINT take_ups_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.take_ups
+    ADD CONSTRAINT take_ups_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
 
 ALTER TABLE ONLY public.trial_runs
     ADD CONSTRAINT trial_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);

@@ -36,7 +36,11 @@ from market.catalogue import api as catalogue_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
 from market.discovery.service import Finder
+from market.exporting import api as exporting_api
+from market.feeds import api as feeds_api
+from market.guides import api as guides_api
 from market.institutions import api as institutions_api
+from market.lists import api as lists_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.needs import api as needs_api
@@ -209,7 +213,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_name="zhipei_csrf",
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
-            exclude=["^/api/"],
+            exclude=["^/api/", r"^/feed\."],  # an answer that others may keep carries no cookie
         ),
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
@@ -231,7 +235,11 @@ def _api() -> Router:
             accounts_api.router(),
             catalogue_api.router(),
             discovery_api.router(),
+            exporting_api.router(),
+            feeds_api.router(),
+            guides_api.router(),
             institutions_api.router(),
+            lists_api.router(),
             matches_api.router(),
             needs_api.router(),
             notices_api.router(),

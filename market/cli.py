@@ -38,6 +38,7 @@ class Commands(click.Group):
     later: Mapping[str, str] = {
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
+        "export": "market.exporting_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
         "search": "market.search_cli",
@@ -123,8 +124,11 @@ def migrate_command(settings: Settings) -> None:
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]), help="Told from the columns if left out.")
 @click.option("--template", type=click.Choice([kind.value for kind in Kind]), help="Print an example file instead.")
+@click.option("--dry-run", is_flag=True, help="Check the file and say what it would do; change nothing.")
 @click.pass_obj
-def import_command(settings: Settings, path: Path | None, kind: str | None, template: str | None) -> None:
+def import_command(
+    settings: Settings, path: Path | None, kind: str | None, template: str | None, *, dry_run: bool
+) -> None:
     """Load service items, institutions or offerings from a CSV or JSON file: all rows, or none."""
     if template:
         click.echo(importing.template(Kind(template)), nl=False)
@@ -141,10 +145,13 @@ def import_command(settings: Settings, path: Path | None, kind: str | None, temp
                     path,
                     Kind(kind) if kind else None,
                     progress=lambda done, total: bar.update(task, completed=done, total=total),
+                    dry_run=dry_run,
                 )
 
     try:
         click.echo(with_database(settings, load_file).summary)
+    except importing.DryRun as tried:
+        click.echo(f"{tried.detail}\n{tried.report.summary}")
     except importing.ImportFailed as failed:
         raise Failure("\n".join(failed.lines)) from failed
 

@@ -57,6 +57,20 @@ class Conflict(DomainError):
     title = "内容有了变化"
 
 
+class EditedMeanwhile(Conflict):
+    """您打开之后，别人改过这份内容。您填写的都还在，没动过的项目已换成新的；请核对后再保存。"""
+
+    slug = "edited-meanwhile"
+    title = "内容被别人改过"
+
+
+class ItemWithdrawn(Conflict):
+    """这个服务事项已经撤销，不能再发布；已派的单照旧办完。"""
+
+    slug = "item-withdrawn"
+    title = "事项已撤销"
+
+
 class InvalidTransition(Conflict):
     """现在的状态下不能做这一步，请刷新查看最新状态。"""
 

@@ -69,9 +69,21 @@ def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | Non
     return kind(**values)
 
 
+def merged(typed: Mapping[str, Any], seen: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed into a form that showed ``seen``, with what has become of the fields that were left alone."""
+    untouched = {name: now[name] for name in now if _plain(typed.get(name)) == _plain(seen.get(name))}
+    return {**typed, **untouched}
+
+
 def visible(text: str) -> str:
     """``text`` with plain newlines and without invisible characters or white space around it."""
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def _plain(given: Any) -> list[str]:
+    """A field's value, whether it comes from a form or goes into one."""
+    many = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    return [text for text in (visible(str(one)) for one in many) if text]
 
 
 def _clean(given: Any, *, as_list: bool) -> Any:

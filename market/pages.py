@@ -6,8 +6,11 @@ from litestar.response import Template
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
 from market.discovery import pages as discovery
+from market.feeds import pages as feeds
+from market.guides import pages as guides
 from market.institutions import pages as institutions
 from market.learning import pages as learning
+from market.lists import desk_pages as lists
 from market.matches import desk_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -37,8 +40,11 @@ def routers() -> list[Router]:
         counter_pages,
         desk_pages,
         discovery,
+        feeds,
+        guides,
         institutions,
         learning,
+        lists,
         matches,
         needs,
         notices,

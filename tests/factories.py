@@ -104,6 +104,7 @@ async def make_world(tx: Transaction) -> None:
         ("province", Role.COORDINATOR, guangdong, None, None),
         ("clerk", Role.CLERK, shenzhen, None, None),
         ("admin", Role.ADMIN, None, None, None),
+        ("admin2", Role.ADMIN, None, None, None),
     ):
         account_id = await accounts.insert(
             tx,

@@ -21,6 +21,7 @@ from market.discovery.indexing import Indexer
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
 from workers.index import ask_for_rebuilds
+from workers.lists import lists_take_effect
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
@@ -102,6 +103,8 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
             cron(ask_for_rebuilds, name=f"{settings.namespace}:rebuild", hour=3, minute=30),
+            # At one minute past every hour, and at the start: after an outage lists catch up.
+            cron(lists_take_effect, name=f"{settings.namespace}:lists", minute=1, run_at_startup=True),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

@@ -38,7 +38,7 @@ CREATE TRIGGER institutions_index_new AFTER INSERT ON institutions
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('institutions', 'id');
 CREATE TRIGGER institutions_index AFTER UPDATE OF state, version ON institutions
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('institutions', 'id');
-CREATE TRIGGER service_items_index AFTER INSERT OR UPDATE OF version ON service_items
+CREATE TRIGGER service_items_index AFTER INSERT OR UPDATE OF version, withdrawn_on ON service_items
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('items', 'code');
 CREATE TRIGGER notices_index AFTER INSERT OR UPDATE ON notices
     FOR EACH ROW EXECUTE FUNCTION ask_for_index('notices', 'id');

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from infra.db import Transaction
-from market.catalogue import service
+from market.catalogue import queries, service
 from market.catalogue.model import ServiceItem
 from market.discovery import service as discovery
 from market.discovery.model import Found, ItemFilter, Order
@@ -31,10 +31,17 @@ async def listing(
 
 @get("/items/{code:str}", summary="Show a service item")
 async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: VersionQuery = None) -> ServiceItem:
-    """One service item, in the version asked for or in the one now in force."""
+    """One service item, in the version asked for or in its newest; a withdrawn one says since when."""
     return await service.find(tx, code, version)
+
+
+@get("/items/{code:str}/versions", summary="List an item's versions")
+async def versions(tx: NamedDependency[Transaction], code: FromPath[str]) -> list[ServiceItem]:
+    """Every version, newest first."""
+    await service.find(tx, code)
+    return await queries.versions(tx, code)
 
 
 def router() -> Router:
     """The routes, for create_app."""
-    return Router("/", route_handlers=[listing, show], tags=["catalogue"])
+    return Router("/", route_handlers=[listing, show, versions], tags=["catalogue"])

@@ -1,5 +1,7 @@
 """Service items and the vocabulary of the field (3-glossary.md)."""
 
+import re
+from datetime import date
 from enum import StrEnum
 from typing import Literal
 
@@ -84,12 +86,9 @@ class Guide(Struct, frozen=True, kw_only=True):
     supervision: str = ""
 
 
-class ServiceItem(Struct, frozen=True, kw_only=True):
-    """A service item in its version now in force, or in the version asked for."""
+class ItemContent(Struct, frozen=True, kw_only=True):
+    """What a service item says: all that a version holds and a revision changes."""
 
-    code: str
-    version: int
-    number: int
     name: str
     item_group: str
     item_list: ItemList
@@ -101,3 +100,50 @@ class ServiceItem(Struct, frozen=True, kw_only=True):
     handlers: tuple[str, ...]
     statutory_limit: Limit | None
     promised_limit: Limit | None
+
+
+class ServiceItem(ItemContent, frozen=True, kw_only=True):
+    """A service item in its version now in force, or in the version asked for."""
+
+    code: str
+    version: int
+    number: int
+    institution_id: int | None = None
+    """Whose specific list it is on; None: a list of the province."""
+    institution_name: str | None = None
+    effective_from: date
+    """The first day of this version."""
+    effective_until: date | None = None
+    """The last day of this version, where that was known beforehand."""
+    withdrawn_on: date | None = None
+    """The first day on which the item was not in force any more; None: it is in force."""
+
+    @property
+    def content(self) -> ItemContent:
+        """What it says, without where it stands."""
+        return ItemContent(**{name: getattr(self, name) for name in ItemContent.__struct_fields__})
+
+
+LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")
+INSTANT = frozenset({"即办", "当场办结", "即时办结"})
+LIMIT_HINT = "请写成「7个工作日」「9个月」或「即办」；没有规定时限就留空。"
+
+
+def parse_limit(text: str) -> Limit:
+    """A time limit as people write it; LIMIT_HINT says how.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text in INSTANT:
+        return Limit(0, "instant")
+    if match := LIMIT.fullmatch(text):
+        return Limit(int(match[1]), "month" if match[2] == "月" else "working_day")
+    raise ValueError(text)
+
+
+def limit_text(limit: Limit | None) -> str:
+    """What ``parse_limit`` reads; empty for None."""
+    if limit is None:
+        return ""
+    return {"instant": "即办", "month": f"{limit.value}个月", "working_day": f"{limit.value}个工作日"}[limit.unit]

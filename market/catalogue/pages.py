@@ -14,7 +14,9 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.service import Deadlines
 from market.catalogue import queries, service
+from market.catalogue.changes import version_in_words
 from market.catalogue.model import ItemList, ServiceItem
+from market.diff import compare
 from market.discovery import service as discovery
 from market.discovery.facets import facets
 from market.discovery.model import ItemFilter, Order
@@ -23,6 +25,7 @@ from market.discovery.service import Finder
 from market.enterprises import service as enterprises
 from market.errors import DomainError, Forbidden
 from market.forms import decode, visible
+from market.guides import service as guides
 from market.institutions import queries as institutions
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, understand
@@ -100,19 +103,26 @@ async def understanding(
 
 
 @get("/items")
-async def listing(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
-    """All service items by their list; or those that a search finds, the best first."""
+async def listing(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    finder: NamedDependency[Finder],
+    withdrawn: FromQuery[bool] = False,
+) -> Template:
+    """All service items in force by their list, or those that a search finds, the best first; or those withdrawn."""
     wanted, order = of_page(request, ItemFilter), of_page(request, Order)
     found = await discovery.items(tx, finder, wanted, order)
     await count(request, tx, wanted.q, found.total)
     everything = wanted == ItemFilter()
-    groups = {kind: [item for item in await queries.items(tx) if item.item_list is kind] for kind in ItemList}
+    listed = await (queries.withdrawn(tx) if withdrawn else queries.items(tx)) if everything else []
+    groups = {kind: [item for item in listed if item.item_list is kind] for kind in ItemList}
     return page(
         "catalogue/items.html",
         wanted=wanted,
         order=order,
         found=found,
         groups=groups if everything else {},
+        withdrawn=withdrawn,
         facets=await facets(tx, found.facets, wanted, FACETS),
         completions=await discovery.completions(finder, wanted.q),
     )
@@ -123,12 +133,34 @@ async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: V
     """One service item with its guide, and who offers it."""
     item: ServiceItem = await service.find(tx, code, version)
     offered = await offerings.page(tx, OfferingFilter(item_code=code), None, limit=6)
+    guide = await guides.of_item(tx, code, version)
+    found = await queries.versions(tx, code)
     return page(
         "catalogue/item.html",
         item=item,
         offered=offered,
-        current=await service.find(tx, code),
+        versions=found,
+        current=found[0],
+        complaints=guide.complaints,
         rated=await ratings.by_institution(tx, code),
+    )
+
+
+@get("/items/{code:str}/compare")
+async def compare_versions(
+    tx: NamedDependency[Transaction], code: FromPath[str], before: VersionQuery = None, after: VersionQuery = None
+) -> Template:
+    """Two versions side by side; left out: the newest and the one before it."""
+    new = await service.find(tx, code, after)
+    old = await service.find(tx, code, before or max(new.version - 1, 1))
+    return page(
+        "compare.html",
+        title=new.name,
+        base=f"/items/{code}",
+        found=await queries.versions(tx, code),
+        before=old.version,
+        after=new.version,
+        differences=compare(version_in_words(old), version_in_words(new)),
     )
 
 
@@ -224,4 +256,5 @@ def _node_for(nodes: list[Node], region: str | None) -> Node | None:
 
 def router() -> Router:
     """The routes, for market.pages."""
-    return Router("/", route_handlers=[home, submit, understanding, listing, show], include_in_schema=False)
+    handlers = [home, submit, understanding, listing, show, compare_versions]
+    return Router("/", route_handlers=handlers, include_in_schema=False)

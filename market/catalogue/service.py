@@ -1,15 +1,15 @@
 """Use cases of the catalogue."""
 
-import msgspec
+from datetime import date
 
 from infra.db import Transaction
 from market.catalogue import queries
-from market.catalogue.model import ServiceItem
+from market.catalogue.model import ItemContent, ServiceItem
 from market.errors import NotFound
 
 
 async def find(tx: Transaction, code: str, version: int | None = None) -> ServiceItem:
-    """The item in that version, or in the one now in force.
+    """The item in that version, or in its newest; a withdrawn one too.
 
     Raises:
         NotFound: there is none.
@@ -20,10 +20,22 @@ async def find(tx: Transaction, code: str, version: int | None = None) -> Servic
     return item
 
 
-async def revise(tx: Transaction, item: ServiceItem) -> bool:
-    """Store ``item`` as a new version, unless it is as it was; whether it was stored."""
-    now = await queries.item(tx, item.code)
-    if now is not None and item == msgspec.structs.replace(now, version=item.version):
+async def store(
+    tx: Transaction,
+    code: str,
+    content: ItemContent,
+    *,
+    number: int,
+    institution_id: int | None = None,
+    effective_until: date | None = None,
+) -> bool:
+    """Put what a file or the shipped facts say in force, unless it is as it was or withdrawn; whether it was stored."""
+    now = await queries.item(tx, code)
+    if now is not None and (
+        now.withdrawn_on or (now.content, now.number, now.effective_until) == (content, number, effective_until)
+    ):
         return False
-    await queries.add_version(tx, item)
+    await queries.add_version(
+        tx, code, content, number=number, institution_id=institution_id, effective_until=effective_until
+    )
     return True

@@ -62,7 +62,10 @@ async def store(tx: Transaction, rng: Random, at: datetime) -> Cast:
     enterprises = [*people.enterprises(rng, known), *people.persons(known)]
     enterprise_ids = await queries.draw_ids(tx, "enterprises", len(enterprises))
     await queries.insert_enterprises(tx, _with_ids(enterprises, enterprise_ids), at)
-    entries = [Account(login="admin", name=f"管理员{MARK}", role=Role.ADMIN)]
+    entries = [
+        Account(login="admin", name=f"管理员{MARK}", role=Role.ADMIN),
+        Account(login="admin2", name=f"管理员二{MARK}", role=Role.ADMIN),
+    ]
     entries += [
         Account(login=one.login, name=one.name, role=one.role, node_id=node_ids[one.region_code])
         for one in people.STAFF

@@ -181,6 +181,7 @@ LOGINS = {
     "province": "广东省骨干节点工作人员",
     "clerk": "深圳市骨干节点窗口人员",
     "admin": "管理员",
+    "admin2": "管理员（另一位，审核清单）",
 }
 """Logins to look around with, and whose they are."""
 

@@ -17,7 +17,7 @@ from market.calendars import queries as calendars
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ItemList, ServiceItem
-from market.demo import cast, history, needs, offerings, people, queries
+from market.demo import cast, history, lists, needs, offerings, people, queries
 from market.demo.cast import PASSWORD, Cast
 from market.demo.history import Limits, World
 from market.demo.offerings import Plan
@@ -129,6 +129,7 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
     happened = await asyncio.to_thread(history.simulate, world, rng, need_ids, now)
     await _store_history(tx, happened)
     await queries.pause_offerings(tx, [one for one, plan in zip(ids, plans, strict=True) if plan.paused_later])
+    await lists.store(tx)
 
 
 async def _store_offerings(tx: Transaction, everybody: Cast, plans: list[Plan], at: datetime) -> list[int]:

@@ -122,7 +122,7 @@ WHERE i.state = 'active'
 ITEMS = """
 SELECT i.code, v.name, v.item_group, v.item_list, v.aliases, v.rights, v.stages, v.guide, v.fee, v.promised_limit
 FROM service_items i JOIN service_item_versions v ON v.item_code = i.code AND v.version = i.version
-WHERE true
+WHERE i.withdrawn_on IS NULL
 """
 NOTICES = """
 SELECT n.id, n.title, n.body, n.kind, d.region_code, n.published_at::date - date '1970-01-01' AS published_day
@@ -138,7 +138,7 @@ NOTICES_BY_ID = f"{NOTICES} AND n.id = ANY($1::bigint[])"
 NOTICES_AFTER = f"{NOTICES} AND n.id > $1::bigint ORDER BY n.id LIMIT $2"
 COUNT_OFFERINGS = "SELECT count(*) FROM offerings WHERE state = 'published'"
 COUNT_INSTITUTIONS = "SELECT count(*) FROM institutions WHERE state = 'active'"
-COUNT_ITEMS = "SELECT count(*) FROM service_items"
+COUNT_ITEMS = "SELECT count(*) FROM service_items WHERE withdrawn_on IS NULL"
 COUNT_NOTICES = "SELECT count(*) FROM notices WHERE state = 'published'"
 
 LOCK_INDEXING = "SELECT pg_try_advisory_lock(hashtext('zhipei indexing'))"

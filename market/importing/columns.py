@@ -2,11 +2,16 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from market.importing.model import KIND_NAMES, ImportFailed, Kind, Problem, Sheet
+
+WORD_SEPARATORS = re.compile(r"[;；、\n]")
+TEXT_SEPARATORS = re.compile(r"[;；]")
+"""Between the values of one cell: texts have 、 within them."""
 
 
 class Column(Struct, frozen=True):
@@ -51,6 +56,8 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("handlers", ("办理机构", "受理机构"), "示例市知识产权保护中心", many=True),
         Column("statutory_limit", ("法定时限", "法定办结时限"), "9个月", words="limit"),
         Column("promised_limit", ("承诺时限", "承诺办结时限"), "5个工作日", words="limit"),
+        Column("institution_uscc", ("所属机构信用代码", "所属机构统一社会信用代码"), "", words="institution"),
+        Column("effective_until", ("有效期至", "失效日期"), ""),
     ),
     Kind.INSTITUTIONS: (
         Column("uscc", ("统一社会信用代码", "信用代码"), "12440300MA0EXAMP1M", required=True),
@@ -88,6 +95,8 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("promised_days", ("承诺工作日", "承诺时限", "承诺办结工作日"), "5"),
         Column("capacity", ("同时办理上限", "承接量", "名额"), "10"),
         *GUIDE_COLUMNS,
+        Column("guide_audience", ("指南服务对象",), "", many=True),
+        Column("guide_channels", ("指南获取途径",), "", many=True),
     ),
 }
 
@@ -113,6 +122,11 @@ def columns_of(sheet: Sheet, kind: Kind | None) -> tuple[Kind, dict[str, Column]
     if problems:
         raise ImportFailed(problems)
     return kind, meant
+
+
+def label_of(kind: Kind, field: str) -> str:
+    """How problems name the column of a field."""
+    return next(column.label for column in COLUMNS[kind] if column.field == field)
 
 
 def template(kind: Kind) -> str:

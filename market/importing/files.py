@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, Never
 
@@ -11,6 +12,10 @@ from market.importing.model import Cell, ImportFailed, Problem, Row, Sheet
 CELL_LIMIT = 20_000
 """Characters of one cell; more is a slip, such as a quotation mark that never closes."""
 WORKBOOK = b"PK\x03\x04"
+BLANK = " \t\r\u3000"
+"""What may stand around a cell. A line break at its end is kept: by it an export says that the cell is one text."""
+FORMULA = re.compile(r"'+[=+\-@\t\r]")
+"""What an export writes where a spreadsheet would see a formula."""
 
 
 def read(path: Path) -> Sheet:
@@ -63,12 +68,12 @@ def _csv(text: str, name: str) -> Sheet:
     line = 1
     try:
         for record in reader:
-            cells = [cell.strip() for cell in record]
+            cells = [_plain(cell) for cell in record]
             place, line = _line(line), reader.line_num + 1
-            if not any(cells):  # Excel writes such rows below a table
+            if not any(cell.strip() for cell in cells):  # Excel writes such rows below a table
                 continue
             if not header:
-                header = _header(cells, place)
+                header = _header([cell.strip() for cell in cells], place)
             elif len(cells) > len(header) and any(cells[len(header) :]):
                 what = f"这一行有 {len(cells)} 列，表头只有 {len(header)} 列；含逗号的内容请用英文双引号括起来。"
                 problems.append(Problem(place, "", what))
@@ -77,6 +82,12 @@ def _csv(text: str, name: str) -> Sheet:
     except csv.Error:
         _refuse(_line(line), "从这一行起读不下去：英文双引号不成对，或者一格的内容太长。请检查引号。")
     return _sheet(header, rows, problems, name)
+
+
+def _plain(cell: str) -> str:
+    """The cell without blanks around it, and without the mark that keeps it from being a formula."""
+    cell = cell.strip(BLANK)
+    return cell[1:] if FORMULA.match(cell) else cell
 
 
 def _json(text: str, name: str) -> Sheet:

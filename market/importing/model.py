@@ -1,11 +1,12 @@
 """What is imported, what a file's row holds, and what is said when it does not fit."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from market.catalogue.model import ChainStage, Guide, ItemList, Limit, RightKind, ServiceItem
+from market.catalogue.model import ChainStage, Guide, ItemContent, ItemList, Limit, RightKind
 from market.errors import DomainError
 
 SHOWN = 200
@@ -69,6 +70,14 @@ class ImportFailed(DomainError):
         return [str(problem) for problem in self.problems] + rest
 
 
+class DryRun(DomainError):
+    """这是试运行：文件没有问题，什么也没有改动。"""
+
+    def __init__(self, report: "Report") -> None:
+        self.report = report
+        super().__init__()
+
+
 class Report(Struct, frozen=True):
     """What an import did; rows that say what is stored already are ``unchanged``."""
 
@@ -118,13 +127,13 @@ class ItemForm(Struct, frozen=True, kw_only=True):
     handlers: tuple[str, ...] = ()
     statutory_limit: Limit | None = None
     promised_limit: Limit | None = None
+    institution_uscc: str = ""
+    """Whose specific list it is on; empty: a list of the province."""
+    effective_until: date | None = None
 
-    def item(self) -> ServiceItem:
-        """The item, its guide put together; the version is given when it is stored."""
-        return ServiceItem(
-            code=self.code,
-            version=1,
-            number=self.number,
+    def content(self) -> ItemContent:
+        """What the item says, its guide put together."""
+        return ItemContent(
             name=self.name,
             item_group=self.item_group,
             item_list=self.item_list,

@@ -1,6 +1,5 @@
 """Rows of text → forms. Words are looked up in vocabularies that the caller has read; every problem is collected."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,18 +7,26 @@ import msgspec
 from msgspec import Struct
 
 from market import forms
-from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Guide, ServiceItem
+from market.catalogue.model import (
+    ITEM_LIST_NAMES,
+    LIMIT_HINT,
+    RIGHT_NAMES,
+    STAGE_NAMES,
+    Guide,
+    Limit,
+    ServiceItem,
+    parse_limit,
+)
 from market.enterprises import uscc
 from market.errors import InvalidInput
-from market.importing.columns import COLUMNS, GUIDE_COLUMNS, Column
+from market.importing.columns import COLUMNS, GUIDE_COLUMNS, TEXT_SEPARATORS, WORD_SEPARATORS, Column
 from market.importing.model import Cell, ImportFailed, ItemForm, Kind, Problem, Row
 from market.institutions.model import InstitutionForm
 from market.offerings.model import CHANNELS, OfferingForm
 from market.regions.model import PLACEHOLDERS, Region, full_name
 
-SEPARATORS = re.compile(r"[;；、\n]")
-LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")
-INSTANT = frozenset({"即办", "当场办结", "即时办结"})
+GUIDE_OF_ITS_OWN = {"guide_audience": "audience", "guide_channels": "channels"}
+"""Columns of an offering's guide whose element has the name of another of its columns."""
 
 Words = Mapping[str, tuple[str, ...]]
 """What may be written → the codes it may mean; more than one: it has to be said more exactly."""
@@ -129,11 +136,12 @@ def _values(row: Row, meant: Mapping[str, Column], known: Vocabularies) -> tuple
 
 def _value(column: Column, cell: Cell, known: Vocabularies) -> Any:
     if column.many:
-        parts = SEPARATORS.split(cell) if isinstance(cell, str) else cell
+        parts = _parts(cell, words=column.words is not None) if isinstance(cell, str) else cell
         texts = list(dict.fromkeys(text for text in (part.strip() for part in parts) if text))
         return [_code(known.words[column.words], text) for text in texts] if column.words else texts
     if not isinstance(cell, str):
         raise _Unfit("这一列只能填一个值。")
+    cell = cell.strip()
     if column.words is None or not cell:
         return cell
     if column.words == "limit":
@@ -141,6 +149,13 @@ def _value(column: Column, cell: Cell, known: Vocabularies) -> Any:
     if column.words == "institution":
         return _institution_code(cell, known.words["institution"])
     return _code(known.words[column.words], cell)
+
+
+def _parts(cell: str, *, words: bool) -> list[str]:
+    """The values of one cell. Texts have 、 within them, and ； where each stands on a line of its own."""
+    if words:
+        return WORD_SEPARATORS.split(cell)
+    return cell.split("\n") if "\n" in cell else TEXT_SEPARATORS.split(cell)
 
 
 def _code(words: Words, text: str) -> str:
@@ -153,12 +168,11 @@ def _code(words: Words, text: str) -> str:
     return codes[0]
 
 
-def _limit(text: str) -> dict[str, object]:
-    if text in INSTANT:
-        return {"value": 0, "unit": "instant"}
-    if match := LIMIT.fullmatch(text):
-        return {"value": int(match[1]), "unit": "month" if match[2] == "月" else "working_day"}
-    raise _Unfit(f"时限「{text[:50]}」请写成「7个工作日」「9个月」或「即办」；没有规定时限就留空。")
+def _limit(text: str) -> Limit:
+    try:
+        return parse_limit(text)
+    except ValueError:
+        raise _Unfit(f"时限「{text[:50]}」{LIMIT_HINT}") from None
 
 
 def _institution_code(text: str, words: Words) -> str:
@@ -180,8 +194,8 @@ def _institution(values: dict[str, Any], _: Vocabularies) -> InstitutionForm:
 
 
 def _offering(values: dict[str, Any], known: Vocabularies) -> OfferingRow:
-    own = {column.field for column in GUIDE_COLUMNS}
-    guide = {field: value for field, value in values.items() if field in own and value}
+    own = {column.field: column.field for column in GUIDE_COLUMNS} | GUIDE_OF_ITS_OWN
+    guide = {own[field]: value for field, value in values.items() if field in own and value}
     code = values.get("institution_uscc")
     fields = {} if code else {"institution_uscc": forms.REQUIRED}
     try:

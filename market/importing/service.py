@@ -11,18 +11,18 @@ from infra.db import Transaction
 from market import data
 from market.catalogue import queries as catalogue
 from market.catalogue import service as catalogue_service
-from market.catalogue.model import Guide, ServiceItem
+from market.catalogue.model import Guide, ItemContent, ItemList
 from market.data import ItemData
 from market.enterprises import queries as enterprises
 from market.importing import files, queries, rows
-from market.importing.columns import columns_of, template
-from market.importing.model import FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
+from market.importing.columns import columns_of, label_of, template
+from market.importing.model import DryRun, FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
 from market.importing.queries import OfferingToWrite
 from market.importing.rows import Form, OfferingRow, Vocabularies
 from market.institutions import queries as institutions
 from market.institutions.model import InstitutionForm
 
-__all__ = ["FactsReport", "ImportFailed", "Report", "import_file", "load_facts", "load_sheet", "template"]
+__all__ = ["DryRun", "FactsReport", "ImportFailed", "Report", "import_file", "load_facts", "load_sheet", "template"]
 
 CHUNK = 1_000
 """Rows written by one statement."""
@@ -49,16 +49,27 @@ async def load_facts(tx: Transaction) -> FactsReport:
         calendar=await queries.save_calendar(tx, calendar.days, calendar.years),
         items=sum(
             [
-                await catalogue_service.revise(tx, _shipped(item, synonyms.get(item.code, ())))
+                await catalogue_service.store(
+                    tx, item.code, _shipped(item, synonyms.get(item.code, ())), number=item.number
+                )
                 for item in data.load_items().items
             ]
         ),
     )
 
 
-async def import_file(tx: Transaction, path: Path, kind: Kind | None, *, progress: Progress) -> Report:
-    """Store what the file says; as ``load_sheet``, which it reads the file for."""
-    return await load_sheet(tx, await asyncio.to_thread(files.read, path), kind, progress)
+async def import_file(
+    tx: Transaction, path: Path, kind: Kind | None, *, progress: Progress, dry_run: bool = False
+) -> Report:
+    """Store what the file says; as ``load_sheet``, which it reads the file for.
+
+    Raises:
+        DryRun: asked for, and the file is fine: the transaction has to be rolled back.
+    """
+    report = await load_sheet(tx, await asyncio.to_thread(files.read, path), kind, progress)
+    if dry_run:
+        raise DryRun(report)
+    return report
 
 
 async def load_sheet(tx: Transaction, sheet: Sheet, kind: Kind | None, progress: Progress) -> Report:
@@ -103,19 +114,28 @@ async def _write(tx: Transaction, kind: Kind, sheet: Sheet, found: list[Form], s
     """How many were new, and how many revised."""
     match kind:
         case Kind.ITEMS:
-            await _check_numbers(tx, sheet, found)
+            await _check_items(tx, sheet, found)
             return await _write_items(tx, [form for form in found if isinstance(form, ItemForm)], step)
         case Kind.INSTITUTIONS:
             return await _write_institutions(tx, [form for form in found if isinstance(form, InstitutionForm)], step)
         case Kind.OFFERINGS:
+            await _check_owners(tx, sheet, found)
             return await _write_offerings(tx, [form for form in found if isinstance(form, OfferingRow)], step)
 
 
 async def _write_items(tx: Transaction, forms: list[ItemForm], step: Step) -> tuple[int, int]:
     known = {item.code for item in await catalogue.items(tx)}
+    ids = await queries.institution_ids(tx)
     added = revised = 0
     for form in forms:
-        stored = await catalogue_service.revise(tx, form.item())
+        stored = await catalogue_service.store(
+            tx,
+            form.code,
+            form.content(),
+            number=form.number,
+            institution_id=ids.get(form.institution_uscc),
+            effective_until=form.effective_until,
+        )
         added += stored and form.code not in known
         revised += stored and form.code in known
         step(1)
@@ -151,15 +171,43 @@ async def _write_offerings(tx: Transaction, found: list[OfferingRow], step: Step
     return added, revised
 
 
-async def _check_numbers(tx: Transaction, sheet: Sheet, found: list[Form]) -> None:
-    """Refuse numbers that other items have: a list is in the order of its numbers."""
-    owner = {item.number: item for item in await catalogue.items(tx)}
+async def _check_items(tx: Transaction, sheet: Sheet, found: list[Form]) -> None:
+    """Refuse what other items or decisions stand against: taken numbers, withdrawn codes, other owners."""
+    known = [*await catalogue.items(tx), *await catalogue.withdrawn(tx)]
+    by_number = {item.number: item for item in known}
+    by_code = {item.code: item for item in known}
+    ids = await queries.institution_ids(tx)
     problems = []
     for row, form in zip(sheet.rows, found, strict=True):
-        if isinstance(form, ItemForm) and form.number in owner and owner[form.number].code != form.code:
-            other = owner[form.number]
+        assert isinstance(form, ItemForm)
+        other, own = by_number.get(form.number), by_code.get(form.code)
+        if other and other.code != form.code:
             what = f"序号 {form.number} 已属于{other.name}（{other.code}），请换一个。"
-            problems.append(Problem(row.place, "「序号」（number）", what))
+            problems.append(Problem(row.place, label_of(Kind.ITEMS, "number"), what))
+        if own and own.withdrawn_on:
+            what = f"这个事项已于 {own.withdrawn_on} 撤销，导入不会让它恢复；要恢复请在清单管理中修订。"
+            problems.append(Problem(row.place, label_of(Kind.ITEMS, "code"), what))
+        if own and own.institution_id != ids.get(form.institution_uscc):
+            what = f"事项 {form.code} 属于{own.institution_name or '全省的清单'}，不能改换所属机构。"
+            problems.append(Problem(row.place, label_of(Kind.ITEMS, "institution_uscc"), what))
+        elif form.institution_uscc and form.item_list is not ItemList.SPECIFIC:
+            what = "只有个性化清单的事项属于一家机构，请留空，或把清单改为个性化清单。"
+            problems.append(Problem(row.place, label_of(Kind.ITEMS, "institution_uscc"), what))
+    if problems:
+        raise ImportFailed(problems)
+
+
+async def _check_owners(tx: Transaction, sheet: Sheet, found: list[Form]) -> None:
+    """Refuse offerings under an item of somebody else's specific list."""
+    items = {item.code: item for item in await catalogue.items(tx)}
+    ids = await queries.institution_ids(tx)
+    problems = []
+    for row, form in zip(sheet.rows, found, strict=True):
+        assert isinstance(form, OfferingRow)
+        item = items[form.form.item_code]
+        if item.institution_id not in (None, ids[form.uscc]):
+            what = f"{item.name}（{item.code}）在{item.institution_name}的个性化清单上，只有这家机构能提供。"
+            problems.append(Problem(row.place, label_of(Kind.OFFERINGS, "item_code"), what))
     if problems:
         raise ImportFailed(problems)
 
@@ -168,12 +216,9 @@ def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
-def _shipped(item: ItemData, aliases: tuple[str, ...]) -> ServiceItem:
+def _shipped(item: ItemData, aliases: tuple[str, ...]) -> ItemContent:
     guide = item.guide
-    return ServiceItem(
-        code=item.code,
-        version=1,
-        number=item.number,
+    return ItemContent(
         name=item.name,
         item_group=item.group,
         item_list=item.list,

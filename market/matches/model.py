@@ -144,6 +144,8 @@ class Match(Struct, frozen=True, kw_only=True):
     due_provisional: bool
     result: str | None
     created_at: datetime
+    bound: bool
+    """Whether the institution may not refuse it: it has taken the item up from the common list."""
 
     @property
     def state_name(self) -> str:
@@ -240,11 +242,23 @@ class DeskRow(Struct, frozen=True, kw_only=True):
     due_at: datetime | None
     due_provisional: bool
     created_at: datetime
+    bound: bool
+    """As in Match."""
 
     @property
     def state_name(self) -> str:
         """The state in words."""
         return STATE_NAMES[self.state]
+
+
+class DeclineCount(Struct, frozen=True, kw_only=True):
+    """How often an institution asked not to serve an item it has taken up, and what coordinators answered."""
+
+    institution_id: int
+    item_code: str
+    requested: int
+    granted: int
+    refused: int
 
 
 class DeclineRequest(Struct, frozen=True, kw_only=True):

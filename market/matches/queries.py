@@ -12,6 +12,7 @@ from market.accounts.model import Actor
 from market.errors import CapacityFull
 from market.matches.model import (
     Candidate,
+    DeclineCount,
     DeclineRequest,
     DeskRow,
     Match,
@@ -26,11 +27,14 @@ from matching.types import Exclusion, PastNeed, PastService, Ranking, Record
 
 TAKES_NO_MORE = "ZP001"
 
-MATCH = """
+# An item of the common list that the institution has taken up: it may not refuse it (article 2).
+BOUND = """(s.item_list = 'common' AND EXISTS (
+    SELECT FROM take_ups t WHERE t.institution_id = m.institution_id AND t.item_code = m.item_code))"""
+MATCH = f"""
 SELECT m.id, m.need_id, m.run_id, m.state, m.offering_id, m.offering_version, v.title AS offering_title, m.item_code,
        m.item_version, s.name AS item_name, s.item_list, m.institution_id, m.institution_version,
        n.name AS institution_name, v.promised_days, m.due_at, m.due_provisional, m.result,
-       m.created_at
+       m.created_at, {BOUND} AS bound
 FROM matches m
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -154,9 +158,9 @@ JOIN institutions i ON i.id = f.institution_id
 JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.id = ANY($1::bigint[])
 """
-DESK_ROW = """
+DESK_ROW = f"""
 SELECT m.id, m.need_id, m.state, left(d.body, 200) AS body, e.name AS enterprise_name, v.title AS offering_title,
-       s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at
+       s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at, {BOUND} AS bound
 FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -181,6 +185,17 @@ CROSS JOIN LATERAL (
     ORDER BY e.id DESC LIMIT 1
 ) v
 WHERE starts_with(o.region_prefix, $1) AND d.state = 'assigned' ORDER BY v.at
+"""
+# For the ledger: how often an institution asked not to serve what it has taken up, and what the coordinators said.
+DECLINES = """
+SELECT m.institution_id, m.item_code,
+       count(*) FILTER (WHERE e.action = 'request_decline') AS requested,
+       count(*) FILTER (WHERE e.action = 'grant_decline') AS granted,
+       count(*) FILTER (WHERE e.action = 'refuse_decline') AS refused
+FROM events e JOIN matches m ON m.id = e.match_id
+WHERE e.action IN ('request_decline', 'grant_decline', 'refuse_decline') AND e.at >= $1 AND e.at < $2
+  AND ($3::bigint IS NULL OR m.institution_id = $3::bigint)
+GROUP BY m.institution_id, m.item_code ORDER BY m.institution_id, m.item_code
 """
 
 
@@ -366,6 +381,13 @@ async def desk(
 async def urgent(tx: Transaction, actor: Actor, limit: int) -> list[DeskRow]:
     """What the actor's institution has to do, the most urgent first."""
     return many(DeskRow, await tx.fetch(URGENT, actor.institution_id, limit))
+
+
+async def declines(
+    tx: Transaction, start: datetime, end: datetime, institution_id: int | None = None
+) -> list[DeclineCount]:
+    """Requests to decline and their answers from ``start`` to before ``end``, of one institution or all, by item."""
+    return many(DeclineCount, await tx.fetch(DECLINES, start, end, institution_id))
 
 
 async def decline_requests(tx: Transaction, prefix: str) -> list[DeclineRequest]:

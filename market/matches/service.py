@@ -10,7 +10,6 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
-from market.catalogue.model import ItemList
 from market.errors import AlreadyReturned, Conflict, InvalidInput, InvalidTransition, NotFound
 from market.matches import queries
 from market.matches.model import Candidate, Match, MatchAction, MatchState, RankingRun, next_state
@@ -117,7 +116,7 @@ async def close(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:
 
 
 async def answer_decline(tx: Transaction, actor: Actor, match_id: int, *, grant: bool, note: str) -> None:
-    """Grant or refuse what an institution asked for: not to serve an item of the common list.
+    """Grant or refuse what an institution asked for: not to serve what it has taken up from the common list.
 
     Raises:
         NotFound, Forbidden, InvalidTransition: as elsewhere.
@@ -150,10 +149,11 @@ async def accept(tx: Transaction, actor: Actor, match_id: int, deadlines: Deadli
 async def decline(tx: Transaction, actor: Actor, match_id: int, reason: str) -> MatchState:
     """Decline what was assigned; the match's new state.
 
-    An item of the common list may not be refused (article 2): there it becomes a request to the coordinator.
+    What the institution has taken up from the common list it may not refuse (article 2): there it becomes a request to
+    the coordinator.
     """
     need, match = await _to_serve(tx, actor, match_id, NeedAction.DECLINE)
-    if match.item_list is ItemList.COMMON:
+    if match.bound:
         return await _advance(tx, match, MatchAction.REQUEST_DECLINE, actor, note=reason)
     after = await _advance(tx, match, MatchAction.DECLINE, actor, note=reason)
     await _back_to_ranking(tx, need, actor, reason)

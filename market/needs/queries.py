@@ -51,7 +51,7 @@ WITH fact AS (
            coalesce($7::text, contact_name), coalesce($8::text, contact_phone), node_id, $10::timestamptz, $11::boolean
     FROM fact
     WHERE node_id IS NOT NULL
-      AND NOT EXISTS (SELECT unnest($5::text[]) EXCEPT SELECT code FROM service_items)
+      AND NOT EXISTS (SELECT unnest($5::text[]) EXCEPT SELECT code FROM service_items WHERE withdrawn_on IS NULL)
     RETURNING *
 ), step AS (
     INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, request_id)
@@ -70,7 +70,7 @@ NODE_OF_REGION = """
 SELECT d.id FROM regions r JOIN nodes d ON starts_with(r.code, d.region_prefix)
 WHERE r.code = $1 ORDER BY length(d.region_prefix) DESC LIMIT 1
 """
-UNKNOWN_ITEMS = "SELECT unnest($1::text[]) EXCEPT SELECT code FROM service_items"
+UNKNOWN_ITEMS = "SELECT unnest($1::text[]) EXCEPT SELECT code FROM service_items WHERE withdrawn_on IS NULL"
 MOVE = """
 WITH moved AS (
     UPDATE needs SET state = $4, version = version + 1, owner_id = coalesce(owner_id, $6::bigint)

@@ -1,30 +1,32 @@
-"""What differs between two versions of an offering, in words."""
+"""What an offering says, in words by label: for versions side by side."""
 
-from msgspec import Struct
+from collections.abc import Mapping, Sequence
 
+from infra.db import Transaction
+from market.catalogue.changes import guide_in_words, stated
+from market.diff import FieldDiff, compare
+from market.enterprises import queries as enterprises
 from market.offerings.model import Offering
-
-UNSTATED = "未载明"
-
-
-class Change(Struct, frozen=True):
-    """One field that differs."""
-
-    label: str
-    before: str
-    after: str
+from market.regions import queries as regions
 
 
-def changes(
-    before: Offering, after: Offering, *, region_names: dict[str, str], kind_names: dict[str, str]
-) -> list[Change]:
-    """Every field that differs, in the order of the form. Names are given by code."""
-    old, new = (_in_words(one, region_names, kind_names) for one in (before, after))
-    return [Change(label, old[label], new[label]) for label in new if old[label] != new[label]]
+async def differences(tx: Transaction, before: Offering, after: Offering) -> list[FieldDiff]:
+    """The fields that differ between two versions."""
+    old, new = await all_in_words(tx, [before, after])
+    return compare(old, new)
 
 
-def _in_words(offering: Offering, region_names: dict[str, str], kind_names: dict[str, str]) -> dict[str, str]:
-    guide, days = offering.guide, offering.promised_days
+async def all_in_words(tx: Transaction, offerings: Sequence[Offering]) -> list[dict[str, str]]:
+    """Every field of each, in the order of the form."""
+    known = await regions.named(tx, list({code for one in offerings for code in one.region_codes}))
+    names = {code: region.name for code, region in known.items()}
+    kinds = await enterprises.kinds(tx)
+    return [in_words(one, region_names=names, kind_names=kinds) for one in offerings]
+
+
+def in_words(offering: Offering, *, region_names: Mapping[str, str], kind_names: Mapping[str, str]) -> dict[str, str]:
+    """Every field of an offering; names are given by code."""
+    days = offering.promised_days
     texts = {
         "名称": offering.title,
         "简介": offering.summary,
@@ -34,13 +36,5 @@ def _in_words(offering: Offering, region_names: dict[str, str], kind_names: dict
         "收费": offering.fee,
         "承诺时限": "" if days is None else f"{days} 个工作日",
         "所依事项版本": f"第 {offering.item_version} 版",
-        "受理条件": "\n".join(guide.conditions),
-        "服务对象": "\n".join(guide.audience),
-        "获取途径": "\n".join(guide.channels),
-        "申请材料": "\n".join(guide.materials),
-        "办理流程": "\n".join(guide.process),
-        "办结时限": guide.time_limit,
-        "办理结果": "\n".join(guide.result),
-        "监督评价渠道": guide.supervision,
     }
-    return {label: text or UNSTATED for label, text in texts.items()}
+    return stated(texts | guide_in_words(offering.guide))

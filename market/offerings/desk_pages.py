@@ -8,27 +8,27 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.auth import allow
 from market.catalogue import queries as catalogue
 from market.catalogue import service as catalogue_service
-from market.catalogue.model import ITEM_LIST_NAMES, Guide, ItemList, ServiceItem
+from market.catalogue.guide_form import fields_of, with_guide
+from market.catalogue.model import ITEM_LIST_NAMES, ItemList, ServiceItem
+from market.diff import FieldDiff, compare
 from market.enterprises import queries as enterprises
-from market.errors import Conflict, DomainError, InvalidInput
-from market.forms import decode, visible
+from market.errors import DomainError, EditedMeanwhile, InvalidInput
+from market.forms import decode, merged
 from market.institutions import service as institutions
 from market.offerings import queries, service
-from market.offerings.changes import changes
+from market.offerings.changes import all_in_words, differences
 from market.offerings.model import CHANNELS, Offering, OfferingForm, OfferingState
 from market.regions import queries as regions
 from market.web import AppRequest, IdQuery, PathId, Rejected, Version, actor_of, go, page
 
 OWN = [allow(Role.INSTITUTION)]
-GUIDE_LISTS = ("conditions", "audience", "channels", "materials", "process", "result")
-GUIDE_TEXTS = ("time_limit", "supervision")
 Form = dict[str, Any]
 
 
@@ -74,7 +74,8 @@ async def _listing(
 async def new(request: AppRequest, tx: NamedDependency[Transaction], item: FromQuery[str | None] = None) -> Template:
     """First which item, then its form, filled in with the item's guide."""
     if item is None:
-        items = await catalogue.items(tx)
+        mine = (None, actor_of(request).institution_id)
+        items = [one for one in await catalogue.items(tx) if one.institution_id in mine]
         lists = [(name, [one for one in items if one.item_list is kind]) for kind, name in ITEM_LIST_NAMES.items()]
         return page("desk/choose_item.html", lists=lists)
     chosen = await catalogue_service.find(tx, item)
@@ -84,7 +85,7 @@ async def new(request: AppRequest, tx: NamedDependency[Transaction], item: FromQ
 @post("/new", guards=OWN)
 async def add(request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]) -> Redirect | Template:
     """Publish a new offering, keep it as a draft, or show how it will look."""
-    actor, raw = actor_of(request), _with_guide(data)
+    actor, raw = actor_of(request), with_guide(data)
     item = await catalogue_service.find(tx, str(data.get("item_code", "")))
     try:
         form = decode(OfferingForm, raw)
@@ -109,7 +110,7 @@ async def revise(
     request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect | Template:
     """Store a new version, or show how it will look."""
-    actor, raw = actor_of(request), _with_guide(data)
+    actor, raw = actor_of(request), with_guide(data)
     offering = await service.own(tx, actor, offering_id)
     item = await catalogue_service.find(tx, offering.item_code)
     try:
@@ -118,7 +119,13 @@ async def revise(
             return await _form(tx, actor, item, raw, offering=offering, shown=form)
         await service.revise(tx, actor, offering_id, form.version, form)
         return go(f"/desk/offerings?done={offering_id}")
-    except (InvalidInput, Conflict) as error:
+    except EditedMeanwhile as error:
+        # Shown once, what the others did counts as seen: the next save goes on top of it.
+        newest, seen = await service.own(tx, actor, offering_id), await queries.find(tx, offering_id, form.version)
+        others = await differences(tx, seen, newest) if seen else []
+        now = merged(raw, _of_offering(seen or newest), _of_offering(newest)) | {"version": newest.version}
+        raise Rejected(await _form(tx, actor, item, now, offering=newest, error=error, others=others)) from None
+    except InvalidInput as error:
         raise Rejected(await _form(tx, actor, item, raw, offering=offering, error=error)) from None
 
 
@@ -127,10 +134,8 @@ async def versions(request: AppRequest, tx: NamedDependency[Transaction], offeri
     """Every version, newest first, with what it changed."""
     offering = await service.own(tx, actor_of(request), offering_id)
     found = await queries.versions(tx, offering_id)
-    codes = {code for one in found for code in one.region_codes}
-    names = {code: region.name for code, region in (await regions.named(tx, list(codes))).items()}
-    kinds = await enterprises.kinds(tx)
-    steps = [changes(old, now, region_names=names, kind_names=kinds) for now, old in pairwise(found)]
+    words = await all_in_words(tx, found)
+    steps = [compare(old, now) for now, old in pairwise(words)]
     return page("desk/versions.html", offering=offering, versions=list(zip(found, [*steps, None], strict=True)))
 
 
@@ -165,8 +170,9 @@ async def _form(
     offering: Offering | None = None,
     shown: OfferingForm | None = None,
     error: DomainError | None = None,
+    others: list[FieldDiff] | None = None,
 ) -> Template:
-    """The form with ``values``; ``shown``: with a preview above it."""
+    """The form with ``values``; ``shown``: with a preview above it; ``others``: with what others changed meanwhile."""
     assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
     home = await institutions.find(tx, actor.institution_id)
     given = values.get("region_codes") or []
@@ -179,7 +185,8 @@ async def _form(
         shown=shown,
         values=values,
         errors=error.fields if error else {},
-        notice=("bad", error.detail) if isinstance(error, Conflict) else None,
+        notice=("bad", error.detail) if isinstance(error, EditedMeanwhile) else None,
+        others=others,
         region_names={region.code: region.name for region in around},
         kind_names=await enterprises.kinds(tx),
         channel_names={name: name for name in CHANNELS},
@@ -188,27 +195,13 @@ async def _form(
 
 
 def _of_item(item: ServiceItem) -> Form:
-    return {"item_code": item.code, "capacity": 10, "fee": item.fee or "", **_guide_fields(item.guide)}
+    return {"item_code": item.code, "capacity": 10, "fee": item.fee or "", **fields_of(item.guide)}
 
 
 def _of_offering(offering: Offering) -> Form:
     names = ("item_code", "title", "summary", "region_codes", "audience", "channels", "fee", "capacity", "version")
     known = {name: getattr(offering, name) for name in (*names, "promised_days")}
-    return {**known, **_guide_fields(offering.guide)}
-
-
-def _guide_fields(guide: Guide) -> Form:
-    """The guide as form fields: a list is a text of one element a line."""
-    fields = structs.asdict(guide)
-    lists = {f"guide.{name}": "\n".join(fields[name]) for name in GUIDE_LISTS}
-    return lists | {f"guide.{name}": fields[name] for name in GUIDE_TEXTS}
-
-
-def _with_guide(data: Form) -> Form:
-    """What was posted, with the guide's fields put together."""
-    texts = {name: visible(str(data.get(f"guide.{name}", ""))) for name in (*GUIDE_LISTS, *GUIDE_TEXTS)}
-    lists = {name: [line.strip() for line in texts[name].split("\n") if line.strip()] for name in GUIDE_LISTS}
-    return {**data, "guide": texts | lists}
+    return {**known, **fields_of(offering.guide)}
 
 
 def router() -> Router:

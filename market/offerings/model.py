@@ -1,7 +1,7 @@
 """Offerings: what an institution publishes under a service item, in versions."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -92,6 +92,8 @@ class Offering(Struct, frozen=True, kw_only=True):
     """How many ratings of each level, 1 to 5."""
     demo: bool
     created_at: datetime
+    item_withdrawn_on: date | None
+    """The first day its item was not in force any more; None: it is."""
 
     @property
     def list_name(self) -> str:

@@ -14,8 +14,10 @@ from market.discovery.params import count, of_page
 from market.discovery.service import Finder
 from market.enterprises import queries as enterprises
 from market.enterprises import service as enterprise_service
+from market.guides import service as guides
 from market.institutions import queries as institutions
 from market.offerings import queries, service
+from market.offerings.changes import differences
 from market.offerings.model import OfferingFilter
 from market.regions import queries as region_queries
 from market.regions import service as regions
@@ -59,8 +61,31 @@ async def show(
         "offerings/show.html",
         offering=offering,
         versions=await queries.versions(tx, offering_id),
+        complaints=(await guides.of_offering(tx, request.user, offering_id, version)).complaints,
         regions=await region_queries.named(tx, list(offering.region_codes)),
         audience=[kinds[code] for code in offering.audience],
+    )
+
+
+@get("/offerings/{offering_id:int}/compare")
+async def compare_versions(
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    offering_id: PathId,
+    before: VersionQuery = None,
+    after: VersionQuery = None,
+) -> Template:
+    """Two versions side by side; left out: the current one and the one before it."""
+    new = await service.find(tx, request.user, offering_id, after)
+    old = await service.find(tx, request.user, offering_id, before or max(new.version - 1, 1))
+    return page(
+        "compare.html",
+        title=new.title,
+        base=f"/offerings/{offering_id}",
+        found=await queries.versions(tx, offering_id),
+        before=old.version,
+        after=new.version,
+        differences=await differences(tx, old, new),
     )
 
 
@@ -76,4 +101,4 @@ async def _placed(request: AppRequest, tx: Transaction, order: Order, wanted: Of
 
 def router() -> Router:
     """The routes, for market.pages."""
-    return Router("/", route_handlers=[browse, show], include_in_schema=False)
+    return Router("/", route_handlers=[browse, show, compare_versions], include_in_schema=False)

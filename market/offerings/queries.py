@@ -1,15 +1,24 @@
 """All SQL of offerings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
 from infra.db import Transaction, many, one_or_none
 from market.catalogue.model import Guide
+from market.errors import ItemWithdrawn
 from market.offerings.model import Offering, OfferingFilter, OfferingForm, OfferingState
+
+ITEM_WITHDRAWN = "ZP002"
 
 COLUMNS = """
 SELECT f.id, v.version, f.state, v.title, v.summary, v.guide, v.item_code, v.item_version, s.name AS item_name,
        s.item_list, s.rights, s.stages, f.institution_id, n.name AS institution_name,
        n.region_code AS institution_region, r.name AS region_name, v.region_codes, v.audience, v.channels, v.fee,
-       v.promised_days, f.capacity, f.load, f.rated, i.demo, v.created_at
+       v.promised_days, f.capacity, f.load, f.rated, i.demo, v.created_at, o.withdrawn_on AS item_withdrawn_on
 FROM offerings f JOIN offering_versions v ON v.offering_id = f.id
+JOIN service_items o ON o.code = f.item_code
 JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
 JOIN institutions i ON i.id = f.institution_id
 JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
@@ -106,8 +115,13 @@ async def versions(tx: Transaction, offering_id: int) -> list[Offering]:
 
 
 async def insert(tx: Transaction, institution_id: int, item_code: str, state: OfferingState, capacity: int) -> int:
-    """The id of a new offering that has no version yet: the transaction must add it."""
-    offering_id: int = await tx.fetchval(INSERT, institution_id, item_code, state, capacity)
+    """The id of a new offering that has no version yet: the transaction must add it.
+
+    Raises:
+        ItemWithdrawn: it would be published.
+    """
+    with _item_in_force():
+        offering_id: int = await tx.fetchval(INSERT, institution_id, item_code, state, capacity)
     return offering_id
 
 
@@ -141,5 +155,21 @@ async def set_capacity(tx: Transaction, offering_id: int, capacity: int) -> None
 
 
 async def set_state(tx: Transaction, offering_id: int, state: OfferingState) -> None:
-    """Publish, pause, or take back to draft."""
-    await tx.execute(SET_STATE, offering_id, state)
+    """Publish, pause, or take back to draft.
+
+    Raises:
+        ItemWithdrawn: it would be published.
+    """
+    with _item_in_force():
+        await tx.execute(SET_STATE, offering_id, state)
+
+
+@contextmanager
+def _item_in_force() -> Iterator[None]:
+    """What the trigger offerings_of_items_in_force means by its own SQLSTATE; other errors as they are."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == ITEM_WITHDRAWN:
+            raise ItemWithdrawn from None
+        raise

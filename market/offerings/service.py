@@ -5,7 +5,7 @@ from market.accounts.model import Actor, Role
 from market.catalogue import queries as catalogue
 from market.catalogue.model import Guide
 from market.enterprises import queries as enterprises
-from market.errors import Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
+from market.errors import EditedMeanwhile, Forbidden, InvalidInput, InvalidTransition, NotFound
 from market.offerings import queries
 from market.offerings.model import (
     CHANNELS,
@@ -45,6 +45,7 @@ async def publish(tx: Transaction, actor: Actor, form: OfferingForm, state: Offe
     Raises:
         Forbidden: the actor is no institution.
         InvalidInput: by field.
+        ItemWithdrawn: the item is not in force any more.
     """
     if actor.institution_id is None:
         raise Forbidden
@@ -59,7 +60,7 @@ async def add(
     Raises:
         InvalidInput: by field.
     """
-    guide = await _check(tx, form)
+    guide = await _check(tx, form, institution_id)
     offering_id = await queries.insert(tx, institution_id, form.item_code, state, form.capacity)
     await queries.insert_version(tx, offering_id, form, guide, created_by)
     return offering_id
@@ -70,15 +71,15 @@ async def revise(tx: Transaction, actor: Actor, offering_id: int, version: int, 
 
     Raises:
         NotFound: it is not the actor's.
-        Conflict: somebody changed it since ``version`` was read.
+        EditedMeanwhile: somebody changed it since ``version`` was read.
         InvalidInput: by field; the item cannot change.
     """
     offering = await own(tx, actor, offering_id)
     if form.item_code != offering.item_code:
         raise InvalidInput(fields={"item_code": "服务事项不能更换，请另外发布一项服务。"})
-    guide = await _check(tx, form)
+    guide = await _check(tx, form, offering.institution_id)
     if not await queries.bump(tx, offering_id, version):
-        raise Conflict("这项服务刚刚被同事修改过，请刷新后再改；您填写的内容请先复制保存。")
+        raise EditedMeanwhile
     await queries.insert_version(tx, offering_id, form, guide, actor.id)
     await queries.set_capacity(tx, offering_id, form.capacity)
 
@@ -89,6 +90,7 @@ async def set_state(tx: Transaction, actor: Actor, offering_id: int, state: Offe
     Raises:
         NotFound: it is not the actor's.
         InvalidTransition: what was once published does not become a draft again.
+        ItemWithdrawn: to be published, under an item that is not in force any more.
     """
     offering = await own(tx, actor, offering_id)
     if state is OfferingState.DRAFT and offering.state is not OfferingState.DRAFT:
@@ -118,16 +120,20 @@ async def own(tx: Transaction, actor: Actor, offering_id: int) -> Offering:
     return offering
 
 
-async def _check(tx: Transaction, form: OfferingForm) -> Guide:
+async def _check(tx: Transaction, form: OfferingForm, institution_id: int) -> Guide:
     """The guide the version will have.
 
     Raises:
-        InvalidInput: an unknown item, region, audience or channel, by field.
+        InvalidInput: an unknown item, region, audience or channel, or somebody else's item, by field.
     """
     fields = {}
     item = await catalogue.item(tx, form.item_code)
     if item is None:
         fields["item_code"] = "没有这个服务事项，请从清单中选择。"
+    elif item.withdrawn_on is not None:
+        fields["item_code"] = "这个服务事项已经撤销，不能再发布或修改它的服务；已派的单照旧办完。"
+    elif item.institution_id not in (None, institution_id):
+        fields["item_code"] = f"这个事项在{item.institution_name}的个性化清单上，只有这家机构能提供。"
     known = await regions.named(tx, list(form.region_codes))
     if unknown := [code for code in form.region_codes if code not in known]:
         fields["region_codes"] = f"没有这些地区：{'、'.join(unknown)}。请从列表中选择。"

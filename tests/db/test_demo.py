@@ -15,13 +15,14 @@ from market.catalogue import queries as catalogue
 from market.data import load_regions
 from market.demo import offerings, people, service
 from market.errors import Conflict
+from market.importing.service import load_facts
 from market.ratings import service as ratings
 from market.ratings.model import RectificationState
 from tests.conftest import Clone, open_database
 
 pytestmark = pytest.mark.anyio
 
-WORLD = "TRUNCATE accounts, enterprises, institutions, nodes, offerings RESTART IDENTITY CASCADE"
+WORLD = "TRUNCATE accounts, enterprises, institutions, nodes, offerings, fact_editions RESTART IDENTITY CASCADE"
 QUESTIONS = ["如何申请专利？", "我的产品被仿造了怎么办？"]
 
 # Each lists what contradicts itself; so each must be empty, after the demo as after any use of the product.
@@ -131,7 +132,8 @@ async def demo(clone: Clone, questions: Path) -> AsyncIterator[Database]:
     settings = await clone()
     database = open_database(settings)
     async with database.transaction() as tx:
-        await tx.execute(WORLD)
+        await tx.execute(WORLD)  # the items too, which may belong to institutions
+        await load_facts(tx)
     report = await service.load(database, settings, questions=questions)
     assert (report.loaded, report.questions) == (True, 2)
     yield database

@@ -7,6 +7,7 @@ import pytest
 
 from market.accounts.model import Role
 from market.errors import InvalidTransition
+from market.lists import model as lists
 from market.matches import model as matches
 from market.needs import model as needs
 from market.ratings import model as ratings
@@ -50,10 +51,22 @@ def test_a_rating_is_never_silenced_without_a_report_nor_ruled_on_twice() -> Non
     assert reported == [ratings.RatingState.PUBLISHED]
 
 
+@pytest.mark.parametrize(("state", "action"), list(product(lists.RevisionState, lists.RevisionAction)))
+def test_every_state_and_action_of_a_revision(state: lists.RevisionState, action: lists.RevisionAction) -> None:
+    if (state, action) in lists.TRANSITIONS:
+        assert lists.next_state(state, action) is lists.TRANSITIONS[state, action]
+        assert lists.ACTION_NAMES[action]
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            lists.next_state(state, action)
+        assert lists.STATE_NAMES[state] in str(told.value)
+
+
 def test_every_state_is_reached_and_every_live_one_left() -> None:
     machines: tuple[tuple[Any, frozenset[str] | set[Any]], ...] = (
         (needs, needs.ENDED),
         (matches, set(matches.MatchState) - matches.LIVE),
+        (lists, set(lists.RevisionState) - lists.OPEN),
         (ratings, frozenset({"closed"})),
     )
     for machine, ended in machines:

@@ -1,6 +1,7 @@
 """Pages of coordinators, institutions and clerks: every page, every action, bad input, and who may not."""
 
 import re
+from html import escape
 from typing import Any
 
 import httpx
@@ -342,9 +343,13 @@ async def test_an_offering_from_draft_to_second_version(db: Database, login: Log
     stale = await post(browser, f"{path}/edit", **offering_form(version="1", summary="没有保存的话"))
     assert stale.status_code == 409
     assert "没有保存的话" in stale.text
+    assert "别人保存的改动" in stale.text
+    assert '<td data-of="您打开时"><del>免费</del></td>' in stale.text
+    assert f'name="fee" type="text" value="{escape(NASTY)}"' in stale.text, "left alone here, so it is the other's now"
+    assert 'name="version" value="2"' in stale.text, "who has seen it may save on top of it"
     html = (await browser.get(f"{path}/versions")).text
-    assert "<del>免费</del><ins>&lt;script&gt;" in html
-    assert "<del>2 个工作日</del><ins>未载明</ins>" in html
+    assert '<td data-of="第 1 版"><del>免费</del></td><td data-of="第 2 版"><ins>&lt;script&gt;' in html
+    assert '<del>2 个工作日</del></td><td data-of="第 2 版"><ins>未载明</ins>' in html
     assert (await post(browser, f"{path}/capacity", capacity="0")).status_code == 303
     wrong = await post(browser, f"{path}/capacity", capacity="-1")
     assert wrong.status_code == 422

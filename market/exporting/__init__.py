@@ -1,0 +1,1 @@
+"""Exporting: lists, institutions and offerings as CSV, JSON and HSDS 3.0; what goes out can be imported again."""
