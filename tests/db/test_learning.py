@@ -148,7 +148,7 @@ async def changing(past: Past) -> AsyncIterator[Transaction]:
 
 @cache
 def model(seed: int) -> TableModel:
-    return training.fitted(training.Decided.of(decided(20, truth=ON_TIME, seed=seed)))
+    return training.fitted(training.Decided.of(decided(40, truth=ON_TIME, seed=seed)))
 
 
 async def ranks(tx: Transaction) -> str:
