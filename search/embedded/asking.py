@@ -66,7 +66,12 @@ class Answering:
         marker = Marker(all_finds(clauses), self._sounds)
         return Results(
             hits=[
-                Hit(id=one.id, score=score, texts=one.texts, snippets=snippets(one.texts, marker))
+                Hit(
+                    id=one.id,
+                    score=score if query.sort == RELEVANCE else 0.0,
+                    texts=one.texts,
+                    snippets=snippets(one.texts, marker),
+                )
                 for (score, _), one in zip(addresses, stored, strict=True)
             ],
             total=total,

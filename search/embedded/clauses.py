@@ -23,6 +23,8 @@ MOST_EXPANSIONS = 50
 """Words that the beginning of a word may stand for."""
 MOST_TERMS = 40
 """That a whole need is looked for by: it bounds the time, and common words add little."""
+_FEW = 4
+"""Of so many words, one that is not known is looked for by its characters; of more, that would take long for little."""
 _SAMPLE = 10
 """Documents in which a spelling is looked up."""
 _AS_SYNONYM = 0.7
@@ -128,7 +130,8 @@ class Resolver:
     def resolve(self, words: Sequence[Word]) -> list[Clause]:
         """A clause for each word; syllables of pinyin typed one by one are taken together."""
         joined = join_syllables(words, self._is_syllable)
-        return [self._clause(word, last=word is joined[-1]) for word in joined]
+        few = len(joined) <= _FEW
+        return [self._clause(word, last=word is joined[-1], few=few) for word in joined]
 
     def bonus(self, words: Sequence[Word], typed: str) -> list[Query]:
         """What need not be but counts: words in a name, and together where they were typed together."""
@@ -156,8 +159,8 @@ class Resolver:
     def _is_syllable(self, text: str) -> bool:
         return self._sounds.is_syllable(text) and not self._terms.written(text)
 
-    def _clause(self, word: Word, *, last: bool) -> Clause:
-        ways = self._chinese(word) if word.chinese else self._letters(word.text, last=last)
+    def _clause(self, word: Word, *, last: bool, few: bool) -> Clause:
+        ways = self._chinese(word, few=few) if word.chinese else self._letters(word.text, last=last)
         same = [way for other in word.same if (way := self._synonym(other)) is not None]
         frequency = sum(self._terms.written(text) for text in (word.text, *word.same))
         return Clause(word, (*ways, *same), frequency or 1)
@@ -167,12 +170,13 @@ class Resolver:
             return None
         return Way(Query.boost_query(self._terms.every(self._terms.text, needed(other)), _AS_SYNONYM), Finds((other,)))
 
-    def _chinese(self, word: Word) -> list[Way]:
+    def _chinese(self, word: Word, *, few: bool) -> list[Way]:
         text = word.text
         if len(text) > 1 and self._terms.written(text):
             return [Way(self._terms.every(self._terms.text, needed(text)), Finds((text,)))]
         # What the dictionary knows is not taken apart: 处理 says nothing of 理由.
-        return [way for char in text if (way := self._beginning(char)) is not None] if word.run else []
+        apart = text if word.run and few else ""
+        return [way for char in apart if (way := self._beginning(char)) is not None]
 
     def _beginning(self, prefix: str) -> Way | None:
         found = self._terms.begins(self._terms.text, prefix)
