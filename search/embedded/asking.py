@@ -204,7 +204,8 @@ class Answering:
     def _mended(self, typed: str, field: str) -> str:
         words, terms = self._words(typed), self._terms(field)
         slips = heard_slips(words, terms, self._sounds)
-        for clause in Resolver(terms, self._sounds).resolve(words):
+        letters = any(not word.chinese for word in words)
+        for clause in Resolver(terms, self._sounds).resolve(words) if letters else ():
             if not clause.ways and not clause.word.chinese:
                 meant = terms.spelt_like(clause.word.text, self._synonyms.of)
                 slips |= {clause.word.text: meant} if meant else {}

@@ -25,6 +25,9 @@ MOST_TERMS = 40
 """That a whole need is looked for by: it bounds the time, and common words add little."""
 _FEW = 4
 """Of so many words, one that is not known is looked for by its characters; of more, that would take long for little."""
+_PLENTY = 20_000
+"""What so many documents have is found without synonyms, and no rarer for being in a name; unions of long lists of
+documents are what takes longest."""
 _SAMPLE = 10
 """Documents in which a spelling is looked up."""
 _AS_SYNONYM = 0.7
@@ -142,7 +145,7 @@ class Resolver:
         return [
             Query.boost_query(self._terms.term(NAME, term), _IN_NAME)
             for term in wanted
-            if self._terms.frequency(NAME, [term])
+            if 0 < self._terms.frequency(NAME, [term]) < _PLENTY
         ]
 
     def _together(self, words: Sequence[Word], typed: str) -> list[Query]:
@@ -161,8 +164,11 @@ class Resolver:
 
     def _clause(self, word: Word, *, last: bool, few: bool) -> Clause:
         ways = self._chinese(word, few=few) if word.chinese else self._letters(word.text, last=last)
+        written = self._terms.written(word.text)
+        if written >= _PLENTY:
+            return Clause(word, tuple(ways), written)
         same = [way for other in word.same if (way := self._synonym(other)) is not None]
-        frequency = sum(self._terms.written(text) for text in (word.text, *word.same))
+        frequency = sum(self._terms.written(other) for other in word.same) + written
         return Clause(word, (*ways, *same), frequency or 1)
 
     def _synonym(self, other: str) -> Way | None:
