@@ -33,9 +33,6 @@ _SAMPLE = 10
 _AS_SYNONYM = 0.7
 _AS_BEGINNING = 0.6
 _BY_LETTERS = 0.8
-_IN_NAME = 1.0
-_TOGETHER = 1.0
-"""What it adds that two words stand next to each other as they were typed."""
 
 
 class Way(Struct, frozen=True):
@@ -142,11 +139,7 @@ class Resolver:
 
     def _named(self, words: Sequence[Word]) -> list[Query]:
         wanted = dict.fromkeys(term for word in words for text in (word.text, *word.same) for term in needed(text))
-        return [
-            Query.boost_query(self._terms.term(NAME, term), _IN_NAME)
-            for term in wanted
-            if 0 < self._terms.frequency(NAME, [term]) < _PLENTY
-        ]
+        return [self._terms.term(NAME, term) for term in wanted if self._terms.frequency(NAME, [term]) < _PLENTY]
 
     def _together(self, words: Sequence[Word], typed: str) -> list[Query]:
         neighbours = [
@@ -157,7 +150,7 @@ class Resolver:
         inner = [pair for word in words if word.chinese for pair in pairs(word.text)[:-1]]
         wanted = {pair for word in words for pair in needed(word.text)}
         extra = [pair for pair in dict.fromkeys((*neighbours, *inner)) if pair not in wanted]
-        return [Query.boost_query(self._terms.term(NAME, pair), _TOGETHER) for pair in extra]
+        return [self._terms.term(NAME, pair) for pair in extra]
 
     def _is_syllable(self, text: str) -> bool:
         return self._sounds.is_syllable(text) and not self._terms.written(text)
