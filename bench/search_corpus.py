@@ -19,9 +19,7 @@ Corpus = Mapping[IndexName, list[Document]]
 
 def shipped_language() -> Language:
     """Sounds and synonyms as they are shipped."""
-    return Language(
-        sounds=language.load_sounds() | language.load_sound_words(), synonyms=language.load_synonym_groups()
-    )
+    return Language(sounds=language.load_search_sounds(), synonyms=language.load_synonym_groups())
 
 
 def corpus() -> Corpus:

@@ -1,1 +1,5 @@
-"""Search: what a search text means, for the plain listings of today and the engines to come."""
+"""Search: one protocol (``engine``), two engines that keep it (``embedded``, ``meilisearch``), and what both need.
+
+``documents`` says what is indexed, ``settings`` how. ``terms`` is what a plain listing in PostgreSQL does instead,
+while no engine answers.
+"""

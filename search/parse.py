@@ -13,6 +13,10 @@ MOST_WORDS = 32
 """Of a search text that are looked for; a whole need has more."""
 
 
+LONGEST_RUN = 8
+"""Of single characters that are taken for one word: the name of a person or a place."""
+
+
 class Word(Struct, frozen=True):
     """One thing looked for, normalised."""
 
@@ -89,11 +93,13 @@ def _plain(stretch: str, stops: frozenset[str]) -> Iterator[Word]:
 def _chinese(run: str, stops: frozenset[str]) -> Iterator[Word]:
     for single, group in groupby(cut(run), key=lambda word: len(word) == 1):
         words = list(group)
-        kept = [word for word in words if word not in stops]
         if not single:
-            yield from map(Word, kept)
-        elif kept:
-            yield Word("".join(kept), run="".join(words))
+            yield from (Word(word) for word in words if word not in stops)
+            continue
+        for start in range(0, len(words), LONGEST_RUN):
+            some = words[start : start + LONGEST_RUN]
+            if kept := [word for word in some if word not in stops]:
+                yield Word("".join(kept), run="".join(some))
 
 
 def _unique(words: Iterable[Word]) -> Iterator[Word]:

@@ -10,7 +10,6 @@ from search.text import fold
 
 _RARER = 50
 """A word that the dictionary does not know is a slip if others of its sound are so many times more frequent."""
-_LONGEST_RUN = 8
 _LONGEST_SLIP = 4
 
 
@@ -46,7 +45,7 @@ def mended(text: str, slips: dict[str, str]) -> str:
 
 def _slip(word: Word, index: Vocabulary, sounds: Sounds) -> tuple[str, str] | None:
     """The longest stretch around the word that sounds like something written differently."""
-    run = (word.run or word.text)[:_LONGEST_RUN]
+    run = word.run or word.text
     widths = range(min(len(run), _LONGEST_SLIP), 1, -1)
     for stretch in (run[i : i + width] for width in widths for i in range(len(run) - width + 1)):
         heard = sounds.pairs(stretch)

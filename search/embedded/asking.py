@@ -66,7 +66,12 @@ class Answering:
         marker = Marker(all_finds(clauses), self._sounds)
         return Results(
             hits=[
-                Hit(id=one.id, score=score, texts=one.texts, snippets=snippets(one.texts, marker))
+                Hit(
+                    id=one.id,
+                    score=score if query.sort == RELEVANCE else 0.0,
+                    texts=one.texts,
+                    snippets=snippets(one.texts, marker),
+                )
                 for (score, _), one in zip(addresses, stored, strict=True)
             ],
             total=total,
@@ -199,7 +204,8 @@ class Answering:
     def _mended(self, typed: str, field: str) -> str:
         words, terms = self._words(typed), self._terms(field)
         slips = heard_slips(words, terms, self._sounds)
-        for clause in Resolver(terms, self._sounds).resolve(words):
+        letters = any(not word.chinese for word in words)
+        for clause in Resolver(terms, self._sounds).resolve(words) if letters else ():
             if not clause.ways and not clause.word.chinese:
                 meant = terms.spelt_like(clause.word.text, self._synonyms.of)
                 slips |= {clause.word.text: meant} if meant else {}

@@ -23,14 +23,16 @@ MOST_EXPANSIONS = 50
 """Words that the beginning of a word may stand for."""
 MOST_TERMS = 40
 """That a whole need is looked for by: it bounds the time, and common words add little."""
+_FEW = 4
+"""Of so many words, one that is not known is looked for by its characters; of more, that would take long for little."""
+_PLENTY = 20_000
+"""What so many documents have is found without synonyms, and no rarer for being in a name; unions of long lists of
+documents are what takes longest."""
 _SAMPLE = 10
 """Documents in which a spelling is looked up."""
 _AS_SYNONYM = 0.7
 _AS_BEGINNING = 0.6
 _BY_LETTERS = 0.8
-_IN_NAME = 1.0
-_TOGETHER = 1.0
-"""What it adds that two words stand next to each other as they were typed."""
 
 
 class Way(Struct, frozen=True):
@@ -128,7 +130,8 @@ class Resolver:
     def resolve(self, words: Sequence[Word]) -> list[Clause]:
         """A clause for each word; syllables of pinyin typed one by one are taken together."""
         joined = join_syllables(words, self._is_syllable)
-        return [self._clause(word, last=word is joined[-1]) for word in joined]
+        few = len(joined) <= _FEW
+        return [self._clause(word, last=word is joined[-1], few=few) for word in joined]
 
     def bonus(self, words: Sequence[Word], typed: str) -> list[Query]:
         """What need not be but counts: words in a name, and together where they were typed together."""
@@ -136,11 +139,7 @@ class Resolver:
 
     def _named(self, words: Sequence[Word]) -> list[Query]:
         wanted = dict.fromkeys(term for word in words for text in (word.text, *word.same) for term in needed(text))
-        return [
-            Query.boost_query(self._terms.term(NAME, term), _IN_NAME)
-            for term in wanted
-            if self._terms.frequency(NAME, [term])
-        ]
+        return [self._terms.term(NAME, term) for term in wanted if self._terms.frequency(NAME, [term]) < _PLENTY]
 
     def _together(self, words: Sequence[Word], typed: str) -> list[Query]:
         neighbours = [
@@ -151,15 +150,18 @@ class Resolver:
         inner = [pair for word in words if word.chinese for pair in pairs(word.text)[:-1]]
         wanted = {pair for word in words for pair in needed(word.text)}
         extra = [pair for pair in dict.fromkeys((*neighbours, *inner)) if pair not in wanted]
-        return [Query.boost_query(self._terms.term(NAME, pair), _TOGETHER) for pair in extra]
+        return [self._terms.term(NAME, pair) for pair in extra]
 
     def _is_syllable(self, text: str) -> bool:
         return self._sounds.is_syllable(text) and not self._terms.written(text)
 
-    def _clause(self, word: Word, *, last: bool) -> Clause:
-        ways = self._chinese(word) if word.chinese else self._letters(word.text, last=last)
+    def _clause(self, word: Word, *, last: bool, few: bool) -> Clause:
+        ways = self._chinese(word, few=few) if word.chinese else self._letters(word.text, last=last)
+        written = self._terms.written(word.text)
+        if written >= _PLENTY:
+            return Clause(word, tuple(ways), written)
         same = [way for other in word.same if (way := self._synonym(other)) is not None]
-        frequency = sum(self._terms.written(text) for text in (word.text, *word.same))
+        frequency = sum(self._terms.written(other) for other in word.same) + written
         return Clause(word, (*ways, *same), frequency or 1)
 
     def _synonym(self, other: str) -> Way | None:
@@ -167,12 +169,13 @@ class Resolver:
             return None
         return Way(Query.boost_query(self._terms.every(self._terms.text, needed(other)), _AS_SYNONYM), Finds((other,)))
 
-    def _chinese(self, word: Word) -> list[Way]:
+    def _chinese(self, word: Word, *, few: bool) -> list[Way]:
         text = word.text
         if len(text) > 1 and self._terms.written(text):
             return [Way(self._terms.every(self._terms.text, needed(text)), Finds((text,)))]
         # What the dictionary knows is not taken apart: 处理 says nothing of 理由.
-        return [way for char in text if (way := self._beginning(char)) is not None] if word.run else []
+        apart = text if word.run and few else ""
+        return [way for char in apart if (way := self._beginning(char)) is not None]
 
     def _beginning(self, prefix: str) -> Way | None:
         found = self._terms.begins(self._terms.text, prefix)

@@ -1,8 +1,7 @@
 """Searching the embedded indexes: any number of processes, each following what the writer does."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -15,7 +14,7 @@ from msgspec import Struct
 from search.embedded.asking import Answering
 from search.embedded.folder import Folder
 from search.engine import DEPTH, Candidate, Filter, IndexName, Query, Results, Stats, Suggestion
-from search.errors import IndexCorrupt
+from search.errors import IndexCorrupt, SearchError
 from search.parse import Synonyms
 from search.settings import SCHEMAS, Language, check, check_filters, digest
 from search.sounds import Sounds
@@ -94,12 +93,11 @@ class EmbeddedEngine:
 
     def _stats(self, index: IndexName) -> Stats:
         opened = self._current(index)
-        size = sum(entry.stat().st_size for entry in os.scandir(opened.path) if entry.is_file())
-        return Stats(index, opened.searcher.num_docs, self._folder.digest(index), size)
+        return Stats(index, opened.searcher.num_docs, self._folder.digest(index), _size(opened.path))
 
     def _answering(self, index: IndexName, call: Callable[[Answering], T]) -> T:
         opened = self._current(index)
-        with readable(index):
+        with telling(IndexCorrupt, index):
             return call(Answering(SCHEMAS[index], opened.index.schema, opened.searcher, self._sounds, self._synonyms))
 
     def _current(self, index: IndexName) -> _Open:
@@ -117,7 +115,7 @@ class EmbeddedEngine:
 
     def _look(self, index: IndexName, path: Path) -> _Open:
         opened = self._open.get(index)
-        with readable(index):
+        with telling(IndexCorrupt, index):
             changed = (path / "meta.json").stat()
             seen = (changed.st_ino, changed.st_mtime_ns)
             if opened is None or opened.path != path:
@@ -131,18 +129,27 @@ class EmbeddedEngine:
 
 
 @contextmanager
-def readable(index: IndexName) -> Iterator[None]:
-    """Files that are missing or damaged are told as what they mean.
+def telling(kind: type[SearchError], index: IndexName) -> Iterator[None]:
+    """What tantivy cannot do, as what it means: it says so by ValueError or OSError, or by a panic.
 
     Raises:
-        IndexCorrupt: tantivy cannot read them; it says so by ValueError or OSError, or by a panic.
+        kind: it said so.
     """
     try:
         yield
     except (ValueError, OSError) as error:
-        raise IndexCorrupt(f"{index}: {error}") from error
+        raise kind(f"{index}: {error}") from error
     except BaseException as error:
         # A panic of Rust is no Exception, and its class cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
-        raise IndexCorrupt(f"{index}: {error}") from error
+        raise kind(f"{index}: {error}") from error
+
+
+def _size(folder: Path) -> int:
+    """Bytes; files come and go while they are counted."""
+    total = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total

@@ -13,8 +13,9 @@ from anyio import CapacityLimiter
 
 from search.embedded.fields import KEY, build, convert
 from search.embedded.folder import Folder
-from search.embedded.reader import readable
+from search.embedded.reader import telling
 from search.engine import Document, IndexName
+from search.errors import IndexCorrupt, WriteFailed
 from search.settings import SCHEMAS, Language, digest
 from search.sounds import Sounds
 
@@ -82,17 +83,18 @@ class EmbeddedWriter:
 
     def _apply(self, index: IndexName, changes: dict[str, Document | None]) -> None:
         path = self._folder.current(index)
-        with readable(index):
-            known = self._writers.get(index)
-            if known is None or known[0] != path:
+        known = self._writers.get(index)
+        if known is None or known[0] != path:
+            with telling(IndexCorrupt, index):
                 known = self._writers[index] = (path, tantivy.Index.open(str(path)).writer(_HEAP, 1))
-            try:
+        try:
+            with telling(WriteFailed, index):
                 self._change(known[1], index, changes)
                 known[1].commit()
-            except BaseException:
-                # Half a batch must not become visible with the next commit.
-                del self._writers[index]
-                raise
+        except WriteFailed:
+            # Half a batch must not become visible with the next commit.
+            del self._writers[index]
+            raise
 
     def _change(self, writer: tantivy.IndexWriter, index: IndexName, changes: dict[str, Document | None]) -> None:
         for id_ in changes:
@@ -100,14 +102,16 @@ class EmbeddedWriter:
         self._add(writer, index, [document for document in changes.values() if document is not None])
 
     def _add(self, writer: tantivy.IndexWriter, index: IndexName, documents: Sequence[Document]) -> None:
-        for document in documents:
-            writer.add_document(convert(document, SCHEMAS[index], self._sounds))
+        with telling(WriteFailed, index):
+            for document in documents:
+                writer.add_document(convert(document, SCHEMAS[index], self._sounds))
 
     def _finish(self, index: IndexName, path: Path, writer: tantivy.IndexWriter) -> None:
-        if changes := self._during[index]:
+        with telling(WriteFailed, index):
+            if changes := self._during[index]:
+                writer.commit()
+                self._change(writer, index, changes)
             writer.commit()
-            self._change(writer, index, changes)
-        writer.commit()
-        writer.wait_merging_threads()
+            writer.wait_merging_threads()
         self._writers.pop(index, None)
         self._folder.serve(index, path)

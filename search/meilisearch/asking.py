@@ -78,7 +78,7 @@ class Asking:
         pages = page_count(query, total)
         marker = Marker(looked.finds, self._sounds)
         return Results(
-            hits=[self._hit(one, marker) for one in raw],
+            hits=[self._hit(one, marker, scored=query.sort == RELEVANCE) for one in raw],
             total=total,
             pages=pages,
             facets=facets,
@@ -207,7 +207,7 @@ class Asking:
             return []
         return self._server.search([{"indexUid": self._uid, "locales": ["cmn"]} | query for query in queries])
 
-    def _hit(self, raw: _Raw, marker: Marker) -> Hit:
+    def _hit(self, raw: _Raw, marker: Marker, *, scored: bool) -> Hit:
         texts = {text: raw[text] for text in self._schema.shown if text in raw}
         places = raw.get("_matchesPosition") or {}
         found = {
@@ -216,7 +216,7 @@ class Asking:
         }
         return Hit(
             id=raw[shape.KEY],
-            score=raw.get("_rankingScore", 0.0),
+            score=raw["_rankingScore"] if scored else 0.0,
             texts=texts,
             snippets={name: snippet(texts[name], ranges) for name, ranges in found.items() if ranges},
         )

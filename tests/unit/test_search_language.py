@@ -12,7 +12,7 @@ from search.parse import STOP_WORDS, Synonyms, Word, join_syllables, parse
 from search.sounds import Sounds
 from search.text import fold, spaced, tokens
 
-SOUNDS = Sounds(language.load_sounds() | language.load_sound_words())
+SOUNDS = Sounds(language.load_search_sounds())
 NO_SYNONYMS = Synonyms(())
 TEXT = st.text("专利申请的了abPC1，。 ＡΣß㎏é\u0301\x00", max_size=40)
 

@@ -12,6 +12,7 @@ import pytest
 
 from market import data
 from market.catalogue.model import ItemList
+from market.data import language
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared data are not here")
@@ -153,6 +154,17 @@ def test_synonyms_name_every_item_and_nothing_else() -> None:
     for words in synonyms.values():
         assert 8 <= len(words) <= 60
         assert len(set(words)) == len(words)
+
+
+def test_words_for_search_say_what_is_not_said_before() -> None:
+    groups = language.load_synonym_groups()
+    assert all(len(set(group)) == len(group) > 1 for group in groups)
+    assert len({frozenset(group) for group in groups}) == len(groups)
+    sounds, every = language.load_sounds(), language.load_search_sounds()
+    more = {written: sound for written, sound in every.items() if written not in sounds}
+    assert all(len(written) == len(sound.split()) for written, sound in more.items())
+    assert sounds.items() <= every.items()
+    assert {char for region in REGIONS.values() for char in region.name if "\u4e00" <= char <= "\u9fff"} <= set(every)
 
 
 def test_kinds_have_codes_of_their_own() -> None:

@@ -61,10 +61,10 @@ def load_sounds() -> dict[str, str]:
     return {char: sound for sound, chars in lines for char in chars}
 
 
-def load_sound_words() -> dict[str, str]:
-    """Words in which a character sounds otherwise than alone, with one sound a character."""
-    lines = (line.split(maxsplit=1) for line in _bytes("pinyin_words.txt").decode().splitlines())
-    return {word: sounds for word, sounds in lines}  # noqa: C416 - a list of two is no pair to mypy
+def load_search_sounds() -> dict[str, str]:
+    """Toneless pinyin by character, those of place names too; and by word, one sound a character, where it differs."""
+    more = (line.partition(" ")[::2] for line in _bytes("pinyin_more.txt").decode().splitlines())
+    return load_sounds() | dict(more)
 
 
 def load_synonym_groups() -> tuple[tuple[str, ...], ...]:
