@@ -13,9 +13,7 @@ FOLDER = "search"
 
 def known_language() -> Language:
     """Sounds and synonyms, as understanding knows them."""
-    return Language(
-        sounds=language.load_sounds() | language.load_sound_words(), synonyms=language.load_synonym_groups()
-    )
+    return Language(sounds=language.load_search_sounds(), synonyms=language.load_synonym_groups())
 
 
 def open_engine(settings: Settings) -> Engine:
