@@ -43,8 +43,9 @@ from infra.settings import Settings
 from market.calendars import queries as calendars
 from market.calendars.model import Calendar
 from market.needs.model import BODY_LIMIT, TEXT
+from market.regions.model import NATION
 
-MATCH_DAYS = Settings().match_days
+MATCH_DAYS = 3
 
 
 class Submission(BaseModel):
@@ -357,7 +358,7 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         connection = await asyncpg.connect(url, connection_class=Connection)
-        app.state.calendar = await calendars.calendar(connection)
+        app.state.calendar = (await calendars.calendars(connection)).of(NATION)
         await connection.close()
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         yield

@@ -148,7 +148,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         db=database,
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
-        deadlines=DeadlinesSource(settings),
+        deadlines=DeadlinesSource(),
         catalogue=CatalogueSource(),
         metrics=Metrics(),
     )

@@ -16,8 +16,10 @@ from msgspec import structs
 from market.accounts.model import ROLE_NAMES
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
+from market.deadlines import model as deadlines
 from market.matches import model as matches
 from market.needs import model as needs
+from market.regions.model import NATION
 
 STATIC = Path(__file__).parent / "static"
 STATIC_CACHE = CacheControlHeader(public=True, max_age=31_536_000, immutable=True)
@@ -86,11 +88,11 @@ def moment(value: datetime) -> str:
     return f"{year}{local.month}月{local.day}日 {local:%H:%M}"
 
 
-def left(due: datetime, calendar: Calendar) -> str:
-    """还剩 2 个工作日, 今天到期, 已超 1 个工作日."""
-    days = calendar.working_days_between(_today(), _local_day(due))
+def left(due: datetime, calendar: Callable[[str], Calendar], region_code: str = NATION) -> str:
+    """还剩 2 个工作日, 今天到期, 已超期 1 个工作日, on the region's calendar."""
+    days = calendar(region_code).working_days_between(_today(), _local_day(due))
     if late(due):
-        return f"已超 {-days} 个工作日" if days < 0 else "刚刚到期"
+        return f"已超期 {-days} 个工作日" if days < 0 else "刚刚到期"
     return f"还剩 {days} 个工作日" if days > 0 else "今天到期"
 
 
@@ -112,14 +114,20 @@ def event(step: needs.Event) -> str:
     """What was done, in words."""
     if step.machine == "need":
         return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    if step.machine == "deadline":
+        limit = deadlines.KIND_NAMES[deadlines.LimitKind(step.data["limit"])]
+        return deadlines.ACTION_NAMES[deadlines.DeadlineAction(step.action)].format(limit=limit)
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     return f"{words}「{step.institution_name}」" if action in TOWARDS_INSTITUTION else words
 
 
 def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
-    """One step for what was done at once: a need and its match move together, which a reader takes for one thing."""
-    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name)):
+    """One step for what was done at once: a need and its match move together, which a reader takes for one thing.
+
+    What a clock does by itself is a step of its own.
+    """
+    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, step.deadline_id)):
         steps = list(together)
         told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
         note = next((step.note for step in steps if step.note), "")

@@ -16,14 +16,20 @@ from infra.db import Database
 from infra.embedded import with_urls
 from infra.observe import bind_request, configure_logs
 from infra.settings import Settings, load
+from market.deadlines.service import LAPSE
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
+from workers.deadlines import keep_time, lapse_match
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
 from workers.train import SECONDS, train_nightly
 
-JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {"match_need": match_need, "make_plan": make_plan}
+JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "match_need": match_need,
+    "make_plan": make_plan,
+    LAPSE: lapse_match,
+}
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
 BEIJING = timezone(timedelta(hours=8))
@@ -93,6 +99,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            cron(keep_time, name=f"{settings.namespace}:keep_time", second=0, run_at_startup=True),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

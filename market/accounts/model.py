@@ -44,11 +44,21 @@ class Actor(Struct, frozen=True, kw_only=True):
     node_name: str | None = None
     node_prefix: str | None = None
     """The digits that all region codes below the actor's node begin with; None without a node."""
+    region_code: str | None = None
+    """Where the actor's enterprise is."""
 
     @property
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]
+
+
+class Colleague(Struct, frozen=True):
+    """A coordinator to whom a need can be handed."""
+
+    id: int
+    name: str
+    node_name: str
 
 
 class Credentials(Struct, frozen=True):

@@ -16,7 +16,16 @@ from market.data import ItemData
 from market.enterprises import queries as enterprises
 from market.importing import files, queries, rows
 from market.importing.columns import columns_of, template
-from market.importing.model import FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
+from market.importing.model import (
+    CalendarDayForm,
+    FactsReport,
+    ImportFailed,
+    ItemForm,
+    Kind,
+    Problem,
+    Report,
+    Sheet,
+)
 from market.importing.queries import OfferingToWrite
 from market.importing.rows import Form, OfferingRow, Vocabularies
 from market.institutions import queries as institutions
@@ -109,6 +118,10 @@ async def _write(tx: Transaction, kind: Kind, sheet: Sheet, found: list[Form], s
             return await _write_institutions(tx, [form for form in found if isinstance(form, InstitutionForm)], step)
         case Kind.OFFERINGS:
             return await _write_offerings(tx, [form for form in found if isinstance(form, OfferingRow)], step)
+        case Kind.CALENDAR:
+            days = [form for form in found if isinstance(form, CalendarDayForm)]
+            step(len(days))
+            return await queries.save_days(tx, days)
 
 
 async def _write_items(tx: Transaction, forms: list[ItemForm], step: Step) -> tuple[int, int]:

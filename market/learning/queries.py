@@ -15,7 +15,7 @@ LINES = """
 WITH story AS (
     SELECT m.run_id, m.offering_id, max(m.id) AS match_id, bool_or(e.action = 'override') AS by_override,
            bool_or(e.action = 'accept') AS accepted, bool_or(e.action = 'confirm') AS completed,
-           bool_or(e.to_state = 'declined') AS declined
+           bool_or(e.to_state IN ('declined', 'lapsed')) AS declined
     FROM matches m JOIN events e ON e.need_id = m.need_id AND e.match_id = m.id
     GROUP BY m.run_id, m.offering_id HAVING bool_or(e.action IN ('approve', 'override'))
 ), decided AS (

@@ -170,8 +170,6 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
         ranking.ranked[0].offering_id,
         state=MatchState.PROPOSED,
         action=MatchAction.PROPOSE,
-        due_at=None,
-        due_provisional=False,
         actor_id=None,
         note="",
     )

@@ -129,7 +129,9 @@ async def rework(shown: NamedDependency[Shown], data: Form) -> Redirect:
     """Ask the institution to go on."""
 
     async def act() -> None:
-        await matches.rework(shown.tx, actor_of(shown.request), shown.need_id, decode(Reason, data).note)
+        await matches.rework(
+            shown.tx, actor_of(shown.request), shown.need_id, decode(Reason, data).note, shown.deadlines
+        )
 
     return await _act(shown, act, "rework", data)
 

@@ -10,17 +10,24 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
+from market.deadlines import service as limits
+from market.deadlines.model import LimitKind
 from market.enterprises import service as enterprises
-from market.errors import Forbidden, InvalidInput, NotFound
+from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
 from market.needs import queries
-from market.needs.model import ACTORS, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
+from market.needs.model import ACTORS, ENDED, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
-TOLD_TO_PARTY = frozenset({"return", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"})
+TOLD_TO_PARTY = frozenset({"return", "return_again", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"})
 """Actions whose reasons the enterprise, or whoever filed for it, reads."""
 TOLD_TO_INSTITUTION = frozenset(
     {"decline", "request_decline", "grant_decline", "refuse_decline", "deliver", "rework", "close", "withdraw"}
 )
 """Actions whose reasons the institution reads, of its own matches."""
+AMONG_STAFF = frozenset({"propose", "offer", "turn_down", "call_off", "remind"})
+"""Actions that only staff see."""
+DEADLINE = "deadline"
+"""The machine of a clock's events."""
+TOLD_OF_CLOCKS = frozenset({"limit", "before", "due_at", "left_days"})
 MATCH_NEED = "match_need"
 """Topic of the outbox: this need waits to be ranked."""
 
@@ -42,20 +49,24 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
         _check_territory(actor, submission.region_code or party.region_code)
         enterprise_id = await enterprises.find_or_add(tx, party)
     assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
-    due = deadlines.match_due()
+    region_code = submission.region_code or (party.region_code if party else actor.region_code)
+    assert region_code is not None, "every enterprise is somewhere"
+    kinds = (LimitKind.FIRST_CONTACT, LimitKind.MATCH)
+    clocks = [limits.by_rule(deadlines, kind, region_code) for kind in kinds]
     need = await queries.submit(
         tx,
         enterprise_id=enterprise_id,
         submitted_by=actor.id,
         channel=Channel.COUNTER if party else Channel.ONLINE,
         body=submission.body,
-        region_code=submission.region_code or (party.region_code if party else None),
+        region_code=region_code,
         item_codes=submission.item_codes,
         wanted_by=submission.wanted_by,
         contact_name=submission.contact_name or (party.contact_name if party else None),
         contact_phone=submission.contact_phone or (party.contact_phone if party else None),
-        due_at=due.at,
-        due_provisional=due.provisional,
+        due_at=clocks[-1].due_at,
+        due_provisional=clocks[-1].provisional,
+        clocks=clocks,
     )
     if need is None:
         raise InvalidInput(fields=await _explain(tx, enterprise_id, submission))
@@ -100,12 +111,17 @@ async def advance(
 ) -> NeedState:
     """Move ``need``, which the caller has locked, and write the event; the new state.
 
-    The coordinator who acts first owns the need from then on (首问负责).
+    The coordinator who acts first owns the need from then on (首问负责), and has thereby made the first contact. An end
+    ends all clocks.
 
     Raises:
         InvalidTransition: the need's state does not allow it.
+        NotOwner: it is a colleague's.
     """
     after = next_state(need.state, action)
+    decides = actor is not None and actor.role is Role.COORDINATOR
+    if actor is not None and decides:
+        check_owner(need, actor)
     await queries.move(
         tx,
         need.id,
@@ -113,11 +129,25 @@ async def advance(
         action=action,
         after=after,
         actor_id=actor.id if actor else None,
-        owner_id=actor.id if actor and actor.role is Role.COORDINATOR else None,
+        owner_id=actor.id if actor and decides else None,
         note=note,
         data=data,
     )
+    if decides:
+        await limits.finish(tx, need.id, LimitKind.FIRST_CONTACT)
+    if after in ENDED:
+        await limits.end_all(tx, need.id, done=after is not NeedState.WITHDRAWN)
     return after
+
+
+def check_owner(need: Need, actor: Actor) -> None:
+    """Let a coordinator decide on what is the coordinator's own, or nobody's yet.
+
+    Raises:
+        NotOwner: a colleague owns it.
+    """
+    if need.owner_id not in (None, actor.id):
+        raise NotOwner(f"这条需求由{need.owner_name}首问负责。要由您办理，请先请对方交接给您。")
 
 
 async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
@@ -126,7 +156,7 @@ async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
 
 
 async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Submission, deadlines: Deadlines) -> None:
-    """Complete a returned need and have it ranked again, with a new deadline.
+    """Complete a returned need and have it ranked again; the clock goes on with what was left.
 
     Raises:
         NotFound, Forbidden, InvalidTransition: as ``find_to_act`` and ``advance``.
@@ -150,9 +180,8 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
         contact_name=submission.contact_name,
         contact_phone=submission.contact_phone,
     )
-    due = deadlines.match_due()
-    await queries.set_due(tx, need.id, due.at, provisional=due.provisional)
     await advance(tx, need, NeedAction.RESUBMIT, actor, before=need.body)
+    await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.MATCH)
     await ask_for_ranking(tx, need.id)
 
 
@@ -205,6 +234,7 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     Mere proposals are the node's business: neither the enterprise nor an institution learns who was considered. An
     institution sees only the matches that were its own. Reasons are read by those they were written to: why a
     coordinator overrode or escalated is the node's business, why an institution declined is between it and the node.
+    Of clocks each sees what moves the days it was told, and what ran out.
     """
     events = await queries.events(tx, need.id)
     if actor.role in (Role.COORDINATOR, Role.ADMIN):
@@ -213,8 +243,16 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     if actor.role is Role.INSTITUTION:  # its part of the story begins when it was approved
         begun = next(i for i, event in enumerate(events) if event.match_id in matches)
         events = [event for i, event in enumerate(events) if i >= begun or event.action == "submit"]
+        events = [event for event in events if event.machine != DEADLINE or event.match_id is not None]
     told = TOLD_TO_INSTITUTION if actor.role is Role.INSTITUTION else TOLD_TO_PARTY
-    events = [event if event.action in told else structs.replace(event, note="") for event in events]
     return [
-        event for event in events if event.match_id is None or (event.match_id in matches and event.action != "propose")
+        _told(event, told)
+        for event in events
+        if (event.match_id is None or event.match_id in matches) and event.action not in AMONG_STAFF
     ]
+
+
+def _told(event: Event, told: frozenset[str]) -> Event:
+    """The event without what is not for its reader: reasons, and whom of the staff a clock calls."""
+    data = {name: value for name, value in event.data.items() if name in TOLD_OF_CLOCKS or event.machine != DEADLINE}
+    return structs.replace(event, data=data, note=event.note if event.action in told else "")

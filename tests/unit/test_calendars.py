@@ -94,9 +94,10 @@ def test_refuses_what_has_no_end() -> None:
 
 
 def test_due_at_close_of_business_in_china() -> None:
-    # 17:30 UTC on Friday is already Saturday in China, and Sunday the 29th is worked.
+    # 17:30 UTC on Friday is already Saturday in China: received on Sunday the 29th, which is worked.
     submitted = datetime(2024, 9, 27, 17, 30, tzinfo=UTC)
-    assert CALENDAR.due_at(submitted, 1) == (datetime(2024, 9, 29, 18, tzinfo=ZONE), False)
+    assert CALENDAR.received(submitted) == date(2024, 9, 29)
+    assert CALENDAR.due_at(submitted, 1) == (datetime(2024, 9, 30, 18, tzinfo=ZONE), False)
     assert CALENDAR.due_at(datetime(2026, 12, 31, 9, tzinfo=ZONE), 1)[1] is True
 
 
