@@ -13,6 +13,9 @@ from market.needs import pages as needs
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.ratings import desk_pages as own_ratings
+from market.ratings import pages as ratings
+from market.rules import pages as rules
 from market.web import page
 
 
@@ -34,7 +37,10 @@ def routers() -> list[Router]:
         needs,
         offerings,
         own_offerings,
+        own_ratings,
         plans,
+        ratings,
+        rules,
     )
     docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

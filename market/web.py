@@ -53,6 +53,7 @@ class Services(Struct, frozen=True, eq=False):
     """What one process shares between its requests. Held by the application's state."""
 
     settings: Settings
+    secret: str
     db: Database
     redis: Redis
     sessions: Sessions
@@ -101,6 +102,15 @@ def actor_of(request: AppRequest) -> Actor:
     if request.user is None:
         raise errors.NotAuthenticated
     return request.user
+
+
+def address_hash(request: AppRequest) -> bytes | None:
+    """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
+    if request.client is None:
+        return None
+    return hashlib.blake2b(
+        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
+    ).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
@@ -222,11 +232,18 @@ async def go_once(
 
     Raises:
         Rejected: it was posted before.
+        DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
-    path = await act()
     key = f"form:{fingerprint.hex()}"
+    try:
+        path = await act()
+    except errors.DomainError:
+        await start_over(tx)
+        if kept := await idempotency.find(tx, actor.id, key):
+            raise Rejected(go(kept.body.decode())) from None
+        raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, 303, path.encode())):
         kept = await idempotency.find(tx, actor.id, key)
         raise Rejected(go(kept.body.decode() if kept else path))

@@ -158,21 +158,25 @@ CREATE INDEX deadlines_stale ON deadlines (stamp, id) WHERE state IN ('running',
 CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON deadlines
     FOR EACH ROW EXECUTE FUNCTION refuse_illegal_move('deadline');
 
--- Lists are ordered by the due_at of needs and matches: it is always that of the deadline.
+-- Lists are ordered by the due_at of needs, matches and rectifications: it is always that of the deadline.
 CREATE FUNCTION follow_deadline() RETURNS trigger
     LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.kind = 'match' THEN
         UPDATE needs SET due_at = NEW.due_at, due_provisional = NEW.provisional
         WHERE id = NEW.need_id AND (due_at, due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
-    ELSE
+    ELSIF NEW.kind IN ('accept', 'deliver') THEN
         UPDATE matches SET due_at = NEW.due_at, due_provisional = NEW.provisional
         WHERE id = NEW.match_id AND (due_at, due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
+    ELSE
+        UPDATE rectifications x SET due_at = NEW.due_at, due_provisional = NEW.provisional
+        FROM ratings r WHERE r.match_id = NEW.match_id AND x.rating_id = r.id AND x.state <> 'closed'
+          AND (x.due_at, x.due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
     END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at ON deadlines
-    FOR EACH ROW WHEN (NEW.kind IN ('match', 'accept', 'deliver')) EXECUTE FUNCTION follow_deadline();
+    FOR EACH ROW WHEN (NEW.kind <> 'first_contact') EXECUTE FUNCTION follow_deadline();
 
 -- Steps of a deadline are told in the story of its need; of the match, where it concerns one.
 ALTER TABLE events ADD COLUMN deadline_id bigint REFERENCES deadlines;
@@ -204,6 +208,14 @@ BEGIN ATOMIC
                due_at, due_provisional
         FROM matches
         WHERE state IN ('approved', 'decline_requested', 'accepted', 'delivered') AND due_at IS NOT NULL
+        UNION ALL
+        SELECT m.need_id, m.id, CASE x.state WHEN 'verifying' THEN 'rectification_verify'
+                                             WHEN 'rectifying' THEN 'rectification_rectify'
+                                             WHEN 'answering' THEN 'rectification_answer'
+                                             WHEN 'revisiting' THEN 'rectification_revisit'
+                                             ELSE 'rectification_close' END, x.due_at, x.due_provisional
+        FROM rectifications x JOIN ratings r ON r.id = x.rating_id JOIN matches m ON m.id = r.match_id
+        WHERE x.state <> 'closed'
     ) o
     ON CONFLICT DO NOTHING;
     -- Whoever has to answer first has a day left once it has answered.

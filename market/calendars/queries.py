@@ -10,7 +10,6 @@ STAMP = "SELECT stamp FROM calendar_stamp"
 DAYS = "SELECT region_code, day, working FROM calendar_days"
 HOURS = "SELECT region_code, opens, closes FROM business_hours"
 HORIZON = "SELECT coalesce(make_date(max(year), 12, 31), '0001-01-01') FROM calendar_years"
-RULES = "SELECT name, region_code, working_days FROM region_rules"
 SET_HOURS = """
 INSERT INTO business_hours (region_code, opens, closes) VALUES ($1, $2, $3)
 ON CONFLICT (region_code) DO UPDATE SET opens = excluded.opens, closes = excluded.closes
@@ -32,8 +31,3 @@ async def calendars(tx: Transaction) -> Calendars:
 async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:
     """The region's own business hours from now on."""
     await tx.execute(SET_HOURS, region_code, hours.opens, hours.closes)
-
-
-async def rules(tx: Transaction) -> dict[tuple[str, str], int]:
-    """Working days by rule and region code."""
-    return {(row["name"], row["region_code"]): row["working_days"] for row in await tx.fetch(RULES)}

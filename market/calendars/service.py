@@ -10,6 +10,8 @@ from infra.db import Transaction
 from market.calendars import queries
 from market.calendars.model import Calendar, Calendars, Period
 from market.regions.model import NATION, lineage
+from market.rules import queries as rules
+from market.rules.model import RuleName
 
 CALENDAR_SECONDS = 60
 """A calendar or a rule changed by another process is used after so long at most."""
@@ -35,7 +37,7 @@ class Times(Struct, frozen=True, kw_only=True):
 class Deadlines:
     """Time limits on one edition of the calendars, counted from now."""
 
-    def __init__(self, calendars: Calendars, rules: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, calendars: Calendars, rules: Mapping[tuple[RuleName, str], int]) -> None:
         """``rules``: working days by name and region code; the nation has one of every name."""
         self._calendars = calendars
         self._rules = rules
@@ -49,7 +51,7 @@ class Deadlines:
         """The calendar that holds in the region."""
         return self._calendars.of(region_code)
 
-    def days(self, rule: str, region_code: str) -> int:
+    def days(self, rule: RuleName, region_code: str) -> int:
         """The rule of the region, or of the nearest above it that has one."""
         return next(self._rules[rule, one] for one in reversed(lineage(region_code)) if (rule, one) in self._rules)
 
@@ -68,7 +70,7 @@ class Deadlines:
         due_at = calendar.closing(due.day)
         if promised is not None and promised > due_at:
             due_at, due = promised, calendar.due_on(promised)
-        step = self.days("escalate_after", region_code)
+        step = self.days(RuleName.ESCALATE_AFTER, region_code)
         node = calendar.add_working_days(due.day, step).day
         return Times(
             due_at=due_at,
@@ -80,7 +82,7 @@ class Deadlines:
 
     def _remind_at(self, calendar: Calendar, region_code: str, due: date) -> datetime | None:
         """At opening, some working days before the day it is due; where that is past, on the day itself."""
-        ahead = self.days("remind_before", region_code)
+        ahead = self.days(RuleName.REMIND_BEFORE, region_code)
         days = [calendar.working_days_before(due, ahead)] if ahead else []
         moments = (calendar.opening(day) for day in (*days, due))
         return next((moment for moment in moments if moment > datetime.now(UTC)), None)
@@ -104,4 +106,4 @@ class DeadlinesSource:
 
 async def deadlines(tx: Transaction) -> Deadlines:
     """Deadlines on calendars and rules as they are now."""
-    return Deadlines(await queries.calendars(tx), await queries.rules(tx))
+    return Deadlines(await queries.calendars(tx), await rules.everywhere(tx))

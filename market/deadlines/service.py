@@ -21,6 +21,7 @@ from market.deadlines.model import (
     NewDeadline,
     View,
 )
+from market.rules.model import RuleName
 
 LAPSE = "lapse_match"
 """Topic of the outbox: the institution has not taken this match in time."""
@@ -54,7 +55,7 @@ def counted(
 
 def by_rule(deadlines: Deadlines, kind: LimitKind, region_code: str) -> NewDeadline:
     """A deadline that starts now and takes the days that the region set."""
-    return counted(deadlines, kind, region_code, Period(days=deadlines.days(kind, region_code)))
+    return counted(deadlines, kind, region_code, Period(days=deadlines.days(RuleName(kind), region_code)))
 
 
 async def start(tx: Transaction, need_id: int, new: NewDeadline, *, match_id: int | None = None) -> None:

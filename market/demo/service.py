@@ -33,6 +33,7 @@ from market.matches.ranking import CatalogueSource
 from market.needs import service as need_service
 from market.needs.model import NeedState, Submission
 from market.offerings.model import OfferingState
+from market.rules.model import RuleName
 
 __all__ = ["LOGINS", "PASSWORD", "DemoReport", "load", "load_demo", "read_questions", "submit_questions"]
 
@@ -116,8 +117,8 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
         calendar=limits.calendar(people.CITY),
         words=needs.load_words(),
         limits=Limits(
-            match_days=limits.days("match", people.CITY),
-            accept_days=limits.days("accept", people.CITY),
+            match_days=limits.days(RuleName.MATCH, people.CITY),
+            accept_days=limits.days(RuleName.ACCEPT, people.CITY),
             shortlist_size=settings.shortlist_size,
         ),
     )

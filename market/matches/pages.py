@@ -22,6 +22,7 @@ from market.matches.model import Answer, Approval, OneTimeNotice, Override, Rema
 from market.needs import queries as needs
 from market.needs.model import NeedRow, NeedState
 from market.plans import queries as plans
+from market.ratings import service as ratings
 from market.web import (
     AppRequest,
     IdQuery,
@@ -130,10 +131,12 @@ async def work_page(
     """
     actor, asked = actor_of(request), request.query_params
     done = _number(asked.get("done"))
+    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")))
     return page(
         "queue/work.html",
         status=status,
-        work=await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick"))),
+        work=opened,
+        rating=await ratings.of_need(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
         draft=draft or Draft(),

@@ -1,5 +1,6 @@
 """Use cases of a need on its own; what concerns its match is in market.matches."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,17 +18,43 @@ from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
 from market.needs import queries
 from market.needs.model import ACTORS, ENDED, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
-TOLD_TO_PARTY = frozenset({"return", "return_again", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"})
-"""Actions whose reasons the enterprise, or whoever filed for it, reads."""
-TOLD_TO_INSTITUTION = frozenset(
-    {"decline", "request_decline", "grant_decline", "refuse_decline", "deliver", "rework", "close", "withdraw"}
+TOLD_OF_RATING = frozenset(
+    {"rate", "add_remark", "reply", "keep", "withhold", "verify", "dismiss", "rectify", "answer"}
+    | {"satisfied", "send_back", "unsatisfied", "close"}
 )
+"""Actions of a rating and its rectification whose words both sides read; why it reports one is for the node."""
+TOLD_TO_PARTY = TOLD_OF_RATING | {
+    "return",
+    "return_again",
+    "resubmit",
+    "close",
+    "withdraw",
+    "deliver",
+    "rework",
+    "find_none",
+}
+"""Actions whose reasons the enterprise, or whoever filed for it, reads."""
+TOLD_TO_INSTITUTION = TOLD_OF_RATING | {
+    *(
+        "decline",
+        "request_decline",
+        "grant_decline",
+        "refuse_decline",
+        "deliver",
+        "rework",
+        "close",
+        "withdraw",
+        "report",
+    )
+}
 """Actions whose reasons the institution reads, of its own matches."""
 AMONG_STAFF = frozenset({"propose", "offer", "turn_down", "call_off", "remind"})
 """Actions that only staff see."""
 DEADLINE = "deadline"
 """The machine of a clock's events."""
 TOLD_OF_CLOCKS = frozenset({"limit", "before", "due_at", "left_days"})
+RATING_MACHINES = frozenset({"rating", "rectification"})
+"""Whose events an institution does not find in a need's history where the rating was anonymous."""
 MATCH_NEED = "match_need"
 """Topic of the outbox: this need waits to be ranked."""
 
@@ -244,15 +271,37 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
         begun = next(i for i, event in enumerate(events) if event.match_id in matches)
         events = [event for i, event in enumerate(events) if i >= begun or event.action == "submit"]
         events = [event for event in events if event.machine != DEADLINE or event.match_id is not None]
-    told = TOLD_TO_INSTITUTION if actor.role is Role.INSTITUTION else TOLD_TO_PARTY
+        if any(event.action == "rate" and event.data.get("anonymous") for event in events):
+            events = [event for event in events if not _of_rating(event)]
     return [
-        _told(event, told)
-        for event in events
+        event
+        for event in told(events, actor.role)
         if (event.match_id is None or event.match_id in matches) and event.action not in AMONG_STAFF
     ]
 
 
-def _told(event: Event, told: frozenset[str]) -> Event:
-    """The event without what is not for its reader: reasons, and whom of the staff a clock calls."""
-    data = {name: value for name, value in event.data.items() if name in TOLD_OF_CLOCKS or event.machine != DEADLINE}
-    return structs.replace(event, data=data, note=event.note if event.action in told else "")
+def _of_rating(event: Event) -> bool:
+    """Whether it tells of a rating, or of the clocks of its rectification."""
+    return event.machine in RATING_MACHINES or str(event.data.get("limit", "")).startswith("rectification")
+
+
+def told(events: Sequence[Event], role: Role) -> list[Event]:
+    """The events without the words that were not written to this role, and without whom of the staff a clock calls."""
+    if role in (Role.COORDINATOR, Role.ADMIN):
+        return list(events)
+    read = TOLD_TO_INSTITUTION if role is Role.INSTITUTION else TOLD_TO_PARTY
+    return [
+        structs.replace(event, data=_data(event), note=event.note if event.action in read else "") for event in events
+    ]
+
+
+def _data(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event.data.items() if name in TOLD_OF_CLOCKS or event.machine != DEADLINE}
+
+
+def without_the_party(events: Sequence[Event]) -> list[Event]:
+    """The events of an anonymous rating as the rated reads them: neither who rated, nor when."""
+    kept = [event for event in events if event.action not in ("rate", "add_remark", "open")]
+    party = (Role.ENTERPRISE, Role.CLERK)
+    named = [structs.replace(event, actor_name="评价人") if event.actor_role in party else event for event in kept]
+    return told(named, Role.INSTITUTION)
