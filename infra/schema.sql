@@ -951,7 +951,7 @@ CREATE TRIGGER calendar_days_stamp AFTER INSERT OR DELETE OR UPDATE ON public.ca
 
 CREATE TRIGGER calendar_years_stamp AFTER INSERT OR DELETE OR UPDATE ON public.calendar_years FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
 
-CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at ON public.deadlines FOR EACH ROW WHEN ((new.kind <> 'first_contact'::text)) EXECUTE FUNCTION public.follow_deadline();
+CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at, provisional ON public.deadlines FOR EACH ROW WHEN ((new.kind <> 'first_contact'::text)) EXECUTE FUNCTION public.follow_deadline();
 
 CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadlines FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('deadline');
 

@@ -175,7 +175,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at ON deadlines
+CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at, provisional ON deadlines
     FOR EACH ROW WHEN (NEW.kind <> 'first_contact') EXECUTE FUNCTION follow_deadline();
 
 -- Steps of a deadline are told in the story of its need; of the match, where it concerns one.

@@ -17,13 +17,6 @@ CALENDAR_SECONDS = 60
 """A calendar or a rule changed by another process is used after so long at most."""
 
 
-class Due(Struct, frozen=True):
-    """When something is due; ``provisional``: past the announced calendar, so it may still move."""
-
-    at: datetime
-    provisional: bool
-
-
 class Times(Struct, frozen=True, kw_only=True):
     """A deadline's moments. ``remind_at`` is None where it would lie in the past, or not before ``due_at``."""
 
@@ -54,11 +47,6 @@ class Deadlines:
     def days(self, rule: RuleName, region_code: str) -> int:
         """The rule of the region, or of the nearest above it that has one."""
         return next(self._rules[rule, one] for one in reversed(lineage(region_code)) if (rule, one) in self._rules)
-
-    def in_working_days(self, days: int, region_code: str = NATION) -> Due:
-        """Close of business ``days`` working days from now."""
-        at, provisional = self.calendar(region_code).due_at(datetime.now(UTC), days)
-        return Due(at, provisional)
 
     def times(self, region_code: str, started: datetime, period: Period, *, promised: datetime | None = None) -> Times:
         """The moments of a deadline that began at ``started``.

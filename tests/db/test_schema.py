@@ -16,6 +16,7 @@ from infra.db import Database, Transaction
 from infra.migrate import MigrationError, migrate, pending, shipped
 from infra.schema import PATH, dump
 from infra.settings import Settings
+from market.deadlines.model import TRANSITIONS as DEADLINE_TRANSITIONS
 from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.needs import queries as needs
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
@@ -105,6 +106,7 @@ async def test_transitions_are_the_models(tx: Transaction) -> None:
     for machine, table in (
         ("need", NEED_TRANSITIONS),
         ("match", MATCH_TRANSITIONS),
+        ("deadline", DEADLINE_TRANSITIONS),
         ("rating", RATING_TRANSITIONS),
         ("rectification", RECTIFICATION_TRANSITIONS),
     ):
