@@ -33,6 +33,7 @@ from market.accounts.sessions import Sessions
 from market.auth import Authenticate
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.deadlines import api as deadlines_api
 from market.institutions import api as institutions_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
@@ -211,6 +212,7 @@ def _api() -> Router:
         route_handlers=[
             accounts_api.router(),
             catalogue_api.router(),
+            deadlines_api.router(),
             institutions_api.router(),
             matches_api.router(),
             needs_api.router(),

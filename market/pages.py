@@ -5,8 +5,9 @@ from litestar.response import Template
 
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
+from market.deadlines import pages as deadlines
 from market.institutions import pages as institutions
-from market.matches import desk_pages
+from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
 from market.needs import pages as needs
@@ -31,9 +32,11 @@ def routers() -> list[Router]:
         accounts,
         catalogue,
         counter_pages,
+        deadlines,
         desk_pages,
         institutions,
         matches,
+        owner_pages,
         needs,
         offerings,
         own_offerings,

@@ -58,7 +58,15 @@ NAMES = {
 
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
-    filters = {"day": day, "month": month, "moment": moment, "left": left, "late": late, "limit": limit}
+    filters = {
+        "day": day,
+        "month": month,
+        "moment": moment,
+        "left": left,
+        "late": late,
+        "limit": limit,
+        "iso_day": iso_day,
+    }
     filters |= {"event": event, "story": story, "tally": tally}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link)
@@ -89,6 +97,11 @@ def month(value: str) -> str:
     """2026年11月, of 2026-11."""
     year, number = value.split("-")
     return f"{year}年{int(number)}月"
+
+
+def iso_day(text: str) -> str:
+    """The day of a moment as events keep it."""
+    return day(datetime.fromisoformat(text))
 
 
 def moment(value: datetime) -> str:

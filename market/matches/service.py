@@ -18,11 +18,9 @@ from market.matches import queries
 from market.matches.model import LIVE, Candidate, Match, MatchAction, MatchState, OneTimeNotice, RankingRun, next_state
 from market.needs import queries as need_queries
 from market.needs import service as needs
-from market.needs.model import ACTION_NAMES, Event, Need, NeedAction
+from market.needs.model import ACTION_NAMES, NOTICES, Event, Need, NeedAction
 
 OF_MATCH = (LimitKind.ACCEPT, LimitKind.DELIVER)
-NOTICES = frozenset({NeedAction.RETURN, NeedAction.RETURN_AGAIN, NeedAction.RESUBMIT})
-"""Notices of what is missing, and the enterprise's answers."""
 
 # the coordinator's decisions -----------------------------------------------------------------------------------------
 

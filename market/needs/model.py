@@ -82,6 +82,8 @@ ENDED = frozenset({S.COMPLETED, S.WITHDRAWN, S.CLOSED})
 OPEN = frozenset(S) - ENDED - {S.NEW}
 HANDING = frozenset({A.TAKE, A.OFFER, A.TAKE_ON, A.TURN_DOWN, A.CALL_OFF, A.TAKE_OVER})
 """What passes a need from hand to hand (首问负责); it stays in its state, and a ranking under way still counts."""
+NOTICES = frozenset({A.RETURN, A.RETURN_AGAIN, A.RESUBMIT})
+"""Notices of what is missing (一次性告知), and the enterprise's answers."""
 
 TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.NEW, A.SUBMIT): S.SUBMITTED,

@@ -31,6 +31,12 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     note: Annotated[str, Meta(max_length=NOTE_LIMIT, pattern=OPTIONAL_TEXT)] = ""
 
 
+class Handover(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a need is taken over."""
+
+    note: Note
+
+
 async def take(tx: Transaction, actor: Actor, need_id: int) -> None:
     """Own a need that nobody owns: the first contact is made.
 

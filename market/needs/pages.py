@@ -180,6 +180,7 @@ async def _page(
         events=await service.history(shown.tx, actor, need),
         items={code: shown.catalogue.item_names[code] for code in codes},
         calendar=shown.deadlines.calendar,
+        clocks=await service.clocks(shown.tx, actor, need),
         rated=await at_need(shown.tx, actor, need),
         key=one_time_key(),
         form=form,

@@ -12,7 +12,7 @@ from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
-from market.deadlines.model import LimitKind
+from market.deadlines.model import Deadline, LimitKind
 from market.enterprises import service as enterprises
 from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
 from market.needs import queries
@@ -253,6 +253,17 @@ async def _explain(tx: Transaction, enterprise_id: int, submission: Submission) 
     if await queries.unknown_items(tx, submission.item_codes):
         fields["item_codes"] = UNKNOWN_ITEM
     return fields
+
+
+async def clocks(tx: Transaction, actor: Actor, need: Need) -> list[Deadline]:
+    """The need's clocks as ``actor`` may see them: an institution those of the match it was given.
+
+    Those of a rectification have their own place.
+    """
+    kinds = {LimitKind.ACCEPT, LimitKind.DELIVER}
+    if actor.role is not Role.INSTITUTION:
+        kinds |= {LimitKind.FIRST_CONTACT, LimitKind.MATCH}
+    return [one for one in await limits.of_need(tx, need.id) if one.kind in kinds]
 
 
 async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
