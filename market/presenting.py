@@ -156,7 +156,7 @@ def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
 
     What a clock does by itself is a step of its own.
     """
-    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, step.deadline_id)):
+    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, step.deadline_id and step.id)):
         steps = list(together)
         told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
         note = next((step.note for step in steps if step.note), "")

@@ -312,11 +312,19 @@ async def _find(tx: Transaction, actor: Actor, match_id: int) -> Match:
 
 
 async def _to_serve(tx: Transaction, actor: Actor, match_id: int, action: NeedAction) -> tuple[Need, Match]:
-    """The institution's own live match and its need, both locked."""
+    """The institution's own live match and its need, both locked.
+
+    Raises:
+        InvalidTransition: the match has ended. Looked at once the need is locked, for whoever held it may have ended the
+            match; and before the need, which is not the institution's to see any more.
+    """
     match = await queries.find(tx, match_id, institution_id=actor.institution_id)
     if match is None or actor.institution_id is None:
         raise NotFound
-    if match.state not in LIVE:  # the need is not the institution's to see any more: say why
+    await need_queries.find_for_job(tx, match.need_id, lock=True)
+    match = await queries.find(tx, match_id, institution_id=actor.institution_id)
+    assert match is not None, "matches are never deleted"
+    if match.state not in LIVE:
         raise InvalidTransition(f"这次派单现在是「{match.state_name}」，不能再办理。请刷新待办查看最新状态。")
     need = await needs.find_to_act(tx, actor, match.need_id, action)
     return need, await _live(tx, need, match_id)

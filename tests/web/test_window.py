@@ -287,7 +287,8 @@ async def test_the_board(db: Database, api: Api, login: Login, need_id: int) -> 
     async with db.transaction() as tx:
         await tx.execute(
             "UPDATE deadlines SET due_at = now() - interval '9 days', remind_at = NULL,"
-            " node_at = now() - interval '8 days', above_at = now() - interval '7 days' WHERE need_id = $1 AND kind = 'match'",
+            " node_at = now() - interval '8 days', above_at = now() - interval '7 days'"
+            " WHERE need_id = $1 AND kind = 'match'",
             need_id,
         )
         while (await limits.move(tx, 1000)).moved:
