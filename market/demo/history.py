@@ -8,6 +8,7 @@ records. A life that has not ended when the clock reaches now is a need somebody
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import partial
 from random import Random
 
 from msgspec import Struct
@@ -16,11 +17,13 @@ from market.calendars.model import ZONE, Calendar
 from market.demo.journal import Journal, Life
 from market.demo.needs import Words, wish
 from market.demo.people import CITY, PROVINCE
+from market.demo.ratings import Raters
 from market.demo.rows import Client, History, NeedRow, Node, Provider
 from market.matches.model import MatchAction as M
 from market.matches.ranking import Catalogue, Job, compute
 from market.needs.model import Channel, NeedState, Understanding
 from market.needs.model import NeedAction as N
+from market.rules.model import RuleName
 from matching.types import NeedView, Ranked, Record
 
 RANKED_AFTER = timedelta(seconds=2)
@@ -34,6 +37,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     match_days: int
     accept_days: int
     shortlist_size: int
+    rectification_days: Mapping[RuleName, int]
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -71,6 +75,15 @@ class _Simulation:
         self.world, self.rng, self.words = world, rng, world.words
         self.end = now - timedelta(minutes=5)
         self.journal = Journal(world.providers, now)
+        chance = Random(rng.getstate()[1][0])  # noqa: S311 - its own, drawn from without moving the other
+        self.raters = Raters(
+            self.journal,
+            chance,
+            world.calendar,
+            world.limits.rectification_days,
+            partial(self._hours, chance),
+            self.end,
+        )
 
     def run(self, beginnings: Sequence[tuple[int, datetime]]) -> History:
         clock = [(at, need_id, self._life(need_id, at)) for need_id, at in beginnings]
@@ -209,7 +222,8 @@ class _Simulation:
         result = self.rng.choice(self.world.results[provider.item_code])
         self._deliver(life, provider, result)
         yield self._office_hours(0, 4)
-        if self.rng.random() < 0.14 * (1 - provider.quality):
+        reworked = self.rng.random() < 0.14 * (1 - provider.quality)
+        if reworked:
             note = self.rng.choice(self.words.rework)
             self.journal.move(life, N.REWORK, life.filer, note)
             self.journal.advance(life, M.REWORK, life.filer, note=note)
@@ -218,6 +232,7 @@ class _Simulation:
             yield self._office_hours(0, 3)
         self.journal.move(life, N.CONFIRM, life.filer)
         self.journal.advance(life, M.CONFIRM, life.filer)
+        yield from self.raters.rate(life, provider, self._coordinator(life), reworked=reworked)
 
     def _deliver(self, life: Life, provider: Provider, result: str) -> None:
         match = life.match
@@ -312,7 +327,10 @@ class _Simulation:
 
     def _office_hours(self, fewest: int, most: int) -> datetime:
         """Some moment at which people work, so many working days from now."""
-        rng, local, days = self.rng, self.journal.at.astimezone(ZONE), self.rng.randint(fewest, most)
+        return self._hours(self.rng, fewest, most)
+
+    def _hours(self, rng: Random, fewest: int, most: int) -> datetime:
+        local, days = self.journal.at.astimezone(ZONE), rng.randint(fewest, most)
         if days == 0 and self.world.calendar.is_working(local.date()) and 8 < local.hour < 16:
             return self.journal.at + timedelta(minutes=rng.randint(10, 100), seconds=rng.randrange(60))
         day = self.world.calendar.add_working_days(local.date(), max(days, 1)).day

@@ -8,6 +8,7 @@ from msgspec import Struct
 from market.demo.people import Enterprise
 from market.matches.model import MatchState
 from market.needs.model import Channel, NeedState, Understanding
+from market.ratings.model import RatingLevel, RatingState, RectificationState
 from matching.types import Exclusion, Part
 
 
@@ -121,6 +122,32 @@ class MatchRow(Struct, kw_only=True):
     state: MatchState = MatchState.NEW
 
 
+class RatingRow(Struct, kw_only=True):
+    """A rating as it stands when the history ends, with its rectification; their states as in NeedRow."""
+
+    id: int
+    match_id: int
+    institution_id: int
+    offering_id: int
+    level: RatingLevel
+    indicators: tuple[str, ...]
+    remark: str
+    anonymous: bool
+    rated_by: int
+    on_behalf: bool
+    created_at: datetime
+    source: str | None = None
+    later_remark: str | None = None
+    reply: str | None = None
+    state: RatingState = RatingState.NEW
+    rectification: RectificationState = RectificationState.NEW
+    due_at: datetime | None = None
+    due_provisional: bool = False
+    answer: str | None = None
+    satisfied: bool | None = None
+    sent_back: bool = False
+
+
 class EventRow(Struct, kw_only=True):
     """One step of a need, or of a match."""
 
@@ -143,4 +170,5 @@ class History(Struct, frozen=True):
     runs: list[RunRow]
     candidates: list[CandidateRow]
     matches: list[MatchRow]
+    ratings: list[RatingRow]
     events: list[EventRow]

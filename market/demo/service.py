@@ -24,6 +24,7 @@ from market.demo.history import Limits, World
 from market.demo.offerings import Plan
 from market.demo.people import LOGINS
 from market.demo.queries import Counts
+from market.demo.ratings import give_addresses
 from market.demo.rows import History, Provider
 from market.enterprises import queries as enterprises
 from market.errors import Conflict
@@ -33,6 +34,8 @@ from market.matches.ranking import CatalogueSource
 from market.needs import service as need_service
 from market.needs.model import NeedState, Submission
 from market.offerings.model import OfferingState
+from market.ratings.model import RatingState, RectificationState
+from market.rules import queries as rules
 from market.rules.model import RuleName
 
 __all__ = ["LOGINS", "PASSWORD", "DemoReport", "load", "load_demo", "read_questions", "submit_questions"]
@@ -120,6 +123,7 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
             match_days=limits.days(RuleName.MATCH, people.CITY),
             accept_days=limits.days(RuleName.ACCEPT, people.CITY),
             shortlist_size=settings.shortlist_size,
+            rectification_days={rule.name: rule.working_days for rule in await rules.in_force(tx, people.CITY)},
         ),
     )
     need_ids = await queries.draw_ids(tx, "needs", NEEDS)
@@ -175,11 +179,16 @@ async def _store_history(tx: Transaction, happened: History) -> None:
         match.id, match.run_id = match_ids[match.id], run_ids[match.run_id]
     for event in happened.events:
         event.match_id = None if event.match_id is None else match_ids[event.match_id]
+    rating_ids = await queries.draw_ids(tx, "ratings", len(happened.ratings))
+    give_addresses(happened.ratings)
+    for rating in happened.ratings:
+        rating.id, rating.match_id = rating_ids[rating.id], match_ids[rating.match_id]
     await queries.insert_needs(tx, happened.needs)
     await queries.insert_runs(tx, happened.runs)
     for start in range(0, len(happened.candidates), CHUNK):
         await queries.insert_candidates(tx, happened.candidates[start : start + CHUNK])
     await _replay(tx, happened)
+    await _replay_ratings(tx, happened)
     await queries.insert_events(tx, happened.events)
     await deadline_rows.adopt(tx)
 
@@ -190,7 +199,23 @@ async def _replay(tx: Transaction, happened: History) -> None:
     await queries.move_needs(tx, [(event.need_id, NeedState(event.to_state)) for event in moves])
     matches = {match.id: match for match in happened.matches}
     for event in happened.events:
-        if event.match_id is not None and event.from_state == MatchState.NEW:
-            await queries.insert_match(tx, matches[event.match_id])
-        elif event.match_id is not None:
-            await queries.move_match(tx, event.match_id, MatchState(event.to_state))
+        if event.machine == "match" and event.match_id is not None:
+            if event.from_state == MatchState.NEW:
+                await queries.insert_match(tx, matches[event.match_id])
+            else:
+                await queries.move_match(tx, event.match_id, MatchState(event.to_state))
+
+
+async def _replay_ratings(tx: Transaction, happened: History) -> None:
+    """Move ratings and rectifications step by step; what is said in them is there from the beginning."""
+    await queries.insert_ratings(tx, happened.ratings)
+    ratings = {rating.match_id: rating for rating in happened.ratings}
+    for event in happened.events:
+        if event.machine == "rating" and event.from_state not in (RatingState.NEW, event.to_state):
+            await queries.move_rating(tx, ratings[event.match_id or 0].id, RatingState(event.to_state))
+        if event.machine == "rectification":
+            rating = ratings[event.match_id or 0]
+            if event.from_state == RectificationState.NEW:
+                await queries.insert_rectification(tx, rating)
+            else:
+                await queries.move_rectification(tx, rating, RectificationState(event.to_state))
