@@ -156,7 +156,7 @@ def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
 
     What a clock does by itself is a step of its own.
     """
-    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, step.deadline_id and step.id)):
+    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, _clock(step))):
         steps = list(together)
         told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
         note = next((step.note for step in steps if step.note), "")
@@ -168,6 +168,11 @@ def tally(counts: Iterable[int]) -> Tally:
     """An offering's ratings by level, as figures."""
     one, two, three, four, five = counts
     return Tally((one, two, three, four, five))
+
+
+def _clock(step: needs.Event) -> tuple[str, str] | None:
+    """Which step of which clock it is; None where it is none."""
+    return (step.action, step.data["limit"]) if step.machine == "deadline" else None
 
 
 def _today() -> date:

@@ -315,8 +315,8 @@ async def _to_serve(tx: Transaction, actor: Actor, match_id: int, action: NeedAc
     """The institution's own live match and its need, both locked.
 
     Raises:
-        InvalidTransition: the match has ended. Looked at once the need is locked, for whoever held it may have ended it;
-            and before the need, which is not the institution's to see any more.
+        InvalidTransition: the match has ended. It is looked at once the need is locked, for whoever held the need may
+            have ended it, and before the need, which is then not the institution's to see any more.
     """
     match = await queries.find(tx, match_id, institution_id=actor.institution_id)
     if match is None or actor.institution_id is None:

@@ -302,7 +302,6 @@ class Event(Struct, frozen=True, kw_only=True):
     id: int
     need_id: int
     match_id: int | None
-    deadline_id: int | None
     machine: str
     from_state: str
     action: str

@@ -137,7 +137,7 @@ WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[]) AND n.id <>
 ORDER BY n.due_at, n.id LIMIT 1
 """
 EVENTS = """
-SELECT v.id, v.need_id, v.match_id, v.deadline_id, v.machine, v.from_state, v.action, v.to_state, a.name AS actor_name,
+SELECT v.id, v.need_id, v.match_id, v.machine, v.from_state, v.action, v.to_state, a.name AS actor_name,
        a.role AS actor_role, i.name AS institution_name, v.note, v.data, v.at
 FROM events v LEFT JOIN accounts a ON a.id = v.actor_id LEFT JOIN matches m ON m.id = v.match_id
 LEFT JOIN institution_versions i ON i.institution_id = m.institution_id AND i.version = m.institution_version

@@ -244,7 +244,7 @@ async def test_anonymous_to_the_institution_everywhere(
     assert {event["machine"] for event in told} == {"need", "match", "deadline"}
     assert {event["data"]["limit"] for event in told if event["machine"] == "deadline"} == {"deliver"}
     whole = {event["machine"] for event in (await api("coordinator").get(f"/needs/{need_id}/events")).json()}
-    assert whole == {"need", "match", "rating", "rectification"}
+    assert whole == {"need", "match", "rating", "rectification", "deadline"}
 
 
 async def test_the_events_of_an_anonymous_rating_name_no_need(
