@@ -13,6 +13,8 @@ from workers.context import Context
 
 BATCH = 1_000
 """Deadlines moved by one transaction: a fraction of a second, in which nobody can decide on their needs."""
+KEEPING_SECONDS = 300
+"""After which one round is stopped, and the next goes on."""
 
 log = structlog.get_logger()
 

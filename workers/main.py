@@ -19,7 +19,7 @@ from infra.settings import Settings, load
 from market.deadlines.service import LAPSE
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
-from workers.deadlines import keep_time, lapse_match
+from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
 from workers.match import match_need
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
@@ -99,7 +99,13 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
-            cron(keep_time, name=f"{settings.namespace}:keep_time", second=0, run_at_startup=True),
+            cron(
+                keep_time,
+                name=f"{settings.namespace}:keep_time",
+                second=0,
+                run_at_startup=True,
+                timeout=KEEPING_SECONDS,
+            ),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],
