@@ -31,6 +31,7 @@ from market import health, presenting
 from market.accounts import api as accounts_api
 from market.accounts.sessions import Sessions
 from market.auth import Authenticate
+from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
 from market.deadlines import api as deadlines_api
@@ -211,6 +212,7 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            calendars_api.router(),
             catalogue_api.router(),
             deadlines_api.router(),
             institutions_api.router(),

@@ -37,6 +37,15 @@ class Hours(Struct, frozen=True):
     closes: time = time(18)
 
 
+class NamedDay(Struct, frozen=True):
+    """A day that a notice names, and whose notice it is: the region's, or that of one above it."""
+
+    day: date
+    working: bool
+    name: str
+    region_code: str
+
+
 class Period(Struct, frozen=True):
     """How long something may take: in working days, in months, or whichever of the two ends first.
 

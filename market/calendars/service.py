@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from infra.db import Transaction
 from market.calendars import queries
-from market.calendars.model import Calendar, Calendars, Period
+from market.calendars.model import Calendar, Calendars, Hours, Period
+from market.errors import InvalidInput
+from market.regions import queries as regions
 from market.regions.model import NATION, lineage
 from market.rules import queries as rules
 from market.rules.model import RuleName
@@ -74,6 +76,19 @@ class Deadlines:
         days = [calendar.working_days_before(due, ahead)] if ahead else []
         moments = (calendar.opening(day) for day in (*days, due))
         return next((moment for moment in moments if moment > datetime.now(UTC)), None)
+
+
+async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:
+    """Give a region business hours of its own; what is open is counted again.
+
+    Raises:
+        InvalidInput: there is no such region, or it would close before it opens.
+    """
+    if await regions.region(tx, region_code) is None:
+        raise InvalidInput(fields={"region_code": f"没有代码为 {region_code} 的地区。"})
+    if hours.opens >= hours.closes:
+        raise InvalidInput(fields={"closes": "下班时间要晚于上班时间。"})
+    await queries.set_hours(tx, region_code, hours)
 
 
 class DeadlinesSource:

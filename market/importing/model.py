@@ -89,7 +89,8 @@ class Report(Struct, frozen=True):
     def summary(self) -> str:
         """The same in a sentence."""
         counts = f"新增 {self.added}，更新 {self.revised}，没有变化 {self.unchanged}"
-        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。"
+        then = "还没有到期的期限会在几分钟内按新的安排重新计算。" if self.kind is Kind.CALENDAR else ""
+        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。{then}"
 
 
 class FactsReport(Struct, frozen=True):

@@ -20,8 +20,6 @@ from market.needs import queries as need_queries
 from market.needs import service as needs
 from market.needs.model import ACTION_NAMES, NOTICES, Event, Need, NeedAction
 
-OF_MATCH = (LimitKind.ACCEPT, LimitKind.DELIVER)
-
 # the coordinator's decisions -----------------------------------------------------------------------------------------
 
 
@@ -58,7 +56,7 @@ async def override(
         raise InvalidInput(fields={"offering_id": "这就是现在的推荐，不需要改派；请直接批准，或另选一个候选。"})
     if live is not None:
         await _advance(tx, live, MatchAction.SUPERSEDE, actor, note=reason)
-        await limits.cancel(tx, need.id, *OF_MATCH)
+        await limits.cancel(tx, need.id, LimitKind.ACCEPT, LimitKind.DELIVER)
     run = await queries.latest_run(tx, need.id)
     made = (
         None

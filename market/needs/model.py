@@ -287,7 +287,11 @@ class NeedRow(Struct, frozen=True, kw_only=True):
     owner_name: str | None
     institution_name: str | None
     due_at: datetime
+    """When the node has to have answered it."""
     due_provisional: bool
+    match_due_at: datetime | None
+    """When the institution has to have taken it, or served it."""
+    match_due_provisional: bool
     created_at: datetime
 
     @property

@@ -105,7 +105,8 @@ WHERE id = $1
 """
 ROW = """
 SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
-       d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional, n.created_at
+       d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
+       m.due_at AS match_due_at, coalesce(m.due_provisional, false) AS match_due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
 JOIN nodes d ON d.id = n.node_id LEFT JOIN accounts o ON o.id = n.owner_id
 LEFT JOIN matches m ON m.need_id = n.id
