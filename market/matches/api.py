@@ -120,7 +120,7 @@ async def return_once(
     need_id: PathId,
     data: JSONBody[OneTimeNotice],
 ) -> Response[bytes]:
-    """Send a need back, once, with everything that is missing."""
+    """Send a need back, once, with everything that is missing; again only for what the answer ``opened``."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.give_notice(tx, actor, need_id, data, deadlines))
 
