@@ -24,6 +24,7 @@ from sqlalchemy.orm import joinedload
 from bench.peer_tables import (
     Account,
     ApiToken,
+    Deadline,
     Enterprise,
     Event,
     IdempotencyKey,
@@ -43,8 +44,9 @@ from infra.settings import Settings
 from market.calendars import queries as calendars
 from market.calendars.model import Calendar
 from market.needs.model import BODY_LIMIT, TEXT
+from market.regions.model import NATION
 
-MATCH_DAYS = Settings().match_days
+MATCH_DAYS = 3
 
 
 class Submission(BaseModel):
@@ -199,6 +201,7 @@ async def submit(
                 to_state="submitted",
                 actor_id=account_id,
             ),
+            *_clocks(request.app.state.calendar, need.id),
             OutboxRow(topic="match_need", payload={"need_id": need.id}),
             IdempotencyKey(account_id=account_id, key=idempotency_key, fingerprint=fingerprint, status=201, body=body),
         ]
@@ -263,6 +266,29 @@ async def _store(
         owner_name=None,
     )
     return need, out.model_dump_json().encode()
+
+
+def _clocks(calendar: Calendar, need_id: int) -> list[Deadline]:
+    """The two limits that begin with a need, each with its moments."""
+    rows = []
+    for kind, days in (("first_contact", 1), ("match", MATCH_DAYS)):
+        due_at, provisional = calendar.due_at(datetime.now(UTC), days)
+        after = [calendar.add_working_days(due_at.date(), n).day for n in (1, 2)]
+        rows.append(
+            Deadline(
+                need_id=need_id,
+                kind=kind,
+                state="running",
+                days=days,
+                due_at=due_at,
+                provisional=provisional,
+                remind_at=calendar.opening(due_at.date()),
+                node_at=calendar.closing(after[0]),
+                above_at=calendar.closing(after[1]),
+                stamp=1,
+            )
+        )
+    return rows
 
 
 def _repeat(kept: IdempotencyKey, fingerprint: bytes) -> Response:
@@ -357,7 +383,7 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         connection = await asyncpg.connect(url, connection_class=Connection)
-        app.state.calendar = await calendars.calendar(connection)
+        app.state.calendar = (await calendars.calendars(connection)).of(NATION)
         await connection.close()
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         yield

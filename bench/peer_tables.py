@@ -83,6 +83,21 @@ class Need(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Deadline(Base):
+    __tablename__ = "deadlines"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    need_id: Mapped[int] = mapped_column(ForeignKey("needs.id"))
+    kind: Mapped[str]
+    state: Mapped[str]
+    days: Mapped[int]
+    due_at: Mapped[datetime]
+    provisional: Mapped[bool]
+    remind_at: Mapped[datetime]
+    node_at: Mapped[datetime]
+    above_at: Mapped[datetime]
+    stamp: Mapped[int]
+
+
 class Event(Base):
     __tablename__ = "events"
     id: Mapped[int] = mapped_column(primary_key=True)

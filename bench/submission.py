@@ -23,6 +23,11 @@ BODY = (
     "我们做便携式储能电源，新一代产品十月要在德国参展，想知道外观和电路分别能不能申请专利，来得及吗，费用有没有减免。"
 )
 ITEM = "SZ-2024-01"
+CLOCKS = """(
+    SELECT jsonb_agg(jsonb_build_object('kind', kind, 'days', 3, 'provisional', false, 'stamp', 1,
+        'remind_at', now() + interval '2 days', 'due_at', now() + interval '3 days',
+        'node_at', now() + interval '4 days', 'above_at', now() + interval '5 days'))
+    FROM (VALUES ('first_contact'), ('match')) k (kind))"""
 ANSWER_BYTES = 900
 """Of the answer that an idempotency key keeps."""
 ZHIPEI, PEER, ALONE = "Zhipei", "FastAPI + SQLAlchemy", "pgbench, same statements"
@@ -103,7 +108,7 @@ def _token_hash() -> str:
 
 def _submit(account: str, enterprise: str) -> str:
     values = (enterprise, account, f"'{BODY}'", "NULL", f"ARRAY['{ITEM}']", "NULL", "NULL", "NULL", "'online'")
-    rest = ("(now() + interval '3 days')", "false", "'0123456789abcdef0123456789abcdef'")
+    rest = ("(now() + interval '3 days')", "false", "'0123456789abcdef0123456789abcdef'", CLOCKS)
     return fill(SUBMIT, dict(enumerate((*values, *rest), start=1)))
 
 

@@ -90,6 +90,11 @@ class Metrics:
         self.outbox_oldest = Gauge(
             "zhipei_outbox_oldest_seconds", "Age of the oldest waiting outbox row", registry=self.registry
         )
+        self.deadlines_behind = Gauge(
+            "zhipei_deadlines_behind_seconds",
+            "For how long the first step that is due has waited",
+            registry=self.registry,
+        )
         self.needs = Gauge("zhipei_needs", "Needs by state", ["state"], registry=self.registry)
         self.model_drift = Gauge(
             "zhipei_model_psi",

@@ -1,3 +1,181 @@
+CREATE TABLE public.deadlines (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    match_id bigint,
+    kind text NOT NULL,
+    state text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    days integer,
+    months integer,
+    due_at timestamp with time zone NOT NULL,
+    provisional boolean NOT NULL,
+    remind_at timestamp with time zone,
+    node_at timestamp with time zone NOT NULL,
+    above_at timestamp with time zone NOT NULL,
+    left_days integer,
+    stamp bigint NOT NULL,
+    ended_at timestamp with time zone,
+    next_at timestamp with time zone GENERATED ALWAYS AS (
+CASE state
+    WHEN 'running'::text THEN COALESCE(remind_at, due_at)
+    WHEN 'reminded'::text THEN due_at
+    WHEN 'overdue'::text THEN node_at
+    WHEN 'escalated'::text THEN above_at
+    ELSE NULL::timestamp with time zone
+END) STORED,
+    CONSTRAINT deadlines_check CHECK (((days IS NOT NULL) OR (months IS NOT NULL))),
+    CONSTRAINT deadlines_check1 CHECK ((remind_at < due_at)),
+    CONSTRAINT deadlines_check2 CHECK (((due_at <= node_at) AND (node_at <= above_at))),
+    CONSTRAINT deadlines_check3 CHECK (((state = 'paused'::text) = (left_days IS NOT NULL))),
+    CONSTRAINT deadlines_check4 CHECK (((state = ANY (ARRAY['done'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT deadlines_days_check CHECK ((days >= 0)),
+    CONSTRAINT deadlines_kind_check CHECK ((kind = ANY (ARRAY['first_contact'::text, 'match'::text, 'accept'::text, 'deliver'::text, 'rectification_verify'::text, 'rectification_rectify'::text, 'rectification_answer'::text, 'rectification_revisit'::text, 'rectification_close'::text]))),
+    CONSTRAINT deadlines_left_days_check CHECK ((left_days >= 1)),
+    CONSTRAINT deadlines_months_check CHECK ((months >= 0))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.matches (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    run_id bigint NOT NULL,
+    state text NOT NULL,
+    offering_id bigint NOT NULL,
+    offering_version integer NOT NULL,
+    item_code text NOT NULL,
+    item_version integer NOT NULL,
+    institution_id bigint NOT NULL,
+    institution_version integer NOT NULL,
+    due_at timestamp with time zone,
+    due_provisional boolean DEFAULT false NOT NULL,
+    result text,
+    delivered_on_time boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.needs (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    submitted_by bigint NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    body text NOT NULL,
+    item_codes text[] DEFAULT '{}'::text[] NOT NULL,
+    contact_name text NOT NULL,
+    contact_phone text NOT NULL,
+    region_code text NOT NULL,
+    node_id bigint NOT NULL,
+    owner_id bigint,
+    wanted_by date,
+    understanding jsonb DEFAULT '{}'::jsonb NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    due_provisional boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    offered_to bigint,
+    CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
+    CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.ratings (
+    id bigint NOT NULL,
+    match_id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    state text NOT NULL,
+    level smallint NOT NULL,
+    indicators text[] NOT NULL,
+    remark text NOT NULL,
+    anonymous boolean NOT NULL,
+    rated_by bigint NOT NULL,
+    on_behalf boolean NOT NULL,
+    source bytea,
+    later_remark text,
+    reply text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ratings_later_remark_check CHECK ((char_length(later_remark) <= 2000)),
+    CONSTRAINT ratings_level_check CHECK (((level >= 1) AND (level <= 5))),
+    CONSTRAINT ratings_remark_check CHECK ((char_length(remark) <= 2000)),
+    CONSTRAINT ratings_reply_check CHECK ((char_length(reply) <= 2000))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.rectifications (
+    rating_id bigint NOT NULL,
+    state text NOT NULL,
+    due_at timestamp with time zone,
+    due_provisional boolean DEFAULT false NOT NULL,
+    answer text,
+    satisfied boolean,
+    CONSTRAINT rectifications_answer_check CHECK ((char_length(answer) <= 2000)),
+    CONSTRAINT rectifications_check CHECK (((state = 'closed'::text) = (due_at IS NULL)))
+)
+WITH (fillfactor='80');
+
+CREATE FUNCTION public.adopt_deadlines() RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ INSERT INTO public.deadlines (need_id, match_id, kind, state, started_at, days, due_at, provisional, node_at, above_at, left_days, stamp)  SELECT o.need_id,
+             o.match_id,
+             o.kind,
+             'running',
+             (o.due_at - '00:00:01'::interval),
+             0,
+             o.due_at,
+             o.provisional,
+             o.due_at,
+             o.due_at,
+             NULL::unknown,
+             0
+            FROM ( SELECT needs.id AS need_id,
+                     NULL::bigint AS match_id,
+                     'first_contact'::text AS kind,
+                     needs.due_at,
+                     needs.due_provisional AS provisional
+                    FROM public.needs
+                   WHERE ((needs.owner_id IS NULL) AND (needs.state = ANY (ARRAY['submitted'::text, 'unmatched'::text, 'proposed'::text])))
+                 UNION ALL
+                  SELECT needs.id,
+                     NULL::bigint,
+                     'match'::text,
+                     needs.due_at,
+                     needs.due_provisional
+                    FROM public.needs
+                   WHERE (needs.state = ANY (ARRAY['submitted'::text, 'unmatched'::text, 'proposed'::text, 'returned'::text]))
+                 UNION ALL
+                  SELECT matches.need_id,
+                     matches.id,
+                         CASE
+                             WHEN (matches.state = ANY (ARRAY['approved'::text, 'decline_requested'::text])) THEN 'accept'::text
+                             ELSE 'deliver'::text
+                         END AS "case",
+                     matches.due_at,
+                     matches.due_provisional
+                    FROM public.matches
+                   WHERE ((matches.state = ANY (ARRAY['approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text])) AND (matches.due_at IS NOT NULL))
+                 UNION ALL
+                  SELECT m.need_id,
+                     m.id,
+                         CASE x.state
+                             WHEN 'verifying'::text THEN 'rectification_verify'::text
+                             WHEN 'rectifying'::text THEN 'rectification_rectify'::text
+                             WHEN 'answering'::text THEN 'rectification_answer'::text
+                             WHEN 'revisiting'::text THEN 'rectification_revisit'::text
+                             ELSE 'rectification_close'::text
+                         END AS "case",
+                     x.due_at,
+                     x.due_provisional
+                    FROM ((public.rectifications x
+                      JOIN public.ratings r ON ((r.id = x.rating_id)))
+                      JOIN public.matches m ON ((m.id = r.match_id)))
+                   WHERE (x.state <> 'closed'::text)) o ON CONFLICT DO NOTHING;
+ UPDATE public.deadlines d SET state = 'paused'::text, left_days = 1
+    FROM public.needs n
+   WHERE ((n.id = d.need_id) AND (d.stamp = 0) AND (d.state = 'running'::text) AND (((d.kind = 'match'::text) AND (n.state = 'returned'::text)) OR ((d.kind = 'deliver'::text) AND (n.state = 'delivered'::text))));
+END;
+
 CREATE FUNCTION public.ask_for_index() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -45,7 +223,7 @@ BEGIN
         load = load + holds::int - held::int,
         assigned = assigned + (NEW.state = 'approved' AND NOT held)::int,
         accepted = accepted + (NEW.state = 'accepted' AND held)::int,
-        declined = declined + (NEW.state = 'declined')::int,
+        declined = declined + (NEW.state IN ('declined', 'lapsed'))::int,
         delivered = delivered + (NEW.state = 'completed')::int,
         on_time = on_time + (NEW.state = 'completed' AND NEW.delivered_on_time)::int
     WHERE id = NEW.offering_id AND (NOT holds OR held OR rework OR (load < capacity AND state = 'published'));
@@ -63,6 +241,24 @@ DECLARE
 BEGIN
     IF change <> 0 THEN
         UPDATE offerings SET rated[NEW.level] = rated[NEW.level] + change WHERE id = NEW.offering_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_deadline() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.kind = 'match' THEN
+        UPDATE needs SET due_at = NEW.due_at, due_provisional = NEW.provisional
+        WHERE id = NEW.need_id AND (due_at, due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
+    ELSIF NEW.kind IN ('accept', 'deliver') THEN
+        UPDATE matches SET due_at = NEW.due_at, due_provisional = NEW.provisional
+        WHERE id = NEW.match_id AND (due_at, due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
+    ELSE
+        UPDATE rectifications x SET due_at = NEW.due_at, due_provisional = NEW.provisional
+        FROM ratings r WHERE r.match_id = NEW.match_id AND x.rating_id = r.id AND x.state <> 'closed'
+          AND (x.due_at, x.due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
     END IF;
     RETURN NULL;
 END $$;
@@ -110,6 +306,14 @@ BEGIN
         WHERE i.code = NEW.item_code AND v.item_list = 'common'
         ON CONFLICT DO NOTHING;
     END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.move_calendar_stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE calendar_stamp SET stamp = stamp + 1;
     RETURN NULL;
 END $$;
 
@@ -214,10 +418,26 @@ ALTER TABLE public.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.business_hours (
+    region_code text NOT NULL,
+    opens time without time zone NOT NULL,
+    closes time without time zone NOT NULL,
+    CONSTRAINT business_hours_check CHECK ((opens < closes)),
+    CONSTRAINT business_hours_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text))
+);
+
 CREATE TABLE public.calendar_days (
     day date NOT NULL,
     working boolean NOT NULL,
-    name text NOT NULL
+    name text NOT NULL,
+    region_code text DEFAULT '000000'::text NOT NULL,
+    CONSTRAINT calendar_days_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text))
+);
+
+CREATE TABLE public.calendar_stamp (
+    one boolean DEFAULT true NOT NULL,
+    stamp bigint NOT NULL,
+    CONSTRAINT calendar_stamp_one_check CHECK (one)
 );
 
 CREATE TABLE public.calendar_years (
@@ -258,6 +478,15 @@ CREATE TABLE public.changes (
 
 ALTER TABLE public.changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.deadlines ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deadlines_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -306,7 +535,8 @@ CREATE TABLE public.events (
     note text DEFAULT ''::text NOT NULL,
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     request_id text,
-    at timestamp with time zone DEFAULT now() NOT NULL
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    deadline_id bigint
 );
 
 ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -432,25 +662,6 @@ ALTER TABLE public.item_revisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
-CREATE TABLE public.matches (
-    id bigint NOT NULL,
-    need_id bigint NOT NULL,
-    run_id bigint NOT NULL,
-    state text NOT NULL,
-    offering_id bigint NOT NULL,
-    offering_version integer NOT NULL,
-    item_code text NOT NULL,
-    item_version integer NOT NULL,
-    institution_id bigint NOT NULL,
-    institution_version integer NOT NULL,
-    due_at timestamp with time zone,
-    due_provisional boolean DEFAULT false NOT NULL,
-    result text,
-    delivered_on_time boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
-)
-WITH (fillfactor='80');
-
 ALTER TABLE public.matches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.matches_id_seq
     START WITH 1
@@ -525,30 +736,6 @@ CASE state
 END),
     CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
 );
-
-CREATE TABLE public.needs (
-    id bigint NOT NULL,
-    enterprise_id bigint NOT NULL,
-    submitted_by bigint NOT NULL,
-    channel text NOT NULL,
-    state text NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    body text NOT NULL,
-    item_codes text[] DEFAULT '{}'::text[] NOT NULL,
-    contact_name text NOT NULL,
-    contact_phone text NOT NULL,
-    region_code text NOT NULL,
-    node_id bigint NOT NULL,
-    owner_id bigint,
-    wanted_by date,
-    understanding jsonb DEFAULT '{}'::jsonb NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    due_provisional boolean NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
-    CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
-)
-WITH (fillfactor='80');
 
 ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.needs_id_seq
@@ -748,29 +935,6 @@ ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
-CREATE TABLE public.ratings (
-    id bigint NOT NULL,
-    match_id bigint NOT NULL,
-    institution_id bigint NOT NULL,
-    offering_id bigint NOT NULL,
-    state text NOT NULL,
-    level smallint NOT NULL,
-    indicators text[] NOT NULL,
-    remark text NOT NULL,
-    anonymous boolean NOT NULL,
-    rated_by bigint NOT NULL,
-    on_behalf boolean NOT NULL,
-    source bytea,
-    later_remark text,
-    reply text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ratings_later_remark_check CHECK ((char_length(later_remark) <= 2000)),
-    CONSTRAINT ratings_level_check CHECK (((level >= 1) AND (level <= 5))),
-    CONSTRAINT ratings_remark_check CHECK ((char_length(remark) <= 2000)),
-    CONSTRAINT ratings_reply_check CHECK ((char_length(reply) <= 2000))
-)
-WITH (fillfactor='80');
-
 ALTER TABLE public.ratings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ratings_id_seq
     START WITH 1
@@ -801,18 +965,6 @@ ALTER TABLE public.rebuilds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.rectifications (
-    rating_id bigint NOT NULL,
-    state text NOT NULL,
-    due_at timestamp with time zone,
-    due_provisional boolean DEFAULT false NOT NULL,
-    answer text,
-    satisfied boolean,
-    CONSTRAINT rectifications_answer_check CHECK ((char_length(answer) <= 2000)),
-    CONSTRAINT rectifications_check CHECK (((state = 'closed'::text) = (due_at IS NULL)))
-)
-WITH (fillfactor='80');
 
 CREATE TABLE public.region_rules (
     name text NOT NULL,
@@ -915,8 +1067,14 @@ ALTER TABLE ONLY public.api_tokens
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
 
+ALTER TABLE ONLY public.business_hours
+    ADD CONSTRAINT business_hours_pkey PRIMARY KEY (region_code);
+
 ALTER TABLE ONLY public.calendar_days
-    ADD CONSTRAINT calendar_days_pkey PRIMARY KEY (day);
+    ADD CONSTRAINT calendar_days_pkey PRIMARY KEY (region_code, day);
+
+ALTER TABLE ONLY public.calendar_stamp
+    ADD CONSTRAINT calendar_stamp_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.calendar_years
     ADD CONSTRAINT calendar_years_pkey PRIMARY KEY (year);
@@ -933,6 +1091,9 @@ ALTER TABLE ONLY public.catalogue_stamp
 ALTER TABLE ONLY public.changes
     ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.deadlines
+    ADD CONSTRAINT deadlines_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
 
@@ -942,11 +1103,16 @@ ALTER TABLE ONLY public.enterprises
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_uscc_key UNIQUE (uscc);
 
-ALTER TABLE public.events
-    ADD CONSTRAINT events_match_id_check CHECK (((machine = 'need'::text) = (match_id IS NULL))) NOT VALID;
-
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.events
+    ADD CONSTRAINT events_subject_check CHECK (
+CASE machine
+    WHEN 'need'::text THEN ((match_id IS NULL) AND (deadline_id IS NULL))
+    WHEN 'deadline'::text THEN (deadline_id IS NOT NULL)
+    ELSE ((match_id IS NOT NULL) AND (deadline_id IS NULL))
+END) NOT VALID;
 
 ALTER TABLE ONLY public.fact_editions
     ADD CONSTRAINT fact_editions_pkey PRIMARY KEY (sha256);
@@ -989,6 +1155,9 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+
+ALTER TABLE public.needs
+    ADD CONSTRAINT needs_offered_to_check CHECK (((offered_to IS NULL) OR ((owner_id IS NOT NULL) AND (offered_to <> owner_id)))) NOT VALID;
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_pkey PRIMARY KEY (id);
@@ -1076,11 +1245,21 @@ ALTER TABLE ONLY public.trial_runs
 
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
+CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE (ended_at IS NULL);
+
+CREATE INDEX deadlines_next ON public.deadlines USING btree (next_at, id) WHERE (next_at IS NOT NULL);
+
+CREATE UNIQUE INDEX deadlines_one_live ON public.deadlines USING btree (need_id, kind) WHERE (ended_at IS NULL);
+
+CREATE INDEX deadlines_stale ON public.deadlines USING btree (stamp, id) WHERE (state = ANY (ARRAY['running'::text, 'reminded'::text]));
+
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
 CREATE INDEX events_declines ON public.events USING btree (at) WHERE (action = ANY (ARRAY['request_decline'::text, 'grant_decline'::text, 'refuse_decline'::text]));
 
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
+
+CREATE UNIQUE INDEX events_return_again ON public.events USING btree (need_id, ((data ->> 'answer'::text))) WHERE ((machine = 'need'::text) AND (action = 'return_again'::text));
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
 
@@ -1150,7 +1329,17 @@ CREATE INDEX take_ups_item_code ON public.take_ups USING btree (item_code);
 
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
 
+CREATE TRIGGER business_hours_stamp AFTER INSERT OR DELETE OR UPDATE ON public.business_hours FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
+
+CREATE TRIGGER calendar_days_stamp AFTER INSERT OR DELETE OR UPDATE ON public.calendar_days FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
+
+CREATE TRIGGER calendar_years_stamp AFTER INSERT OR DELETE OR UPDATE ON public.calendar_years FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
+
 CREATE TRIGGER changes_frozen BEFORE DELETE OR UPDATE ON public.changes FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at, provisional ON public.deadlines FOR EACH ROW WHEN ((new.kind <> 'first_contact'::text)) EXECUTE FUNCTION public.follow_deadline();
+
+CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadlines FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('deadline');
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1244,6 +1433,12 @@ ALTER TABLE ONLY public.changes
 ALTER TABLE ONLY public.changes
     ADD CONSTRAINT changes_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
 
+ALTER TABLE ONLY public.deadlines
+    ADD CONSTRAINT deadlines_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.deadlines
+    ADD CONSTRAINT deadlines_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
 
@@ -1255,6 +1450,9 @@ ALTER TABLE ONLY public.enterprises
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_deadline_id_fkey FOREIGN KEY (deadline_id) REFERENCES public.deadlines(id);
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_machine_from_state_action_to_state_fkey FOREIGN KEY (machine, from_state, action, to_state) REFERENCES public.transitions(machine, from_state, action, to_state);
@@ -1330,6 +1528,9 @@ ALTER TABLE ONLY public.needs
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.needs
+    ADD CONSTRAINT needs_offered_to_fkey FOREIGN KEY (offered_to) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.accounts(id);

@@ -67,10 +67,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a leased outbox row is left alone before it is sent again."""
     outbox_attempts: Positive = 8
     """After so many attempts an outbox row is parked for a person to look at."""
-    match_days: Positive = 3
-    """Working days in which a node answers a need."""
-    accept_days: Positive = 2
-    """Working days in which an institution takes an approved match."""
     shortlist_size: Positive = 20
     """Candidates stored and shown for a need."""
     explore_gap: NotNegative = 0.0

@@ -31,8 +31,10 @@ from market import health, presenting
 from market.accounts import api as accounts_api
 from market.accounts.sessions import Sessions
 from market.auth import Authenticate
+from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.deadlines import api as deadlines_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
 from market.discovery.service import Finder
@@ -171,7 +173,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         db=database,
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
-        deadlines=DeadlinesSource(settings),
+        deadlines=DeadlinesSource(),
         catalogue=CatalogueSource(),
         finder=Finder(engine, Breaker()),
         metrics=Metrics(),
@@ -233,11 +235,13 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            calendars_api.router(),
             catalogue_api.router(),
             discovery_api.router(),
             exporting_api.router(),
             feeds_api.router(),
             guides_api.router(),
+            deadlines_api.router(),
             institutions_api.router(),
             lists_api.router(),
             matches_api.router(),

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -24,6 +25,8 @@ from infra.supervise import Program, StartError, run, supervised
 from market import doctor as doctors
 from market.accounts import service as accounts
 from market.accounts.model import Role
+from market.calendars import service as calendars
+from market.calendars.model import Hours
 from market.importing import service as importing
 from market.importing.model import Kind
 from market.terminal import Failure, in_transaction, open_database, say, with_database
@@ -129,7 +132,7 @@ def migrate_command(settings: Settings) -> None:
 def import_command(
     settings: Settings, path: Path | None, kind: str | None, template: str | None, *, dry_run: bool
 ) -> None:
-    """Load service items, institutions or offerings from a CSV or JSON file: all rows, or none."""
+    """Load items, institutions, offerings or a calendar from a CSV or JSON file: all rows, or none."""
     if template:
         click.echo(importing.template(Kind(template)), nl=False)
         return
@@ -154,6 +157,23 @@ def import_command(
         click.echo(f"{tried.detail}\n{tried.report.summary}")
     except importing.ImportFailed as failed:
         raise Failure("\n".join(failed.lines)) from failed
+
+
+@main.group()
+def calendar() -> None:
+    """Working days and business hours."""
+
+
+@calendar.command("hours")
+@click.argument("region")
+@click.argument("opens", type=click.DateTime(["%H:%M"]))
+@click.argument("closes", type=click.DateTime(["%H:%M"]))
+@click.pass_obj
+def calendar_hours(settings: Settings, region: str, opens: datetime, closes: datetime) -> None:
+    """Set a region's business hours, for it and all below it: 450000 09:00 17:30."""
+    hours = Hours(opens.time(), closes.time())
+    in_transaction(settings, lambda tx: calendars.set_hours(tx, region, hours))
+    click.echo(f"{region}: {opens:%H:%M}–{closes:%H:%M}")
 
 
 @main.group()

@@ -12,9 +12,12 @@ from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
 from infra.settings import Settings
 from market.calendars import queries as calendars
+from market.deadlines import queries as deadlines
 
 ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
+BEHIND_SECONDS = 180
+"""A step that is due waits for the next full minute, and for what is due before it."""
 POSTGRESQL = 160_000
 """The oldest PostgreSQL that the statements are written for, as server_version_num."""
 
@@ -107,7 +110,7 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
-        findings += [await _outbox(tx), await _calendar(tx)]
+        findings += [await _outbox(tx), await _deadlines(tx), await _calendar(tx)]
     return findings
 
 
@@ -118,8 +121,14 @@ async def _outbox(tx: Transaction) -> Finding:
     return Finding("background work", not depth.parked and depth.oldest_seconds < LATE_SECONDS, found, remedy)
 
 
+async def _deadlines(tx: Transaction) -> Finding:
+    behind = await deadlines.behind(tx)
+    remedy = "is a worker running? it moves what is due every minute, the oldest first"
+    return Finding("deadlines", behind < BEHIND_SECONDS, f"oldest step due for {behind:.0f} s", remedy)
+
+
 async def _calendar(tx: Transaction) -> Finding:
-    horizon = (await calendars.calendar(tx)).horizon
+    horizon = (await calendars.calendars(tx)).horizon
     today = await tx.fetchval("SELECT current_date")
     return Finding(
         "calendar",

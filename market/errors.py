@@ -85,8 +85,15 @@ class CapacityFull(Conflict):
     title = "名额已满"
 
 
+class NotOwner(Conflict):
+    """这条需求由同事首问负责。要由您办理，请先请对方交接给您。"""
+
+    slug = "not-owner"
+    title = "由同事负责"
+
+
 class AlreadyReturned(Conflict):
-    """这条需求已经退回补正过一次。一次性告知只能用一次，请直接联系企业补充。"""
+    """这条需求已经退回补正过。一次性告知只能用一次；企业的答复带出了新情况，才能就新情况再告知。"""
 
     slug = "already-returned"
     title = "已经退回过一次"

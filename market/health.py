@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from infra import outbox
 from infra.db import DatabaseUnavailable
 from infra.observe import Metrics
+from market.deadlines import queries as deadlines
 from market.learning import queries as learning
 from market.learning.model import StoredHealth
 from market.needs import queries as needs
@@ -48,11 +49,13 @@ async def metrics(held: Services) -> tuple[bytes, str]:
     gauges = held.metrics
     async with held.db.reading() as tx:
         depth = await outbox.depth(tx)
+        behind = await deadlines.behind(tx)
         counts = await needs.counts(tx, "")
         measured = await learning.health(tx)
     gauges.outbox_waiting.set(depth.waiting)
     gauges.outbox_parked.set(depth.parked)
     gauges.outbox_oldest.set(depth.oldest_seconds)
+    gauges.deadlines_behind.set(behind)
     for state in NeedState:
         if state is not NeedState.NEW:
             gauges.needs.labels(state).set(counts.get(state, 0))

@@ -5,13 +5,14 @@ from litestar.response import Template
 
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
+from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
 from market.feeds import pages as feeds
 from market.guides import pages as guides
 from market.institutions import pages as institutions
 from market.learning import pages as learning
 from market.lists import desk_pages as lists
-from market.matches import desk_pages
+from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
 from market.needs import pages as needs
@@ -38,6 +39,7 @@ def routers() -> list[Router]:
         accounts,
         catalogue,
         counter_pages,
+        deadlines,
         desk_pages,
         discovery,
         feeds,
@@ -46,6 +48,7 @@ def routers() -> list[Router]:
         learning,
         lists,
         matches,
+        owner_pages,
         needs,
         notices,
         offerings,

@@ -16,10 +16,12 @@ from msgspec import structs
 from market.accounts.model import ROLE_NAMES
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
+from market.deadlines import model as deadlines
 from market.matches import model as matches
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
+from market.regions.model import NATION
 
 STATIC = Path(__file__).parent / "static"
 STATIC_CACHE = CacheControlHeader(public=True, max_age=31_536_000, immutable=True)
@@ -57,7 +59,7 @@ NAMES = {
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
     filters = {"day": day, "month": month, "moment": moment, "left": left, "late": late, "limit": limit}
-    filters |= {"event": event, "story": story, "tally": tally, "json": json}
+    filters |= {"event": event, "story": story, "tally": tally, "json": json, "iso_day": iso_day}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled)
 
@@ -96,6 +98,11 @@ def month(value: str) -> str:
     return f"{year}年{int(number)}月"
 
 
+def iso_day(text: str) -> str:
+    """The day of a moment as events keep it."""
+    return day(datetime.fromisoformat(text))
+
+
 def moment(value: datetime) -> str:
     """11月25日 14:05; with the year where it is not this one."""
     local = value.astimezone(ZONE)
@@ -103,11 +110,11 @@ def moment(value: datetime) -> str:
     return f"{year}{local.month}月{local.day}日 {local:%H:%M}"
 
 
-def left(due: datetime, calendar: Calendar) -> str:
-    """还剩 2 个工作日, 今天到期, 已超 1 个工作日."""
-    days = calendar.working_days_between(_today(), _local_day(due))
+def left(due: datetime, calendar: Callable[[str], Calendar], region_code: str = NATION) -> str:
+    """还剩 2 个工作日, 今天到期, 已超期 1 个工作日, on the region's calendar."""
+    days = calendar(region_code).working_days_between(_today(), _local_day(due))
     if late(due):
-        return f"已超 {-days} 个工作日" if days < 0 else "刚刚到期"
+        return f"已超期 {-days} 个工作日" if days < 0 else "刚刚到期"
     return f"还剩 {days} 个工作日" if days > 0 else "今天到期"
 
 
@@ -134,6 +141,9 @@ def event(step: needs.Event) -> str:
     """What was done, in words."""
     if step.machine == "need":
         return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    if step.machine == "deadline":
+        limit = deadlines.KIND_NAMES[deadlines.LimitKind(step.data["limit"])]
+        return deadlines.ACTION_NAMES[deadlines.DeadlineAction(step.action)].format(limit=limit)
     if step.machine == "rectification":
         return ratings.ACTION_NAMES[ratings.RectificationAction(step.action)]
     if step.machine == "rating":
@@ -146,8 +156,11 @@ def event(step: needs.Event) -> str:
 
 
 def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
-    """One step for what was done at once: a need and its match move together, which a reader takes for one thing."""
-    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name)):
+    """One step for what was done at once: a need and its match move together, which a reader takes for one thing.
+
+    What a clock does by itself is a step of its own.
+    """
+    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, _clock(step))):
         steps = list(together)
         told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
         note = next((step.note for step in steps if step.note), "")
@@ -159,6 +172,11 @@ def tally(counts: Iterable[int]) -> Tally:
     """An offering's ratings by level, as figures."""
     one, two, three, four, five = counts
     return Tally((one, two, three, four, five))
+
+
+def _clock(step: needs.Event) -> tuple[str, str] | None:
+    """Which step of which clock it is; None where it is none."""
+    return (step.action, step.data["limit"]) if step.machine == "deadline" else None
 
 
 def _today() -> date:

@@ -160,7 +160,7 @@ async def serve(
     login: str = "institution",
 ) -> int:
     """A need served by the institution of that login and confirmed, by the use cases; for ``party`` at the counter."""
-    deadlines = DeadlinesSource(settings)
+    deadlines = DeadlinesSource()
     filer, node, server = (world.actors[name] for name in ("clerk" if party else "enterprise", "coordinator", login))
     async with db.transaction() as tx:
         submission = Submission(body="产品被人仿冒，想申请维权援助", item_codes=(item,), party=party)
@@ -182,7 +182,7 @@ async def serve(
         match = await match_queries.latest(tx, need.id)
         assert match is not None
         await matches.accept(tx, server, match.id, due)
-        await matches.deliver(tx, server, match.id, "已出具意见书")
+        await matches.deliver(tx, server, match.id, "已出具意见书", due)
         if confirmed:
             await matches.confirm(tx, filer, need.id)
     return need.id

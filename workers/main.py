@@ -16,10 +16,12 @@ from infra.db import Database
 from infra.embedded import with_urls
 from infra.observe import bind_request, configure_logs
 from infra.settings import Settings, load
+from market.deadlines.service import LAPSE
 from market.discovery.engines import open_engine, open_writer
 from market.discovery.indexing import Indexer
 from market.matches.ranking import CatalogueSource
 from workers.context import Context
+from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
 from workers.index import ask_for_rebuilds
 from workers.lists import lists_take_effect
 from workers.match import match_need
@@ -27,7 +29,11 @@ from workers.plan import make_plan
 from workers.relay import JOB, Relay
 from workers.train import SECONDS, train_nightly
 
-JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {"match_need": match_need, "make_plan": make_plan}
+JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "match_need": match_need,
+    "make_plan": make_plan,
+    LAPSE: lapse_match,
+}
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
 BEIJING = timezone(timedelta(hours=8))
@@ -105,6 +111,13 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
             cron(ask_for_rebuilds, name=f"{settings.namespace}:rebuild", hour=3, minute=30),
             # At one minute past every hour, and at the start: after an outage lists catch up.
             cron(lists_take_effect, name=f"{settings.namespace}:lists", minute=1, run_at_startup=True),
+            cron(
+                keep_time,
+                name=f"{settings.namespace}:keep_time",
+                second=0,
+                run_at_startup=True,
+                timeout=KEEPING_SECONDS,
+            ),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

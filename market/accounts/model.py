@@ -46,6 +46,8 @@ class Actor(Struct, frozen=True, kw_only=True):
     """The digits that all region codes below the actor's node begin with; None without a node."""
     node_is_top: bool = False
     """Whether no node is above the actor's."""
+    region_code: str | None = None
+    """Where the actor's enterprise is."""
 
     @property
     def steers_models(self) -> bool:
@@ -56,6 +58,14 @@ class Actor(Struct, frozen=True, kw_only=True):
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]
+
+
+class Colleague(Struct, frozen=True):
+    """A coordinator to whom a need can be handed."""
+
+    id: int
+    name: str
+    node_name: str
 
 
 class Credentials(Struct, frozen=True):

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from infra.db import Transaction, many, one_or_none
-from market.accounts.model import Actor, ApiToken, Credentials
+from market.accounts.model import Actor, ApiToken, Colleague, Credentials
 
 ACTOR = """
 SELECT a.id, a.login, a.name, a.role, a.enterprise_id, a.institution_id, a.node_id,
        n.name AS node_name, n.region_prefix AS node_prefix,
-       n.id IS NOT NULL AND n.parent_id IS NULL AS node_is_top
-FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id
+       n.id IS NOT NULL AND n.parent_id IS NULL AS node_is_top, e.region_code
+FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id LEFT JOIN enterprises e ON e.id = a.enterprise_id
 """
 ACTOR_BY_ID = f"{ACTOR} WHERE a.id = $1 AND a.disabled_at IS NULL"
 ACTOR_BY_LOGIN = f"{ACTOR} WHERE a.login = lower($1) AND a.disabled_at IS NULL"
@@ -20,6 +20,12 @@ CREDENTIALS = "SELECT id, password_hash FROM accounts WHERE login = lower($1) AN
 INSERT = """
 INSERT INTO accounts (login, password_hash, name, role, enterprise_id, institution_id, node_id)
 VALUES (lower($1), $2, $3, $4, $5, $6, $7) ON CONFLICT (login) DO NOTHING RETURNING id
+"""
+# Coordinators of the node with that prefix and of those above it, the nearest first.
+COORDINATORS = """
+SELECT a.id, a.name, n.name AS node_name FROM accounts a JOIN nodes n ON n.id = a.node_id
+WHERE a.role = 'coordinator' AND a.disabled_at IS NULL AND starts_with($1, n.region_prefix)
+ORDER BY length(n.region_prefix) DESC, a.name, a.id
 """
 EXISTS = """
 SELECT CASE $1::text
@@ -72,6 +78,11 @@ async def insert(
         INSERT, login, password_hash, name, role, enterprise_id, institution_id, node_id
     )
     return account_id
+
+
+async def coordinators(tx: Transaction, prefix: str) -> list[Colleague]:
+    """Who may work on what lies with the node of that prefix, those of the node itself first."""
+    return many(Colleague, await tx.fetch(COORDINATORS, prefix))
 
 
 async def exists(tx: Transaction, field: str, object_id: int) -> bool:

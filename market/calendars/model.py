@@ -2,9 +2,15 @@
 
 The State Council announces the next year's holidays in November. Past the last announced day (the horizon) the
 plain rule holds, Monday to Friday, and whatever is counted so is marked provisional.
+
+Periods are counted by the Civil Code, Articles 201–203: the day on which a period starts does not count; one in months
+ends on the same day of its last month, or on that month's last day; one that would end on a day off ends on the next
+working day; and where there are business hours, the day ends with them.
 """
 
+import calendar
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from functools import cached_property
 from itertools import accumulate
@@ -12,8 +18,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from market.regions.model import lineage
+
 ZONE = ZoneInfo("Asia/Shanghai")
-CLOSE_OF_BUSINESS = time(18)
 
 
 class DueDate(Struct, frozen=True):
@@ -23,11 +30,38 @@ class DueDate(Struct, frozen=True):
     provisional: bool
 
 
+class Hours(Struct, frozen=True):
+    """Business hours of every working day."""
+
+    opens: time = time(9)
+    closes: time = time(18)
+
+
+class NamedDay(Struct, frozen=True):
+    """A day that a notice names, and whose notice it is: the region's, or that of one above it."""
+
+    day: date
+    working: bool
+    name: str
+    region_code: str
+
+
+class Period(Struct, frozen=True):
+    """How long something may take: in working days, in months, or whichever of the two ends first.
+
+    At least one of them is given.
+    """
+
+    days: int | None = None
+    months: int | None = None
+
+
 class Calendar(Struct, frozen=True, dict=True):  # dict: cached_property keeps its value there
-    """Days that notices name (True: worked, False: off) and the last announced day."""
+    """Days that notices name (True: worked, False: off), the last announced day, and business hours."""
 
     days: dict[date, bool]
     horizon: date
+    hours: Hours = Hours()
 
     def is_working(self, day: date) -> bool:
         """Whether people work on ``day``; by the plain rule if no notice names it."""
@@ -45,9 +79,23 @@ class Calendar(Struct, frozen=True, dict=True):  # dict: cached_property keeps i
         if n < 0:
             raise ValueError("n must not be negative")
         wanted = self._count(start.toordinal()) + (n or not self.is_working(start))
-        ordinals = range(date.max.toordinal() + 1)
-        day = date.fromordinal(bisect_left(ordinals, wanted, lo=start.toordinal(), key=self._count))
-        return DueDate(day, provisional=day > self.horizon)
+        return self._due(self._first_with(wanted, start.toordinal()))
+
+    def add_months(self, start: date, n: int) -> DueDate:
+        """The last day of a period of ``n`` months.
+
+        Raises:
+            ValueError: ``n`` is negative, or the period ends after the year 9999.
+        """
+        if n < 0:
+            raise ValueError("n must not be negative")
+        year, month = divmod(start.year * 12 + start.month - 1 + n, 12)
+        last = calendar.monthrange(year, month + 1)[1]
+        return self.add_working_days(date(year, month + 1, min(start.day, last)), 0)
+
+    def working_days_before(self, day: date, n: int) -> date:
+        """The ``n``-th working day before ``day``; ``n`` is positive."""
+        return date.fromordinal(self._first_with(self._count(day.toordinal() - 1) - n + 1, 1))
 
     def working_days_between(self, a: date, b: date) -> int:
         """Working days after ``a`` up to and including ``b``; negative if ``b`` is earlier.
@@ -56,21 +104,54 @@ class Calendar(Struct, frozen=True, dict=True):  # dict: cached_property keeps i
         """
         return self._count(b.toordinal()) - self._count(a.toordinal())
 
-    def due_at(self, submitted: datetime, working_days: int) -> tuple[datetime, bool]:
-        """When a period of working days ends, 18:00 in China on its last day, and if that is provisional.
+    def received(self, moment: datetime) -> date:
+        """The working day on which what comes at ``moment`` counts as received.
 
-        What is due the same day but was submitted after 18:00 is due on the next working day.
+        What comes on a day off, or after closing, is received on the next working day.
+
+        Raises:
+            ValueError: ``moment`` has no time zone.
+        """
+        if moment.tzinfo is None:
+            raise ValueError("the moment needs a time zone")
+        local = moment.astimezone(ZONE)
+        closed = self.is_working(local.date()) and local.time() >= self.hours.closes
+        return self.add_working_days(local.date(), int(closed)).day
+
+    def due_at(self, submitted: datetime, working_days: int) -> tuple[datetime, bool]:
+        """When a period of working days ends, at closing on its last day, and if that is provisional.
 
         Raises:
             ValueError: ``submitted`` has no time zone, or as ``add_working_days``.
         """
-        if submitted.tzinfo is None:
-            raise ValueError("submitted needs a time zone")
-        local = submitted.astimezone(ZONE)
-        if working_days == 0 and local.time() >= CLOSE_OF_BUSINESS:
-            working_days = 1
-        due = self.add_working_days(local.date(), working_days)
-        return datetime.combine(due.day, CLOSE_OF_BUSINESS, ZONE), due.provisional
+        due = self.due_day(submitted, Period(days=working_days))
+        return self.closing(due.day), due.provisional
+
+    def due_day(self, submitted: datetime, period: Period) -> DueDate:
+        """The last day of a period that starts with what came in at ``submitted``.
+
+        Raises:
+            ValueError: as ``due_at``, or the period has neither days nor months.
+        """
+        start = self.received(submitted)
+        ends = []
+        if period.days is not None:
+            ends.append(self.add_working_days(start, period.days))
+        if period.months is not None:
+            ends.append(self.add_months(start, period.months))
+        return min(ends, key=lambda due: due.day)
+
+    def due_on(self, moment: datetime) -> DueDate:
+        """The day of a moment that was promised."""
+        return self._due(moment.astimezone(ZONE).date().toordinal())
+
+    def opening(self, day: date) -> datetime:
+        """When business begins on ``day``."""
+        return datetime.combine(day, self.hours.opens, ZONE)
+
+    def closing(self, day: date) -> datetime:
+        """When business ends on ``day``."""
+        return datetime.combine(day, self.hours.closes, ZONE)
 
     @cached_property
     def _shifts(self) -> tuple[list[int], list[int]]:
@@ -84,6 +165,39 @@ class Calendar(Struct, frozen=True, dict=True):  # dict: cached_property keeps i
         weeks, rest = divmod(ordinal, 7)
         ordinals, gained = self._shifts
         return 5 * weeks + min(rest, 5) + gained[bisect_right(ordinals, ordinal)]
+
+    def _first_with(self, wanted: int, since: int) -> int:
+        """The first ordinal from ``since`` on up to which ``wanted`` working days were counted."""
+        return bisect_left(range(date.max.toordinal() + 1), wanted, lo=since, key=self._count)
+
+    def _due(self, ordinal: int) -> DueDate:
+        day = date.fromordinal(ordinal)
+        return DueDate(day, provisional=day > self.horizon)
+
+
+class Calendars(Struct, frozen=True, dict=True):
+    """The calendars of all regions: what a region's own notices do not name, the region above decides.
+
+    ``days`` and ``hours`` are by region code; the nation's hours are there. ``stamp`` tells editions apart.
+    """
+
+    stamp: int
+    days: Mapping[str, Mapping[date, bool]]
+    hours: Mapping[str, Hours]
+    horizon: date
+
+    def of(self, region_code: str) -> Calendar:
+        """The region's calendar. Regions without days and hours of their own share that of the region above."""
+        own = tuple(code for code in lineage(region_code) if code in self.days or code in self.hours)
+        if own not in self._made:
+            days = {day: works for code in own for day, works in self.days.get(code, {}).items()}
+            hours = [self.hours[code] for code in own if code in self.hours]
+            self._made[own] = Calendar(days=days, horizon=self.horizon, hours=hours[-1] if hours else Hours())
+        return self._made[own]
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, ...], Calendar]:
+        return {}
 
 
 def _is_weekday(day: date) -> bool:

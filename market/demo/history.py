@@ -25,7 +25,6 @@ from market.matches.model import MatchAction as M
 from market.matches.ranking import Catalogue, Job, compute
 from market.needs.model import Channel, NeedState, Understanding
 from market.needs.model import NeedAction as N
-from market.rules.model import RuleName
 from matching.types import NeedView, Ranked, Record
 
 RANKED_AFTER = timedelta(seconds=2)
@@ -39,7 +38,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     match_days: int
     accept_days: int
     shortlist_size: int
-    rectification_days: Mapping[RuleName, int]
+    rectification_days: Mapping[str, int]
 
 
 class World(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from market.ratings.model import RatingAction as R
 from market.ratings.model import RatingLevel, RectificationState, indicators
 from market.ratings.model import RectificationAction as A
 from market.ratings.rectification import LIMITS
-from market.rules.model import RuleName
 
 S = RectificationState
 
@@ -70,7 +69,7 @@ class Raters:
         journal: Journal,
         rng: Random,
         calendar: Calendar,
-        days: Mapping[RuleName, int],
+        days: Mapping[str, int],
         office_hours: OfficeHours,
         end: datetime,
     ) -> None:

@@ -13,10 +13,11 @@ from infra.db import Database, Transaction
 from infra.settings import Settings
 from market.accounts import queries as accounts
 from market.accounts.model import Role
-from market.calendars import queries as calendars
-from market.calendars.service import Deadlines, DeadlinesSource
+from market.calendars import service as calendars
+from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ItemList, ServiceItem
+from market.deadlines import queries as deadline_rows
 from market.demo import cast, history, lists, needs, offerings, people, queries
 from market.demo.cast import PASSWORD, Cast
 from market.demo.history import Limits, World
@@ -36,6 +37,7 @@ from market.needs.model import NeedState, Submission
 from market.offerings.model import OfferingState
 from market.ratings.model import RatingState, RectificationState
 from market.rules import queries as rules
+from market.rules.model import RuleName
 
 __all__ = ["LOGINS", "PASSWORD", "DemoReport", "load", "load_demo", "read_questions", "submit_questions"]
 
@@ -63,7 +65,7 @@ async def load(database: Database, settings: Settings, *, questions: Path, seed:
     texts = await asyncio.to_thread(read_questions, questions)
     async with database.transaction() as tx:
         loaded = await load_demo(tx, settings, now=datetime.now(UTC), seed=seed)
-        submitted = await submit_questions(tx, texts, await DeadlinesSource(settings).get(tx))
+        submitted = await submit_questions(tx, texts, await calendars.deadlines(tx))
         return DemoReport(loaded, await queries.counts(tx), submitted)
 
 
@@ -107,6 +109,7 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
     items, texts = await catalogue.items(tx), offerings.load_texts()
     plans = offerings.plans(rng, [server.who for server in everybody.servers], items, texts)
     ids = await _store_offerings(tx, everybody, plans, now - BEGAN)
+    limits = await calendars.deadlines(tx)
     world = World(
         nodes=everybody.nodes,
         clerk_id=everybody.clerk_id,
@@ -116,11 +119,11 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
         item_codes={item.number: item.code for item in items},
         kind_names=await enterprises.kinds(tx),
         catalogue=await CatalogueSource().get(tx),
-        calendar=await calendars.calendar(tx),
+        calendar=limits.calendar(people.CITY),
         words=needs.load_words(),
         limits=Limits(
-            match_days=settings.match_days,
-            accept_days=settings.accept_days,
+            match_days=limits.days(RuleName.MATCH, people.CITY),
+            accept_days=limits.days(RuleName.ACCEPT, people.CITY),
             shortlist_size=settings.shortlist_size,
             rectification_days={rule.name: rule.working_days for rule in await rules.in_force(tx, people.CITY)},
         ),
@@ -190,6 +193,7 @@ async def _store_history(tx: Transaction, happened: History) -> None:
     await _replay(tx, happened)
     await _replay_ratings(tx, happened)
     await queries.insert_events(tx, happened.events)
+    await deadline_rows.adopt(tx)
 
 
 async def _replay(tx: Transaction, happened: History) -> None:

@@ -98,6 +98,14 @@ COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
         Column("guide_audience", ("指南服务对象",), "", many=True),
         Column("guide_channels", ("指南获取途径",), "", many=True),
     ),
+    Kind.CALENDAR: (
+        Column("region_code", ("地区", "适用地区", "行政区划代码"), "广西壮族自治区", required=True, words="region"),
+        Column("day", ("日期",), "2026-04-20", required=True),
+        Column("working", ("上班或放假", "安排"), "放假", required=True, words="working"),
+        Column("name", ("名称", "节日"), "三月三", required=True),
+        Column("year", ("公布年份", "年份"), ""),
+        Column("notice", ("通知", "通知文号"), "桂政办发〔2025〕1号"),
+    ),
 }
 
 

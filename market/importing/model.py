@@ -19,9 +19,15 @@ class Kind(StrEnum):
     ITEMS = "items"
     INSTITUTIONS = "institutions"
     OFFERINGS = "offerings"
+    CALENDAR = "calendar"
 
 
-KIND_NAMES = {Kind.ITEMS: "服务事项", Kind.INSTITUTIONS: "服务机构", Kind.OFFERINGS: "服务供给"}
+KIND_NAMES = {
+    Kind.ITEMS: "服务事项",
+    Kind.INSTITUTIONS: "服务机构",
+    Kind.OFFERINGS: "服务供给",
+    Kind.CALENDAR: "放假安排",
+}
 
 Cell = str | tuple[str, ...]
 
@@ -91,7 +97,8 @@ class Report(Struct, frozen=True):
     def summary(self) -> str:
         """The same in a sentence."""
         counts = f"新增 {self.added}，更新 {self.revised}，没有变化 {self.unchanged}"
-        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。"
+        then = "还没有到期的期限会在几分钟内按新的安排重新计算。" if self.kind is Kind.CALENDAR else ""
+        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。{then}"
 
 
 class FactsReport(Struct, frozen=True):
@@ -102,6 +109,20 @@ class FactsReport(Struct, frozen=True):
     kinds: int
     calendar: int
     items: int
+
+
+class CalendarDayForm(Struct, frozen=True, kw_only=True):
+    """A day that a region's notice names: off, or worked although the plain rule says otherwise.
+
+    ``year``: the notice is the nation's and names all days of that year, which is then announced.
+    """
+
+    region_code: str
+    day: date
+    working: bool
+    name: Annotated[str, Meta(min_length=1, max_length=50)]
+    year: Annotated[int, Meta(ge=2000, le=2100)] | None = None
+    notice: Annotated[str, Meta(max_length=500)] = ""
 
 
 class ItemForm(Struct, frozen=True, kw_only=True):

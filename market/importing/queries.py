@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from infra.db import Transaction
 from market.data import CalendarDay, CalendarYear, EnterpriseKindData, Industry, InstitutionKindData
+from market.importing.model import CalendarDayForm
 from market.institutions.model import InstitutionForm
 from market.offerings.model import OfferingForm
 from market.regions.model import Region
@@ -46,14 +47,30 @@ ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_e
 WHERE (enterprise_kinds.name, enterprise_kinds.name_en) IS DISTINCT FROM (excluded.name, excluded.name_en)
 """
 CALENDAR_DAYS = """
-INSERT INTO calendar_days (day, working, name)
-SELECT day, working, name FROM jsonb_to_recordset($1) AS g (day date, working boolean, name text)
-ON CONFLICT (day) DO UPDATE SET working = excluded.working, name = excluded.name
+INSERT INTO calendar_days (region_code, day, working, name)
+SELECT '000000', day, working, name FROM jsonb_to_recordset($1) AS g (day date, working boolean, name text)
+ON CONFLICT (region_code, day) DO UPDATE SET working = excluded.working, name = excluded.name
 WHERE (calendar_days.working, calendar_days.name) IS DISTINCT FROM (excluded.working, excluded.name)
 """
 CALENDAR_YEARS = """
 INSERT INTO calendar_years (year, source)
 SELECT year, notice FROM jsonb_to_recordset($1) AS g (year smallint, notice text)
+ON CONFLICT (year) DO UPDATE SET source = excluded.source WHERE calendar_years.source <> excluded.source
+"""
+
+# Any region's days; a notice of the nation that names a whole year announces it. xmax tells new rows from changed ones.
+DAYS = """
+INSERT INTO calendar_days (region_code, day, working, name)
+SELECT region_code, day, working, name
+FROM jsonb_to_recordset($1) AS g (region_code text, day date, working boolean, name text)
+ON CONFLICT (region_code, day) DO UPDATE SET working = excluded.working, name = excluded.name
+WHERE (calendar_days.working, calendar_days.name) IS DISTINCT FROM (excluded.working, excluded.name)
+RETURNING xmax = 0 AS added
+"""
+ANNOUNCED = """
+INSERT INTO calendar_years (year, source)
+SELECT DISTINCT ON (year) year, coalesce(nullif(notice, ''), 'imported')
+FROM jsonb_to_recordset($1) AS g (year smallint, notice text) WHERE year IS NOT NULL
 ON CONFLICT (year) DO UPDATE SET source = excluded.source WHERE calendar_years.source <> excluded.source
 """
 
@@ -160,6 +177,13 @@ async def save_kinds(
 async def save_calendar(tx: Transaction, days: Sequence[CalendarDay], years: Sequence[CalendarYear]) -> int:
     """How many days and years were new or different."""
     return _count(await tx.execute(CALENDAR_DAYS, days)) + _count(await tx.execute(CALENDAR_YEARS, years))
+
+
+async def save_days(tx: Transaction, days: Sequence[CalendarDayForm]) -> tuple[int, int]:
+    """How many days were new, and how many different."""
+    written = [row["added"] for row in await tx.fetch(DAYS, days)]
+    await tx.execute(ANNOUNCED, days)
+    return sum(written), len(written) - sum(written)
 
 
 async def regions(tx: Transaction) -> list[Region]:

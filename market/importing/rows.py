@@ -20,10 +20,10 @@ from market.catalogue.model import (
 from market.enterprises import uscc
 from market.errors import InvalidInput
 from market.importing.columns import COLUMNS, GUIDE_COLUMNS, TEXT_SEPARATORS, WORD_SEPARATORS, Column
-from market.importing.model import Cell, ImportFailed, ItemForm, Kind, Problem, Row
+from market.importing.model import CalendarDayForm, Cell, ImportFailed, ItemForm, Kind, Problem, Row
 from market.institutions.model import InstitutionForm
 from market.offerings.model import CHANNELS, OfferingForm
-from market.regions.model import PLACEHOLDERS, Region, full_name
+from market.regions.model import NATION, PLACEHOLDERS, Region, full_name
 
 GUIDE_OF_ITS_OWN = {"guide_audience": "audience", "guide_channels": "channels"}
 """Columns of an offering's guide whose element has the name of another of its columns."""
@@ -47,7 +47,7 @@ class OfferingRow(Struct, frozen=True):
     form: OfferingForm
 
 
-Form = ItemForm | InstitutionForm | OfferingRow
+Form = ItemForm | InstitutionForm | OfferingRow | CalendarDayForm
 
 
 class _Unfit(Exception):
@@ -61,6 +61,7 @@ def fixed_words() -> dict[str, Words]:
         "rights": named_words(RIGHT_NAMES),
         "stages": named_words(STAGE_NAMES),
         "channels": {channel: (channel,) for channel in CHANNELS},
+        "working": {"上班": ("true",), "放假": ("false",), "休息": ("false",), "1": ("true",), "0": ("false",)},
     }
 
 
@@ -97,6 +98,7 @@ def convert(
         Kind.ITEMS: lambda values, _: forms.decode(ItemForm, values),
         Kind.INSTITUTIONS: _institution,
         Kind.OFFERINGS: _offering,
+        Kind.CALENDAR: _calendar_day,
     }
     columns = {column.field: column for column in COLUMNS[kind]}
     found: list[Form] = []
@@ -193,6 +195,15 @@ def _institution(values: dict[str, Any], _: Vocabularies) -> InstitutionForm:
         raise InvalidInput(fields={"uscc": str(error)}) from None
 
 
+def _calendar_day(values: dict[str, Any], _: Vocabularies) -> CalendarDayForm:
+    form = forms.decode(CalendarDayForm, values)
+    if form.year is not None and form.region_code != NATION:
+        raise InvalidInput(fields={"year": "只有全国的放假通知才算公布了一整年，地方的安排请留空。"})
+    if form.year is not None and form.day.year != form.year and (form.day.year, form.day.month) != (form.year - 1, 12):
+        raise InvalidInput(fields={"year": f"{form.day} 不在 {form.year} 年的安排里，请核对年份。"})
+    return form
+
+
 def _offering(values: dict[str, Any], known: Vocabularies) -> OfferingRow:
     own = {column.field: column.field for column in GUIDE_COLUMNS} | GUIDE_OF_ITS_OWN
     guide = {own[field]: value for field, value in values.items() if field in own and value}
@@ -218,3 +229,5 @@ def _keys(form: Form) -> Iterator[tuple[str, object]]:
             yield "uscc", form.uscc
         case OfferingRow():
             yield "title", (form.uscc, form.form.item_code, form.form.title)
+        case CalendarDayForm():
+            yield "day", (form.region_code, form.day)

@@ -16,7 +16,17 @@ from market.data import ItemData
 from market.enterprises import queries as enterprises
 from market.importing import files, queries, rows
 from market.importing.columns import columns_of, label_of, template
-from market.importing.model import DryRun, FactsReport, ImportFailed, ItemForm, Kind, Problem, Report, Sheet
+from market.importing.model import (
+    CalendarDayForm,
+    DryRun,
+    FactsReport,
+    ImportFailed,
+    ItemForm,
+    Kind,
+    Problem,
+    Report,
+    Sheet,
+)
 from market.importing.queries import OfferingToWrite
 from market.importing.rows import Form, OfferingRow, Vocabularies
 from market.institutions import queries as institutions
@@ -121,6 +131,10 @@ async def _write(tx: Transaction, kind: Kind, sheet: Sheet, found: list[Form], s
         case Kind.OFFERINGS:
             await _check_owners(tx, sheet, found)
             return await _write_offerings(tx, [form for form in found if isinstance(form, OfferingRow)], step)
+        case Kind.CALENDAR:
+            days = [form for form in found if isinstance(form, CalendarDayForm)]
+            step(len(days))
+            return await queries.save_days(tx, days)
 
 
 async def _write_items(tx: Transaction, forms: list[ItemForm], step: Step) -> tuple[int, int]:

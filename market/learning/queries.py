@@ -25,7 +25,7 @@ from matching.types import SecondOpinion
 STORY = """
 m.run_id, m.offering_id, max(m.id) AS match_id, bool_or(e.action = 'override') AS by_override,
        bool_or(e.action = 'accept') AS accepted, bool_or(e.action = 'confirm') AS completed,
-       bool_or(e.to_state = 'declined') AS declined, bool_or(s.level >= 4) AS rated_well
+       bool_or(e.to_state IN ('declined', 'lapsed')) AS declined, bool_or(s.level >= 4) AS rated_well
 FROM matches m JOIN events e ON e.need_id = m.need_id AND e.match_id = m.id
 LEFT JOIN ratings s ON s.match_id = m.id AND s.state <> 'withheld'
 """

@@ -127,22 +127,28 @@ async def override(
 
 @post("/needs/{need_id:int}/return", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Return once")
 async def return_once(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[OneTimeNotice]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: JSONBody[OneTimeNotice],
 ) -> Response[bytes]:
-    """Send a need back, once, with everything that is missing."""
+    """Send a need back, once, with everything that is missing; again only for what the answer ``opened``."""
     actor = actor_of(request)
-    return await _need_after(
-        request, tx, need_id, lambda: service.return_once(tx, actor, need_id, data.missing, data.note)
-    )
+    return await _need_after(request, tx, need_id, lambda: service.give_notice(tx, actor, need_id, data, deadlines))
 
 
 @post("/needs/{need_id:int}/escalate", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Escalate")
 async def escalate(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: JSONBody[Remark],
 ) -> Response[bytes]:
     """Hand a need to the node above."""
     actor = actor_of(request)
-    return await _need_after(request, tx, need_id, lambda: service.escalate(tx, actor, need_id, data.note))
+    return await _need_after(request, tx, need_id, lambda: service.escalate(tx, actor, need_id, data.note, deadlines))
 
 
 @post("/needs/{need_id:int}/rank-again", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Rank again")
@@ -194,11 +200,15 @@ async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id
     summary="Ask for rework",
 )
 async def rework(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: JSONBody[Remark],
 ) -> Response[bytes]:
     """Ask the institution to go on."""
     actor = actor_of(request)
-    return await _need_after(request, tx, need_id, lambda: service.rework(tx, actor, need_id, data.note))
+    return await _need_after(request, tx, need_id, lambda: service.rework(tx, actor, need_id, data.note, deadlines))
 
 
 @get("/matches", guards=[allow(Role.INSTITUTION)], summary="List the desk")
@@ -237,11 +247,15 @@ async def accept(
 
 @post("/matches/{match_id:int}/decline", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Decline")
 async def decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Remark]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: JSONBody[Remark],
 ) -> Response[bytes]:
     """Decline for a reason. An item of the common list is not declined but put before the coordinator."""
     actor = actor_of(request)
-    return await _match_after(request, tx, match_id, lambda: service.decline(tx, actor, match_id, data.note))
+    return await _match_after(request, tx, match_id, lambda: service.decline(tx, actor, match_id, data.note, deadlines))
 
 
 @post(
@@ -251,7 +265,11 @@ async def decline(
     summary="Answer a request to decline",
 )
 async def answer_decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Answer]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: JSONBody[Answer],
 ) -> Response[bytes]:
     """Grant or refuse an institution's request to decline an item of the common list."""
     actor = actor_of(request)
@@ -259,17 +277,23 @@ async def answer_decline(
         request,
         tx,
         match_id,
-        lambda: service.answer_decline(tx, actor, match_id, grant=data.grant, note=data.note),
+        lambda: service.answer_decline(tx, actor, match_id, deadlines, grant=data.grant, note=data.note),
     )
 
 
 @post("/matches/{match_id:int}/deliver", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Deliver")
 async def deliver(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: JSONBody[Delivery]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: JSONBody[Delivery],
 ) -> Response[bytes]:
     """Hand over the result."""
     actor = actor_of(request)
-    return await _match_after(request, tx, match_id, lambda: service.deliver(tx, actor, match_id, data.result))
+    return await _match_after(
+        request, tx, match_id, lambda: service.deliver(tx, actor, match_id, data.result, deadlines)
+    )
 
 
 def router() -> Router:

@@ -83,26 +83,34 @@ async def accept(
 
 @post("/matches/{match_id:int}/decline", guards=[allow(Role.INSTITUTION)])
 async def decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Decline for a reason, or ask to where the item is on the common list."""
     actor = actor_of(request)
 
     async def act() -> None:
-        await service.decline(tx, actor, match_id, decode(Remark, data).note)
+        await service.decline(tx, actor, match_id, decode(Remark, data).note, deadlines)
 
     return await _act(request, tx, match_id, act, Draft(form=f"decline-{match_id}", values=data))
 
 
 @post("/matches/{match_id:int}/deliver", guards=[allow(Role.INSTITUTION)])
 async def deliver(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Hand over the result."""
     actor = actor_of(request)
 
     async def act() -> None:
-        await service.deliver(tx, actor, match_id, decode(Delivery, data).result)
+        await service.deliver(tx, actor, match_id, decode(Delivery, data).result, deadlines)
 
     return await _act(request, tx, match_id, act, Draft(form=f"deliver-{match_id}", values=data))
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from market.catalogue.model import ItemList
+from market.calendars.model import Period
+from market.catalogue.model import ItemList, Limit
+from market.deadlines.model import earliest
 from market.errors import InvalidTransition
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, NeedBody, Note
 from matching.calibrate import Platt
@@ -25,6 +27,7 @@ class MatchState(StrEnum):
     DELIVERED = "delivered"
     COMPLETED = "completed"
     DECLINED = "declined"
+    LAPSED = "lapsed"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
 
@@ -39,6 +42,7 @@ class MatchAction(StrEnum):
     CANCEL = "cancel"
     ACCEPT = "accept"
     DECLINE = "decline"
+    LAPSE = "lapse"
     REQUEST_DECLINE = "request_decline"
     GRANT_DECLINE = "grant_decline"
     REFUSE_DECLINE = "refuse_decline"
@@ -65,6 +69,7 @@ TRANSITIONS: Mapping[tuple[MatchState, MatchAction], MatchState] = {
     (S.APPROVED, A.ACCEPT): S.ACCEPTED,
     (S.DECLINE_REQUESTED, A.ACCEPT): S.ACCEPTED,
     (S.APPROVED, A.DECLINE): S.DECLINED,
+    (S.APPROVED, A.LAPSE): S.LAPSED,
     (S.APPROVED, A.REQUEST_DECLINE): S.DECLINE_REQUESTED,
     (S.DECLINE_REQUESTED, A.GRANT_DECLINE): S.DECLINED,
     (S.DECLINE_REQUESTED, A.REFUSE_DECLINE): S.APPROVED,
@@ -87,6 +92,7 @@ STATE_NAMES: Mapping[MatchState, str] = {
     S.DELIVERED: "结果已送达",
     S.COMPLETED: "已办结",
     S.DECLINED: "机构已谢绝",
+    S.LAPSED: "逾期未受理",
     S.SUPERSEDED: "已改派",
     S.CANCELLED: "已取消",
 }
@@ -99,6 +105,7 @@ ACTION_NAMES: Mapping[MatchAction, str] = {
     A.CANCEL: "取消派单",
     A.ACCEPT: "受理",
     A.DECLINE: "谢绝",
+    A.LAPSE: "逾期未受理，不再派给",
     A.REQUEST_DECLINE: "申请谢绝",
     A.GRANT_DECLINE: "同意谢绝",
     A.REFUSE_DECLINE: "不同意谢绝",
@@ -140,6 +147,9 @@ class Match(Struct, frozen=True, kw_only=True):
     institution_version: int
     institution_name: str
     promised_days: int | None
+    promised_limit: Limit | None
+    statutory_limit: Limit | None
+    """Of the item, in the version matched."""
     due_at: datetime | None
     due_provisional: bool
     result: str | None
@@ -151,6 +161,12 @@ class Match(Struct, frozen=True, kw_only=True):
     def state_name(self) -> str:
         """The state in words."""
         return STATE_NAMES[self.state]
+
+    @property
+    def delivery(self) -> Period | None:
+        """How long serving may take: as the offering promises, or else the item; never longer than the law allows."""
+        offered = None if self.promised_days is None else Limit(self.promised_days, "working_day")
+        return earliest((offered or self.promised_limit, self.statutory_limit))
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -234,6 +250,7 @@ class DeskRow(Struct, frozen=True, kw_only=True):
     id: int
     need_id: int
     state: MatchState
+    region_code: str
     body: str
     enterprise_name: str
     offering_title: str
@@ -291,7 +308,7 @@ class PublishedOffering(Struct, frozen=True, kw_only=True):
 
 # what people send -----------------------------------------------------------------------------------------------------
 
-Missing = Annotated[tuple[Note, ...], Meta(min_length=1, max_length=20)]
+Points = Annotated[tuple[Note, ...], Meta(max_length=20)]
 Explanation = Annotated[str, Meta(max_length=NOTE_LIMIT, pattern=OPTIONAL_TEXT)]
 
 
@@ -309,10 +326,15 @@ class Override(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OneTimeNotice(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is missing, at once."""
+    """All that is missing, at once: points, and materials of the item's guide.
 
-    missing: Missing
+    ``opened``: for a second notice, what in the enterprise's answer opened a new point.
+    """
+
+    missing: Points = ()
+    materials: Points = ()
     note: Explanation = ""
+    opened: Explanation = ""
 
 
 class Remark(Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,7 +30,7 @@ FOR_PARTY: Mapping[NeedState, str] = {
     S.SERVING: "{institution}正在办理，办完会把结果送到这里。",
     S.DELIVERED: "{institution}送来了结果。请看一看：解决了就确认，没有解决可以请它继续办理。",
     S.COMPLETED: "您已确认结果，这条需求办结了。",
-    S.RETURNED: "还差一些内容，都列在下面，只会退回这一次。请一次补齐后再提交。",
+    S.RETURNED: "还差一些内容，都列在下面，请一次补齐后再提交。等您补充期间，办理期限暂停计算。",
     S.WITHDRAWN: "您撤回了这条需求。还需要的话，可以重新提交。",
     S.CLOSED: "{node}已结案，原因见进展。您可以换个说法重新提交。",
 }

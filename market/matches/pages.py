@@ -161,7 +161,7 @@ async def approve(
     async def act() -> None:
         await service.approve(tx, actor, need_id, decode(Approval, data).match_id, deadlines)
 
-    return await _decide(request, tx, need_id, act, form="approve", typed=data)
+    return await decide(request, tx, need_id, act, form="approve", typed=data)
 
 
 @post("/needs/{need_id:int}/override", guards=[allow(Role.COORDINATOR)])
@@ -179,34 +179,42 @@ async def override(
         form = decode(Override, data)
         await service.override(tx, actor, need_id, form.offering_id, form.reason, deadlines)
 
-    return await _decide(request, tx, need_id, act, form="override", typed=data)
+    return await decide(request, tx, need_id, act, form="override", typed=data)
 
 
 @post("/needs/{need_id:int}/return", guards=[allow(Role.COORDINATOR)])
 async def return_once(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: URLEncodedBody[Form]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Send the need back with everything that is missing, one point a line."""
     actor = actor_of(request)
 
     async def act() -> None:
         form = decode(OneTimeNotice, {**data, "missing": str(data.get("missing", "")).splitlines()})
-        await service.return_once(tx, actor, need_id, form.missing, form.note)
+        await service.give_notice(tx, actor, need_id, form, deadlines)
 
-    return await _decide(request, tx, need_id, act, form="return", typed=data)
+    return await decide(request, tx, need_id, act, form="return", typed=data)
 
 
 @post("/needs/{need_id:int}/escalate", guards=[allow(Role.COORDINATOR)])
 async def escalate(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: URLEncodedBody[Form]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Hand the need to the node above."""
     actor = actor_of(request)
 
     async def act() -> None:
-        await service.escalate(tx, actor, need_id, decode(Remark, data).note)
+        await service.escalate(tx, actor, need_id, decode(Remark, data).note, deadlines)
 
-    return await _decide(request, tx, need_id, act, form="escalate", typed=data)
+    return await decide(request, tx, need_id, act, form="escalate", typed=data)
 
 
 @post("/needs/{need_id:int}/close", guards=[allow(Role.COORDINATOR)])
@@ -219,7 +227,7 @@ async def close(
     async def act() -> None:
         await service.close(tx, actor, need_id, decode(Remark, data).note)
 
-    return await _decide(request, tx, need_id, act, form="close", typed=data)
+    return await decide(request, tx, need_id, act, form="close", typed=data)
 
 
 @post("/needs/{need_id:int}/rank-again", guards=[allow(Role.COORDINATOR)])
@@ -230,12 +238,16 @@ async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need
     async def act() -> None:
         await service.rank_again(tx, actor, need_id)
 
-    return await _decide(request, tx, need_id, act, form="rank-again", typed={}, then=f"/needs/{need_id}")
+    return await decide(request, tx, need_id, act, form="rank-again", typed={}, then=f"/needs/{need_id}")
 
 
 @post("/matches/{match_id:int}/answer-decline", guards=[allow(Role.COORDINATOR)])
 async def answer_decline(
-    request: AppRequest, tx: NamedDependency[Transaction], match_id: PathId, data: URLEncodedBody[Form]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    match_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Grant or refuse an institution's request to decline."""
     actor = actor_of(request)
@@ -243,14 +255,14 @@ async def answer_decline(
 
     async def act() -> None:
         form = decode(Answer, data)
-        await service.answer_decline(tx, actor, match_id, grant=form.grant, note=form.note)
+        await service.answer_decline(tx, actor, match_id, deadlines, grant=form.grant, note=form.note)
 
-    return await _decide(
+    return await decide(
         request, tx, match.need_id, act, form="answer-decline", typed=data, then=f"/needs/{match.need_id}"
     )
 
 
-async def _decide(
+async def decide(
     request: AppRequest,
     tx: Transaction,
     need_id: int,

@@ -33,8 +33,8 @@ BOUND = """(s.item_list = 'common' AND EXISTS (
 MATCH = f"""
 SELECT m.id, m.need_id, m.run_id, m.state, m.offering_id, m.offering_version, v.title AS offering_title, m.item_code,
        m.item_version, s.name AS item_name, s.item_list, m.institution_id, m.institution_version,
-       n.name AS institution_name, v.promised_days, m.due_at, m.due_provisional, m.result,
-       m.created_at, {BOUND} AS bound
+       n.name AS institution_name, v.promised_days, s.promised_limit, s.statutory_limit, m.due_at,
+       m.due_provisional, m.result, m.created_at, {BOUND} AS bound
 FROM matches m
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -86,7 +86,8 @@ WHERE m.created_at > now() - make_interval(days => $1) GROUP BY m.offering_id
 OWN_INSTITUTION = """
 SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
 """
-DECLINED_BY = "SELECT DISTINCT institution_id FROM matches WHERE need_id = $1 AND state = 'declined'"
+# To stay silent is to decline.
+DECLINED_BY = "SELECT DISTINCT institution_id FROM matches WHERE need_id = $1 AND state IN ('declined', 'lapsed')"
 INSERT_RUN = """
 INSERT INTO ranking_runs (need_id, need_version, node_id, model_version, seed, considered, excluded,
                           excluded_counts, request_id, proposed_rank, prices)
@@ -101,16 +102,16 @@ SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::integer[], $5::float8[
 INSERT_MATCH = """
 WITH made AS (
     INSERT INTO matches (need_id, run_id, state, offering_id, offering_version, item_code, item_version,
-                         institution_id, institution_version, due_at, due_provisional)
+                         institution_id, institution_version)
     SELECT r.need_id, r.id, $3, c.offering_id, c.offering_version, v.item_code, v.item_version, f.institution_id,
-           i.version, $4, $5
+           i.version
     FROM ranking_runs r JOIN candidates c ON c.run_id = r.id AND c.offering_id = $2 AND c.shown
     JOIN offering_versions v ON v.offering_id = c.offering_id AND v.version = c.offering_version
     JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institution_id
     WHERE r.id = $1 RETURNING id, need_id
 ), step AS (
     INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, actor_id, note, request_id)
-    SELECT need_id, id, 'match', 'new', $6, $3, $7::bigint, $8, $9 FROM made
+    SELECT need_id, id, 'match', 'new', $4, $3, $5::bigint, $6, $7 FROM made
 )
 SELECT id FROM made
 """
@@ -121,7 +122,7 @@ WITH moved AS (
 INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, actor_id, note, data, request_id)
 SELECT need_id, id, 'match', $2, $3, $4, $5::bigint, $6, $7, $8 FROM moved
 """
-SET_DUE = "UPDATE matches SET due_at = $2, due_provisional = $3 WHERE id = $1"
+NOT_DUE = "UPDATE matches SET due_at = NULL, due_provisional = false WHERE id = $1"
 SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = due_at IS NULL OR now() <= due_at WHERE id = $1"
 RUN = """
 SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, proposed_rank,
@@ -159,8 +160,9 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.id = ANY($1::bigint[])
 """
 DESK_ROW = f"""
-SELECT m.id, m.need_id, m.state, left(d.body, 200) AS body, e.name AS enterprise_name, v.title AS offering_title,
-       s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at, {BOUND} AS bound
+SELECT m.id, m.need_id, m.state, d.region_code, left(d.body, 200) AS body, e.name AS enterprise_name,
+       v.title AS offering_title, s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at,
+       {BOUND} AS bound
 FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -304,13 +306,11 @@ async def insert(
     *,
     state: MatchState,
     action: MatchAction,
-    due_at: datetime | None,
-    due_provisional: bool,
     actor_id: int | None,
     note: str,
 ) -> int | None:
     """The id of a new match on a candidate of the run, with its event; None where it is no candidate."""
-    values = (run_id, offering_id, state, due_at, due_provisional, action, actor_id, note, request_id())
+    values = (run_id, offering_id, state, action, actor_id, note, request_id())
     try:
         match_id: int | None = await tx.fetchval(INSERT_MATCH, *values)
     except asyncpg.PostgresError as error:
@@ -336,9 +336,9 @@ async def move(
         raise _known(error) from error
 
 
-async def set_due(tx: Transaction, match_id: int, due_at: datetime | None, *, provisional: bool) -> None:
-    """A new deadline; None where no limit is promised."""
-    await tx.execute(SET_DUE, match_id, due_at, provisional)
+async def not_due(tx: Transaction, match_id: int) -> None:
+    """No limit is promised. Where one is, the match's due_at follows its deadline."""
+    await tx.execute(NOT_DUE, match_id)
 
 
 async def set_result(tx: Transaction, match_id: int, result: str) -> None:

@@ -143,7 +143,8 @@ async def _days_left(tx: Transaction, need: Need) -> int | None:
     """Working days until the day the need is wanted by; below 0 once it has passed."""
     if need.wanted_by is None:
         return None
-    return (await calendars.calendar(tx)).working_days_between(datetime.now(ZONE).date(), need.wanted_by)
+    calendar = (await calendars.calendars(tx)).of(need.region_code)
+    return calendar.working_days_between(datetime.now(ZONE).date(), need.wanted_by)
 
 
 def compute(job: Job, *, top: int, gap: float) -> Outcome:
@@ -227,8 +228,6 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking, r
         ranking.ranked[rank - 1].offering_id,
         state=MatchState.PROPOSED,
         action=MatchAction.PROPOSE,
-        due_at=None,
-        due_provisional=False,
         actor_id=None,
         note="",
     )

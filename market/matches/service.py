@@ -10,12 +10,14 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
+from market.deadlines import service as limits
+from market.deadlines.model import LimitKind
 from market.errors import AlreadyReturned, Conflict, InvalidInput, InvalidTransition, NotFound
 from market.matches import queries
-from market.matches.model import Candidate, Match, MatchAction, MatchState, RankingRun, next_state
+from market.matches.model import LIVE, Candidate, Match, MatchAction, MatchState, OneTimeNotice, RankingRun, next_state
 from market.needs import queries as need_queries
 from market.needs import service as needs
-from market.needs.model import ACTION_NAMES, Need, NeedAction
+from market.needs.model import ACTION_NAMES, NOTICES, Event, Need, NeedAction
 
 # the coordinator's decisions -----------------------------------------------------------------------------------------
 
@@ -34,8 +36,7 @@ async def approve(tx: Transaction, actor: Actor, need_id: int, match_id: int, de
     if match.id != match_id:
         raise Conflict("推荐刚刚更新过，请看过新的推荐后再批准。")
     await _advance(tx, match, MatchAction.APPROVE, actor)
-    due = deadlines.accept_due()
-    await queries.set_due(tx, match.id, due.at, provisional=due.provisional)
+    await _ask_institution(tx, need, match.id, deadlines)
 
 
 async def override(
@@ -54,38 +55,69 @@ async def override(
         raise InvalidInput(fields={"offering_id": "这就是现在的推荐，不需要改派；请直接批准，或另选一个候选。"})
     if live is not None:
         await _advance(tx, live, MatchAction.SUPERSEDE, actor, note=reason)
+        await limits.cancel(tx, need.id, LimitKind.ACCEPT, LimitKind.DELIVER)
     run = await queries.latest_run(tx, need.id)
-    due = deadlines.accept_due()
-    match_id = run and await queries.insert(
-        tx,
-        run.id,
-        offering_id,
-        state=MatchState.APPROVED,
-        action=MatchAction.OVERRIDE,
-        due_at=due.at,
-        due_provisional=due.provisional,
-        actor_id=actor.id,
-        note=reason,
+    made = (
+        None
+        if run is None
+        else await queries.insert(
+            tx,
+            run.id,
+            offering_id,
+            state=MatchState.APPROVED,
+            action=MatchAction.OVERRIDE,
+            actor_id=actor.id,
+            note=reason,
+        )
     )
-    if match_id is None:
+    if made is None:
         raise InvalidInput(fields={"offering_id": "请从候选中选择一项服务。"})
+    await _ask_institution(tx, need, made, deadlines)
 
 
-async def return_once(tx: Transaction, actor: Actor, need_id: int, missing: tuple[str, ...], note: str) -> None:
-    """Send the need back once, with everything that is missing (一次性告知).
+async def give_notice(tx: Transaction, actor: Actor, need_id: int, notice: OneTimeNotice, deadlines: Deadlines) -> None:
+    """Send the need back once, with everything that is missing (一次性告知); the clock stops until it is answered.
+
+    A second notice answers an answer: it names what the enterprise's answer opened, and asks for nothing that was asked
+    for before.
 
     Raises:
-        AlreadyReturned: it was sent back before.
+        AlreadyReturned: it was sent back before, and nothing new is named.
+        InvalidInput: nothing is missing, or it was asked for before.
     """
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.RETURN)
-    if any(event.action == NeedAction.RETURN for event in await need_queries.events(tx, need.id)):
-        raise AlreadyReturned
-    await _decide(tx, need, NeedAction.RETURN, actor, note=note, missing=missing)
+    asked = [*notice.missing, *notice.materials]
+    if not asked:
+        raise InvalidInput(fields={"missing": "请至少写一点，或勾选一份材料。"})
+    before = [event for event in await need_queries.events(tx, need.id) if event.action in NOTICES]
+    answers = {"missing": notice.missing, "materials": notice.materials}
+    if not before:
+        await _decide(tx, need, NeedAction.RETURN, actor, note=notice.note, **answers)
+    else:
+        opened = _answered(before, notice.opened, asked)
+        await _decide(tx, need, NeedAction.RETURN_AGAIN, actor, note=notice.note, **answers, **opened)
     await _end_live(tx, need, MatchAction.SUPERSEDE, actor)
+    await limits.pause(tx, deadlines, need.id, need.region_code, LimitKind.MATCH)
 
 
-async def escalate(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:
+def _answered(story: list[Event], opened: str, asked: list[str]) -> dict[str, Any]:
+    """What a second notice adds to its event: what was opened, and by which answer.
+
+    ``story``: the notices so far and their answers, oldest first.
+    """
+    if not opened or story[-1].action != NeedAction.RESUBMIT:
+        raise AlreadyReturned
+    told = {point for event in story for name in ("missing", "materials") for point in event.data.get(name, ())}
+    if repeated := [point for point in asked if point in told]:
+        words = f"上次已经告知过：{'、'.join(repeated)}。再次退回只能提企业答复后新出现的问题。"
+        raise InvalidInput(fields={"missing": words})
+    return {"opened": opened, "answer": story[-1].id}
+
+
+async def escalate(tx: Transaction, actor: Actor, need_id: int, note: str, deadlines: Deadlines) -> None:
     """Hand the need to the node above, which ranks it among the institutions of its larger region.
+
+    The enterprise keeps the day it was told; the first contact is the new node's to make.
 
     Raises:
         Conflict: there is no node above.
@@ -97,6 +129,7 @@ async def escalate(tx: Transaction, actor: Actor, need_id: int, note: str) -> No
     await _decide(tx, need, NeedAction.ESCALATE, actor, note=note, from_node=need.node_name)
     await _end_live(tx, need, MatchAction.SUPERSEDE, actor)
     await need_queries.set_node(tx, need.id, parent_id)
+    await limits.start(tx, need.id, limits.by_rule(deadlines, LimitKind.FIRST_CONTACT, need.region_code))
     await needs.ask_for_ranking(tx, need.id)
 
 
@@ -115,57 +148,87 @@ async def close(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:
     await _end_live(tx, need, MatchAction.CANCEL, actor)
 
 
-async def answer_decline(tx: Transaction, actor: Actor, match_id: int, *, grant: bool, note: str) -> None:
+async def answer_decline(
+    tx: Transaction, actor: Actor, match_id: int, deadlines: Deadlines, *, grant: bool, note: str
+) -> None:
     """Grant or refuse what an institution asked for: not to serve what it has taken up from the common list.
+
+    Refused, it has to be taken within a new limit: the institution could not know the answer.
 
     Raises:
         NotFound, Forbidden, InvalidTransition: as elsewhere.
     """
     match = await _find(tx, actor, match_id)
     need = await needs.find_to_act(tx, actor, match.need_id, NeedAction.DECLINE)
+    needs.check_owner(need, actor)
     match = await _live(tx, need, match_id)
     if grant:
         await _advance(tx, match, MatchAction.GRANT_DECLINE, actor, note=note)
-        await _back_to_ranking(tx, need, actor, note)
+        await _back_to_ranking(tx, need, NeedAction.DECLINE, actor, note, deadlines)
     else:
         await _advance(tx, match, MatchAction.REFUSE_DECLINE, actor, note=note)
+        await limits.cancel(tx, need.id, LimitKind.ACCEPT)
+        await _ask_institution(tx, need, match.id, deadlines)
 
 
 # the institution's decisions -----------------------------------------------------------------------------------------
 
 
 async def accept(tx: Transaction, actor: Actor, match_id: int, deadlines: Deadlines) -> None:
-    """Take what was assigned. It is due as the offering's frozen version promises; without a promise, never."""
+    """Take what was assigned. It is due as was promised and the law allows (``Match.delivery``); or else never.
+
+    Late is allowed, until the job has taken the match back.
+    """
     need, match = await _to_serve(tx, actor, match_id, NeedAction.ACCEPT)
     await needs.advance(tx, need, NeedAction.ACCEPT, actor)
     await _advance(tx, match, MatchAction.ACCEPT, actor)
-    if match.promised_days is None:
-        await queries.set_due(tx, match.id, None, provisional=False)
+    await limits.finish(tx, need.id, LimitKind.ACCEPT)
+    if match.delivery is None:
+        await queries.not_due(tx, match.id)
     else:
-        due = deadlines.in_working_days(match.promised_days)
-        await queries.set_due(tx, match.id, due.at, provisional=due.provisional)
+        new = limits.counted(deadlines, LimitKind.DELIVER, need.region_code, match.delivery)
+        await limits.start(tx, need.id, new, match_id=match.id)
 
 
-async def decline(tx: Transaction, actor: Actor, match_id: int, reason: str) -> MatchState:
+async def decline(tx: Transaction, actor: Actor, match_id: int, reason: str, deadlines: Deadlines) -> MatchState:
     """Decline what was assigned; the match's new state.
 
     What the institution has taken up from the common list it may not refuse (article 2): there it becomes a request to
-    the coordinator.
+    the coordinator, whom the running clock calls to answer.
     """
     need, match = await _to_serve(tx, actor, match_id, NeedAction.DECLINE)
     if match.bound:
         return await _advance(tx, match, MatchAction.REQUEST_DECLINE, actor, note=reason)
     after = await _advance(tx, match, MatchAction.DECLINE, actor, note=reason)
-    await _back_to_ranking(tx, need, actor, reason)
+    await _back_to_ranking(tx, need, NeedAction.DECLINE, actor, reason, deadlines)
     return after
 
 
-async def deliver(tx: Transaction, actor: Actor, match_id: int, result: str) -> None:
-    """Hand over the result."""
+async def deliver(tx: Transaction, actor: Actor, match_id: int, result: str, deadlines: Deadlines) -> None:
+    """Hand over the result. The clock stops until the enterprise says whether it answers the need."""
     need, match = await _to_serve(tx, actor, match_id, NeedAction.DELIVER)
     await needs.advance(tx, need, NeedAction.DELIVER, actor)
     await queries.set_result(tx, match.id, result)
     await _advance(tx, match, MatchAction.DELIVER, actor, note=result)
+    await limits.pause(tx, deadlines, need.id, need.region_code, LimitKind.DELIVER)
+
+
+async def lapse(tx: Transaction, match_id: int, deadlines: Deadlines) -> bool:
+    """Take a match back from an institution that stayed silent, as if it had declined; for the job that keeps time.
+
+    False, and nothing, where it has spoken meanwhile: an acceptance counts as long as it comes before this, and a
+    request to decline waits for the coordinator.
+    """
+    match = await queries.find(tx, match_id)
+    assert match is not None, "matches are never deleted"
+    need = await need_queries.find_for_job(tx, match.need_id, lock=True)
+    assert need is not None
+    live = await queries.lock_live(tx, need.id)
+    if live is None or live.id != match_id or live.state is not MatchState.APPROVED:
+        return False
+    await _advance(tx, live, MatchAction.LAPSE, None)
+    await _back_to_ranking(tx, need, NeedAction.LAPSE, None, "", deadlines)
+    return True
 
 
 # the enterprise's decisions ------------------------------------------------------------------------------------------
@@ -178,11 +241,12 @@ async def confirm(tx: Transaction, actor: Actor, need_id: int) -> None:
     await _advance(tx, await _live(tx, need), MatchAction.CONFIRM, actor)
 
 
-async def rework(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:
-    """Ask the institution to go on, because the result does not answer the need."""
+async def rework(tx: Transaction, actor: Actor, need_id: int, note: str, deadlines: Deadlines) -> None:
+    """Ask the institution to go on, because the result does not answer the need; it has the days that were left."""
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.REWORK)
     await needs.advance(tx, need, NeedAction.REWORK, actor, note=note)
     await _advance(tx, await _live(tx, need), MatchAction.REWORK, actor, note=note)
+    await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.DELIVER)
 
 
 async def withdraw(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:
@@ -245,10 +309,20 @@ async def _find(tx: Transaction, actor: Actor, match_id: int) -> Match:
 
 
 async def _to_serve(tx: Transaction, actor: Actor, match_id: int, action: NeedAction) -> tuple[Need, Match]:
-    """The institution's own live match and its need, both locked."""
+    """The institution's own live match and its need, both locked.
+
+    Raises:
+        InvalidTransition: the match has ended. It is looked at once the need is locked, for whoever held the need may
+            have ended it, and before the need, which is then not the institution's to see any more.
+    """
     match = await queries.find(tx, match_id, institution_id=actor.institution_id)
     if match is None or actor.institution_id is None:
         raise NotFound
+    await need_queries.find_for_job(tx, match.need_id, lock=True)
+    match = await queries.find(tx, match_id, institution_id=actor.institution_id)
+    assert match is not None, "matches are never deleted"
+    if match.state not in LIVE:
+        raise InvalidTransition(f"这次派单现在是「{match.state_name}」，不能再办理。请刷新待办查看最新状态。")
     need = await needs.find_to_act(tx, actor, match.need_id, action)
     return need, await _live(tx, need, match_id)
 
@@ -261,7 +335,7 @@ async def _live(tx: Transaction, need: Need, match_id: int | None = None) -> Mat
 
 
 async def _advance(
-    tx: Transaction, match: Match, action: MatchAction, actor: Actor, *, note: str = "", **data: Any
+    tx: Transaction, match: Match, action: MatchAction, actor: Actor | None, *, note: str = "", **data: Any
 ) -> MatchState:
     after = next_state(match.state, action)
     await queries.move(
@@ -270,7 +344,7 @@ async def _advance(
         before=match.state,
         action=action,
         after=after,
-        actor_id=actor.id,
+        actor_id=actor.id if actor else None,
         note=note,
         data=data,
     )
@@ -283,8 +357,21 @@ async def _end_live(tx: Transaction, need: Need, action: MatchAction, actor: Act
         await _advance(tx, live, action, actor)
 
 
-async def _back_to_ranking(tx: Transaction, need: Need, actor: Actor, note: str) -> None:
-    await needs.advance(tx, need, NeedAction.DECLINE, actor, note=note)
+async def _ask_institution(tx: Transaction, need: Need, match_id: int, deadlines: Deadlines) -> None:
+    """The node has answered; the institution's clock begins."""
+    await limits.finish(tx, need.id, LimitKind.MATCH)
+    new = limits.by_rule(deadlines, LimitKind.ACCEPT, need.region_code)
+    await limits.start(tx, need.id, new, match_id=match_id)
+
+
+async def _back_to_ranking(
+    tx: Transaction, need: Need, action: NeedAction, actor: Actor | None, note: str, deadlines: Deadlines
+) -> None:
+    """The institution does not take the need: it is ranked again without it, and the node's clock begins anew."""
+    await needs.advance(tx, need, action, actor, note=note)
+    end = limits.cancel if action is NeedAction.LAPSE else limits.finish
+    await end(tx, need.id, LimitKind.ACCEPT)
+    await limits.start(tx, need.id, limits.by_rule(deadlines, LimitKind.MATCH, need.region_code))
     await needs.ask_for_ranking(tx, need.id)
 
 

@@ -10,6 +10,7 @@ from market.accounts.model import Actor, Role
 from market.catalogue import queries as catalogue
 from market.matches import queries, service
 from market.matches.model import Candidate, Match, MatchAction, MatchState, RankingRun
+from market.matches.window import Window, allowed, open_window
 from market.needs import queries as need_queries
 from market.needs import service as needs
 from market.needs.model import ACTORS, TRANSITIONS, Event, Need, NeedAction
@@ -72,6 +73,7 @@ class Work(Struct, frozen=True, kw_only=True):
     node_above: str | None
     decline: Event | None
     """The institution's open request to decline."""
+    window: Window
 
 
 class Decided(Struct, frozen=True, kw_only=True):
@@ -95,6 +97,7 @@ async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | 
     choices = [choice_of(candidate, lang) for candidate in candidates]
     events = await needs.history(tx, actor, need)
     node_above = await regions.node_above(tx, need.node_id)
+    window = await open_window(tx, actor, need, match, events)
     return Work(
         need=need,
         item_names=[item.name for code in need.item_codes if (item := await catalogue.item(tx, code))],
@@ -106,9 +109,10 @@ async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | 
         left_out=await _left_out(tx, run, lang) if run else [],
         moved=moved_in_words(run, candidates, match, lang) if run else "",
         events=events,
-        actions=_actions(actor, need, match, events, may_escalate=node_above is not None, may_choose=bool(choices)),
+        actions=_actions(actor, need, match, window, may_escalate=node_above is not None, may_choose=bool(choices)),
         node_above=node_above,
         decline=_open_decline(match, events),
+        window=window,
     )
 
 
@@ -172,14 +176,13 @@ async def _left_out(tx: Transaction, run: RankingRun, lang: Lang) -> list[LeftOu
 
 
 def _actions(
-    actor: Actor, need: Need, match: Match | None, events: list[Event], *, may_escalate: bool, may_choose: bool
+    actor: Actor, need: Need, match: Match | None, window: Window, *, may_escalate: bool, may_choose: bool
 ) -> frozenset[NeedAction]:
     """What the actor may do now. Services check it again; this only decides what is offered."""
     if actor.role is not Role.COORDINATOR or not needs.covers(actor, need):
         return frozenset()
-    offered = {action for state, action in TRANSITIONS if state is need.state and actor.role in ACTORS[action]}
-    if any(event.action == NeedAction.RETURN for event in events):
-        offered.discard(NeedAction.RETURN)
+    possible = {action for state, action in TRANSITIONS if state is need.state and actor.role in ACTORS[action]}
+    offered = {action for action in possible if allowed(window, action)}
     if not may_escalate:
         offered.discard(NeedAction.ESCALATE)
     if not may_choose:

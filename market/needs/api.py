@@ -1,5 +1,6 @@
 """JSON routes of needs."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from litestar import Response, Router, get, post
@@ -11,9 +12,12 @@ from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import IdempotencyMissing
-from market.needs import queries, service
+from market.needs import ownership, queries, service
 from market.needs.model import Event, Need, NeedRow, NeedState, Submission
+from market.needs.ownership import Handover, Offer, Reply
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
+
+NODE = [allow(Role.COORDINATOR)]
 
 
 @post("/", guards=[allow(Role.ENTERPRISE, Role.CLERK)], summary="Submit a need")
@@ -66,14 +70,63 @@ async def resubmit(
 ) -> Response[bytes]:
     """Submit a returned need again, completed."""
     actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: service.resubmit(tx, actor, need_id, data, deadlines))
 
-    async def act() -> Need:
-        await service.resubmit(tx, actor, need_id, data, deadlines)
-        return await service.find(tx, actor, need_id)
 
-    return await once(request, tx, act)
+@post("/{need_id:int}/take", status_code=200, guards=NODE, summary="Take a need")
+async def take(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+    """Own a need that nobody owns (首问负责)."""
+    actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: ownership.take(tx, actor, need_id))
+
+
+@post("/{need_id:int}/offer", status_code=200, guards=NODE, summary="Offer a need to a colleague")
+async def offer(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Offer]
+) -> Response[bytes]:
+    """Ask a colleague to take your need on; it stays yours until the colleague accepts."""
+    actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: ownership.offer(tx, actor, need_id, data.to_account, data.note))
+
+
+@post("/{need_id:int}/offer/reply", status_code=200, guards=NODE, summary="Answer an offer")
+async def reply(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Reply]
+) -> Response[bytes]:
+    """Take on the need you were offered, or turn it down with a reason."""
+    actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: ownership.reply(tx, actor, need_id, data))
+
+
+@post("/{need_id:int}/offer/call-off", status_code=200, guards=NODE, summary="Call an offer off")
+async def call_off(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+    """Take back an offer that has not been answered."""
+    actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: ownership.call_off(tx, actor, need_id))
+
+
+@post("/{need_id:int}/take-over", status_code=200, guards=NODE, summary="Take a need over")
+async def take_over(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Handover]
+) -> Response[bytes]:
+    """Own what its owner has let slip: a limit was brought before the node, or the owner's account is closed."""
+    actor = actor_of(request)
+    return await _after(request, tx, need_id, lambda: ownership.take_over(tx, actor, need_id, data.note))
+
+
+async def _after(
+    request: AppRequest, tx: Transaction, need_id: int, act: Callable[[], Awaitable[None]]
+) -> Response[bytes]:
+    """The need as it is once ``act`` is done."""
+
+    async def acted() -> Need:
+        await act()
+        return await service.find(tx, actor_of(request), need_id)
+
+    return await once(request, tx, acted)
 
 
 def router() -> Router:
     """The routes, for create_app."""
-    return Router("/needs", route_handlers=[submit, listing, show, history, resubmit], tags=["needs"])
+    own = [take, offer, reply, call_off, take_over]
+    return Router("/needs", route_handlers=[submit, listing, show, history, resubmit, *own], tags=["needs"])

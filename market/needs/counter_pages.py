@@ -73,9 +73,16 @@ async def receipt(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
 ) -> Template:
-    """What the person at the counter takes away."""
-    need = await service.find(tx, actor_of(request), need_id)
-    return page("counter/receipt.html", need=need, calendar=deadlines.calendar)
+    """What the person at the counter takes away: who answers by when, or all that is still missing."""
+    actor = actor_of(request)
+    need = await service.find(tx, actor, need_id)
+    return page(
+        "counter/receipt.html",
+        need=need,
+        calendar=deadlines.calendar,
+        clocks=await service.clocks(tx, actor, need),
+        events=await service.history(tx, actor, need),
+    )
 
 
 def _submission(data: Form) -> Submission:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import product
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -55,18 +56,34 @@ class NeedAction(StrEnum):
     APPROVE = "approve"
     OVERRIDE = "override"
     RETURN = "return"
+    RETURN_AGAIN = "return_again"
     RESUBMIT = "resubmit"
     ESCALATE = "escalate"
     ACCEPT = "accept"
     DECLINE = "decline"
+    LAPSE = "lapse"
     DELIVER = "deliver"
     CONFIRM = "confirm"
     REWORK = "rework"
     WITHDRAW = "withdraw"
     CLOSE = "close"
+    TAKE = "take"
+    OFFER = "offer"
+    TAKE_ON = "take_on"
+    TURN_DOWN = "turn_down"
+    CALL_OFF = "call_off"
+    TAKE_OVER = "take_over"
 
 
 S, A = NeedState, NeedAction
+
+ENDED = frozenset({S.COMPLETED, S.WITHDRAWN, S.CLOSED})
+"""States that nothing leaves."""
+OPEN = frozenset(S) - ENDED - {S.NEW}
+HANDING = frozenset({A.TAKE, A.OFFER, A.TAKE_ON, A.TURN_DOWN, A.CALL_OFF, A.TAKE_OVER})
+"""What passes a need from hand to hand (首问负责); it stays in its state, and a ranking under way still counts."""
+NOTICES = frozenset({A.RETURN, A.RETURN_AGAIN, A.RESUBMIT})
+"""Notices of what is missing (一次性告知), and the enterprise's answers."""
 
 TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.NEW, A.SUBMIT): S.SUBMITTED,
@@ -82,12 +99,16 @@ TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.SUBMITTED, A.RETURN): S.RETURNED,
     (S.PROPOSED, A.RETURN): S.RETURNED,
     (S.UNMATCHED, A.RETURN): S.RETURNED,
+    (S.SUBMITTED, A.RETURN_AGAIN): S.RETURNED,
+    (S.PROPOSED, A.RETURN_AGAIN): S.RETURNED,
+    (S.UNMATCHED, A.RETURN_AGAIN): S.RETURNED,
     (S.RETURNED, A.RESUBMIT): S.SUBMITTED,
     (S.SUBMITTED, A.ESCALATE): S.SUBMITTED,
     (S.PROPOSED, A.ESCALATE): S.SUBMITTED,
     (S.UNMATCHED, A.ESCALATE): S.SUBMITTED,
     (S.ASSIGNED, A.ACCEPT): S.SERVING,
     (S.ASSIGNED, A.DECLINE): S.SUBMITTED,
+    (S.ASSIGNED, A.LAPSE): S.SUBMITTED,
     (S.SERVING, A.DELIVER): S.DELIVERED,
     (S.DELIVERED, A.CONFIRM): S.COMPLETED,
     (S.DELIVERED, A.REWORK): S.SERVING,
@@ -103,10 +124,8 @@ TRANSITIONS: Mapping[tuple[NeedState, NeedAction], NeedState] = {
     (S.ASSIGNED, A.CLOSE): S.CLOSED,
     (S.SERVING, A.CLOSE): S.CLOSED,
     (S.DELIVERED, A.CLOSE): S.CLOSED,
+    **{(state, action): state for state, action in product(OPEN, HANDING)},
 }
-
-ENDED = frozenset({S.COMPLETED, S.WITHDRAWN, S.CLOSED})
-"""States that nothing leaves."""
 
 # Whose move it is; None is the worker. A decline is the institution's own, or the one that a coordinator grants.
 _FILER = frozenset({Role.ENTERPRISE, Role.CLERK})
@@ -120,15 +139,18 @@ ACTORS: Mapping[NeedAction, frozenset[Role | None]] = {
     A.WITHDRAW: _FILER,
     A.PROPOSE: frozenset({None}),
     A.FIND_NONE: frozenset({None}),
+    A.LAPSE: frozenset({None}),
     A.RANK_AGAIN: _NODE,
     A.APPROVE: _NODE,
     A.OVERRIDE: _NODE,
     A.RETURN: _NODE,
+    A.RETURN_AGAIN: _NODE,
     A.ESCALATE: _NODE,
     A.CLOSE: _NODE,
     A.ACCEPT: _SERVER,
     A.DECLINE: _SERVER | _NODE,
     A.DELIVER: _SERVER,
+    **dict.fromkeys(HANDING, _NODE),
 }
 
 STATE_NAMES: Mapping[NeedState, str] = {
@@ -153,15 +175,23 @@ ACTION_NAMES: Mapping[NeedAction, str] = {
     A.APPROVE: "批准推荐",
     A.OVERRIDE: "改派",
     A.RETURN: "退回补正",
+    A.RETURN_AGAIN: "就新情况再次退回补正",
     A.RESUBMIT: "补充后再次提交",
     A.ESCALATE: "提请上级节点调配",
     A.ACCEPT: "机构受理",
     A.DECLINE: "机构谢绝",
+    A.LAPSE: "机构逾期未受理，重新匹配",
     A.DELIVER: "送达结果",
     A.CONFIRM: "确认结果",
     A.REWORK: "请机构继续办理",
     A.WITHDRAW: "撤回需求",
     A.CLOSE: "结案",
+    A.TAKE: "首问负责",
+    A.OFFER: "提出交接",
+    A.TAKE_ON: "接手",
+    A.TURN_DOWN: "不接手",
+    A.CALL_OFF: "撤回交接",
+    A.TAKE_OVER: "接管",
 }
 
 
@@ -230,6 +260,8 @@ class Need(Struct, frozen=True, kw_only=True):
     node_region: str
     owner_id: int | None
     owner_name: str | None
+    offered_to: int | None = None
+    """To whom the owner has offered the need; that one has not answered yet."""
     wanted_by: date | None
     understanding: Understanding
     due_at: datetime
@@ -255,7 +287,11 @@ class NeedRow(Struct, frozen=True, kw_only=True):
     owner_name: str | None
     institution_name: str | None
     due_at: datetime
+    """When the node has to have answered it."""
     due_provisional: bool
+    match_due_at: datetime | None
+    """When the institution has to have taken it, or served it."""
+    match_due_provisional: bool
     created_at: datetime
 
     @property

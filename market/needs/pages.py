@@ -130,7 +130,9 @@ async def rework(shown: NamedDependency[Shown], data: Form) -> Redirect:
     """Ask the institution to go on."""
 
     async def act() -> None:
-        await matches.rework(shown.tx, actor_of(shown.request), shown.need_id, decode(Reason, data).note)
+        await matches.rework(
+            shown.tx, actor_of(shown.request), shown.need_id, decode(Reason, data).note, shown.deadlines
+        )
 
     return await _act(shown, act, "rework", data)
 
@@ -178,6 +180,7 @@ async def _page(
         events=await service.history(shown.tx, actor, need),
         items={code: shown.catalogue.item_names[code] for code in codes},
         calendar=shown.deadlines.calendar,
+        clocks=await service.clocks(shown.tx, actor, need),
         rated=await at_need(shown.tx, actor, need),
         key=one_time_key(),
         form=form,

@@ -1,5 +1,6 @@
 """All SQL of needs and of their events."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -7,13 +8,14 @@ from infra import outbox
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
+from market.deadlines.model import NewDeadline
 from market.needs.model import Event, Need, NeedAction, NeedRow, NeedState, Understanding
 
 NEED = """
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
        n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.wanted_by,
-       n.understanding, n.due_at, n.due_provisional, n.created_at
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.offered_to,
+       n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 LEFT JOIN accounts o ON o.id = n.owner_id
 """
@@ -35,8 +37,8 @@ NEED_FOR_JOB = f"{NEED} WHERE n.id = $1"
 # Locked before it is read: a join locked while its need moves to another node would find no row at all.
 LOCK = "SELECT id FROM needs WHERE id = $1 FOR UPDATE"
 
-# One round trip writes need, event and outbox row. It writes nothing where the region, its node or an item is unknown;
-# the service then finds out which. The node is the nearest that covers the region.
+# One round trip writes need, event, clocks and outbox row. It writes nothing where the region, its node or an item is
+# unknown; the service then finds out which. The node is the nearest that covers the region.
 SUBMIT = """
 WITH fact AS (
     SELECT e.id AS enterprise_id, e.contact_name, e.contact_phone, r.code AS region_code,
@@ -56,14 +58,20 @@ WITH fact AS (
 ), step AS (
     INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, request_id)
     SELECT id, 'need', 'new', 'submit', 'submitted', $2, $12::text FROM need
+), clock AS (
+    INSERT INTO deadlines (need_id, kind, state, days, months, due_at, provisional, remind_at, node_at, above_at, stamp)
+    SELECT need.id, kind, 'running', days, months, g.due_at, provisional, remind_at, node_at, above_at, stamp
+    FROM need, jsonb_to_recordset($13) AS g (
+        kind text, days integer, months integer, due_at timestamptz, provisional boolean, remind_at timestamptz,
+        node_at timestamptz, above_at timestamptz, stamp bigint)
 ), told AS (
     INSERT INTO outbox (topic, payload, request_id)
     SELECT 'match_need', jsonb_build_object('need_id', id), $12::text FROM need
 )
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
        n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.wanted_by,
-       n.understanding, n.due_at, n.due_provisional, n.created_at
+       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.offered_to,
+       n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM need n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 """
 NODE_OF_REGION = """
@@ -79,9 +87,16 @@ WITH moved AS (
 INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, note, data, request_id)
 SELECT id, 'need', $2, $3, $4, $5::bigint, $7, $8, $9 FROM moved
 """
-SET_NODE = "UPDATE needs SET node_id = $2, owner_id = NULL WHERE id = $1"
+# No new version: a ranking under way is of the same need.
+HAND = """
+WITH handed AS (
+    UPDATE needs SET owner_id = $4, offered_to = $5 WHERE id = $1 RETURNING id
+)
+INSERT INTO events (need_id, machine, from_state, action, to_state, actor_id, note, data, request_id)
+SELECT id, 'need', $2, $3, $2, $6::bigint, $7, $8, $9 FROM handed
+"""
+SET_NODE = "UPDATE needs SET node_id = $2, owner_id = NULL, offered_to = NULL WHERE id = $1"
 PARENT_NODE = "SELECT parent_id FROM nodes WHERE id = $1"
-SET_DUE = "UPDATE needs SET due_at = $2, due_provisional = $3 WHERE id = $1"
 SET_UNDERSTANDING = "UPDATE needs SET understanding = $2 WHERE id = $1"
 REWRITE = """
 UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, contact_name = coalesce($5, contact_name),
@@ -90,7 +105,8 @@ WHERE id = $1
 """
 ROW = """
 SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
-       d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional, n.created_at
+       d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
+       m.due_at AS match_due_at, coalesce(m.due_provisional, false) AS match_due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
 JOIN nodes d ON d.id = n.node_id LEFT JOIN accounts o ON o.id = n.owner_id
 LEFT JOIN matches m ON m.need_id = n.id
@@ -168,6 +184,7 @@ async def submit(
     contact_phone: str | None,
     due_at: datetime,
     due_provisional: bool,
+    clocks: Sequence[NewDeadline],
 ) -> Need | None:
     """The new need; None where the region is unknown or without a node, or an item is unknown."""
     row = await tx.fetchrow(
@@ -184,6 +201,7 @@ async def submit(
         due_at,
         due_provisional,
         request_id(),
+        clocks,
     )
     outbox.wake_relay(tx)
     return one_or_none(Need, row)
@@ -216,6 +234,21 @@ async def move(
     await tx.execute(MOVE, need_id, before, action, after, actor_id, owner_id, note, data, request_id())
 
 
+async def hand(
+    tx: Transaction,
+    need: Need,
+    action: NeedAction,
+    actor: Actor,
+    *,
+    owner_id: int,
+    offered_to: int | None,
+    note: str,
+    data: dict[str, Any],
+) -> None:
+    """Write who owns the need, to whom it is offered, and the event."""
+    await tx.execute(HAND, need.id, need.state, action, owner_id, offered_to, actor.id, note, data, request_id())
+
+
 async def parent_node(tx: Transaction, node_id: int) -> int | None:
     """The node above, if there is one."""
     parent_id: int | None = await tx.fetchval(PARENT_NODE, node_id)
@@ -225,11 +258,6 @@ async def parent_node(tx: Transaction, node_id: int) -> int | None:
 async def set_node(tx: Transaction, need_id: int, node_id: int) -> None:
     """Hand the need to another node, where nobody owns it yet."""
     await tx.execute(SET_NODE, need_id, node_id)
-
-
-async def set_due(tx: Transaction, need_id: int, due_at: datetime, *, provisional: bool) -> None:
-    """A new deadline."""
-    await tx.execute(SET_DUE, need_id, due_at, provisional)
 
 
 async def set_understanding(tx: Transaction, need_id: int, understanding: Understanding) -> None:

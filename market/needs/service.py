@@ -11,17 +11,28 @@ from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
+from market.deadlines import service as limits
+from market.deadlines.model import Deadline, LimitKind
 from market.enterprises import service as enterprises
-from market.errors import Forbidden, InvalidInput, NotFound
+from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
 from market.needs import queries
-from market.needs.model import ACTORS, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
+from market.needs.model import ACTORS, ENDED, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
 TOLD_OF_RATING = frozenset(
     {"rate", "add_remark", "reply", "keep", "withhold", "verify", "dismiss", "rectify", "answer"}
     | {"satisfied", "send_back", "unsatisfied", "close"}
 )
 """Actions of a rating and its rectification whose words both sides read; why it reports one is for the node."""
-TOLD_TO_PARTY = TOLD_OF_RATING | {"return", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"}
+TOLD_TO_PARTY = TOLD_OF_RATING | {
+    "return",
+    "return_again",
+    "resubmit",
+    "close",
+    "withdraw",
+    "deliver",
+    "rework",
+    "find_none",
+}
 """Actions whose reasons the enterprise, or whoever filed for it, reads."""
 TOLD_TO_INSTITUTION = TOLD_OF_RATING | {
     *(
@@ -37,6 +48,11 @@ TOLD_TO_INSTITUTION = TOLD_OF_RATING | {
     )
 }
 """Actions whose reasons the institution reads, of its own matches."""
+AMONG_STAFF = frozenset({"propose", "offer", "turn_down", "call_off", "remind"})
+"""Actions that only staff see."""
+DEADLINE = "deadline"
+"""The machine of a clock's events."""
+TOLD_OF_CLOCKS = frozenset({"limit", "before", "due_at", "left_days"})
 RATING_MACHINES = frozenset({"rating", "rectification"})
 """Whose events an institution does not find in a need's history where the rating was anonymous."""
 MATCH_NEED = "match_need"
@@ -60,20 +76,24 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
         _check_territory(actor, submission.region_code or party.region_code)
         enterprise_id = await enterprises.find_or_add(tx, party)
     assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
-    due = deadlines.match_due()
+    region_code = submission.region_code or (party.region_code if party else actor.region_code)
+    assert region_code is not None, "every enterprise is somewhere"
+    kinds = (LimitKind.FIRST_CONTACT, LimitKind.MATCH)
+    clocks = [limits.by_rule(deadlines, kind, region_code) for kind in kinds]
     need = await queries.submit(
         tx,
         enterprise_id=enterprise_id,
         submitted_by=actor.id,
         channel=Channel.COUNTER if party else Channel.ONLINE,
         body=submission.body,
-        region_code=submission.region_code or (party.region_code if party else None),
+        region_code=region_code,
         item_codes=submission.item_codes,
         wanted_by=submission.wanted_by,
         contact_name=submission.contact_name or (party.contact_name if party else None),
         contact_phone=submission.contact_phone or (party.contact_phone if party else None),
-        due_at=due.at,
-        due_provisional=due.provisional,
+        due_at=clocks[-1].due_at,
+        due_provisional=clocks[-1].provisional,
+        clocks=clocks,
     )
     if need is None:
         raise InvalidInput(fields=await _explain(tx, enterprise_id, submission))
@@ -118,12 +138,17 @@ async def advance(
 ) -> NeedState:
     """Move ``need``, which the caller has locked, and write the event; the new state.
 
-    The coordinator who acts first owns the need from then on (首问负责).
+    The coordinator who acts first owns the need from then on (首问负责), and has thereby made the first contact. An end
+    ends all clocks.
 
     Raises:
         InvalidTransition: the need's state does not allow it.
+        NotOwner: it is a colleague's.
     """
     after = next_state(need.state, action)
+    decides = actor is not None and actor.role is Role.COORDINATOR
+    if actor is not None and decides:
+        check_owner(need, actor)
     await queries.move(
         tx,
         need.id,
@@ -131,11 +156,25 @@ async def advance(
         action=action,
         after=after,
         actor_id=actor.id if actor else None,
-        owner_id=actor.id if actor and actor.role is Role.COORDINATOR else None,
+        owner_id=actor.id if actor and decides else None,
         note=note,
         data=data,
     )
+    if decides:
+        await limits.finish(tx, need.id, LimitKind.FIRST_CONTACT)
+    if after in ENDED:
+        await limits.end_all(tx, need.id, done=after is not NeedState.WITHDRAWN)
     return after
+
+
+def check_owner(need: Need, actor: Actor) -> None:
+    """Let a coordinator decide on what is the coordinator's own, or nobody's yet.
+
+    Raises:
+        NotOwner: a colleague owns it.
+    """
+    if need.owner_id not in (None, actor.id):
+        raise NotOwner(f"这条需求由{need.owner_name}首问负责。要由您办理，请先请对方交接给您。")
 
 
 async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
@@ -144,7 +183,7 @@ async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
 
 
 async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Submission, deadlines: Deadlines) -> None:
-    """Complete a returned need and have it ranked again, with a new deadline.
+    """Complete a returned need and have it ranked again; the clock goes on with what was left.
 
     Raises:
         NotFound, Forbidden, InvalidTransition: as ``find_to_act`` and ``advance``.
@@ -168,9 +207,8 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
         contact_name=submission.contact_name,
         contact_phone=submission.contact_phone,
     )
-    due = deadlines.match_due()
-    await queries.set_due(tx, need.id, due.at, provisional=due.provisional)
     await advance(tx, need, NeedAction.RESUBMIT, actor, before=need.body)
+    await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.MATCH)
     await ask_for_ranking(tx, need.id)
 
 
@@ -217,12 +255,24 @@ async def _explain(tx: Transaction, enterprise_id: int, submission: Submission) 
     return fields
 
 
+async def clocks(tx: Transaction, actor: Actor, need: Need) -> list[Deadline]:
+    """The need's clocks as ``actor`` may see them: an institution those of the match it was given.
+
+    Those of a rectification have their own place.
+    """
+    kinds = {LimitKind.ACCEPT, LimitKind.DELIVER}
+    if actor.role is not Role.INSTITUTION:
+        kinds |= {LimitKind.FIRST_CONTACT, LimitKind.MATCH}
+    return [one for one in await limits.of_need(tx, need.id) if one.kind in kinds]
+
+
 async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     """The need's events as ``actor`` may see them.
 
     Mere proposals are the node's business: neither the enterprise nor an institution learns who was considered. An
     institution sees only the matches that were its own. Reasons are read by those they were written to: why a
     coordinator overrode or escalated is the node's business, why an institution declined is between it and the node.
+    Of clocks each sees what moves the days it was told, and what ran out.
     """
     events = await queries.events(tx, need.id)
     if actor.role in (Role.COORDINATOR, Role.ADMIN):
@@ -231,21 +281,33 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     if actor.role is Role.INSTITUTION:  # its part of the story begins when it was approved
         begun = next(i for i, event in enumerate(events) if event.match_id in matches)
         events = [event for i, event in enumerate(events) if i >= begun or event.action == "submit"]
+        events = [event for event in events if event.machine != DEADLINE or event.match_id is not None]
         if any(event.action == "rate" and event.data.get("anonymous") for event in events):
-            events = [event for event in events if event.machine not in RATING_MACHINES]
+            events = [event for event in events if not _of_rating(event)]
     return [
         event
         for event in told(events, actor.role)
-        if event.match_id is None or (event.match_id in matches and event.action != "propose")
+        if (event.match_id is None or event.match_id in matches) and event.action not in AMONG_STAFF
     ]
 
 
+def _of_rating(event: Event) -> bool:
+    """Whether it tells of a rating, or of the clocks of its rectification."""
+    return event.machine in RATING_MACHINES or str(event.data.get("limit", "")).startswith("rectification")
+
+
 def told(events: Sequence[Event], role: Role) -> list[Event]:
-    """The events without the words that were not written to this role."""
+    """The events without the words that were not written to this role, and without whom of the staff a clock calls."""
     if role in (Role.COORDINATOR, Role.ADMIN):
         return list(events)
     read = TOLD_TO_INSTITUTION if role is Role.INSTITUTION else TOLD_TO_PARTY
-    return [event if event.action in read else structs.replace(event, note="") for event in events]
+    return [
+        structs.replace(event, data=_data(event), note=event.note if event.action in read else "") for event in events
+    ]
+
+
+def _data(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event.data.items() if name in TOLD_OF_CLOCKS or event.machine != DEADLINE}
 
 
 def without_the_party(events: Sequence[Event]) -> list[Event]:

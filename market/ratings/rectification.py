@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from infra.db import Transaction
 from market.accounts.model import Actor
 from market.calendars.service import Deadlines
+from market.deadlines import service as limits
+from market.deadlines.model import LimitKind
 from market.errors import Conflict, Forbidden, NotFound
 from market.needs import queries as need_queries
 from market.needs.model import Need
@@ -19,17 +21,15 @@ from market.ratings.model import (
     Revisit,
     next_state,
 )
-from market.rules import service as rules
-from market.rules.model import RuleName
 
 S, A = RectificationState, RectificationAction
 
-LIMITS: Mapping[RectificationState, RuleName] = {
-    S.VERIFYING: RuleName.RECTIFICATION_VERIFY,
-    S.RECTIFYING: RuleName.RECTIFICATION_RECTIFY,
-    S.ANSWERING: RuleName.RECTIFICATION_ANSWER,
-    S.REVISITING: RuleName.RECTIFICATION_REVISIT,
-    S.CLOSING: RuleName.RECTIFICATION_CLOSE,
+LIMITS: Mapping[RectificationState, LimitKind] = {
+    S.VERIFYING: LimitKind.RECTIFICATION_VERIFY,
+    S.RECTIFYING: LimitKind.RECTIFICATION_RECTIFY,
+    S.ANSWERING: LimitKind.RECTIFICATION_ANSWER,
+    S.REVISITING: LimitKind.RECTIFICATION_REVISIT,
+    S.CLOSING: LimitKind.RECTIFICATION_CLOSE,
 }
 """The time limit of each step."""
 
@@ -91,7 +91,7 @@ async def _step(
     if before is None:
         raise NotFound("这条评价没有需要整改的事项。")
     after = next_state(before, action)
-    due = None if after is S.CLOSED else await rules.due(tx, deadlines, LIMITS[after], need.region_code)
+    clock = None if after is S.CLOSED else limits.by_rule(deadlines, LIMITS[after], need.region_code)
     await queries.move(
         tx,
         rating.id,
@@ -100,11 +100,14 @@ async def _step(
         after=after,
         actor_id=actor.id,
         note=note,
-        due_at=due.at if due else None,
-        due_provisional=due.provisional if due else False,
+        due_at=clock.due_at if clock else None,
+        due_provisional=clock.provisional if clock else False,
         answer=note if action is A.ANSWER else None,
         satisfied={A.SATISFIED: True, A.SEND_BACK: False, A.UNSATISFIED: False}.get(action),
     )
+    await limits.finish(tx, need.id, LIMITS[before])
+    if clock:
+        await limits.start(tx, need.id, clock, match_id=rating.match_id)
     return await service.find(tx, actor, rating.id)
 
 

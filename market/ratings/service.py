@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.service import Deadlines
+from market.deadlines import service as limits
+from market.deadlines.model import LimitKind
 from market.errors import AlreadyRated, Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
 from market.matches import queries as matches
 from market.matches.model import Match, MatchState
@@ -33,8 +35,6 @@ from market.ratings.model import (
     seen_by,
 )
 from market.ratings.suspicion import Hint, hints
-from market.rules import service as rules
-from market.rules.model import RuleName
 
 OBSERVED_DAYS, OBSERVED_ROWS = 180, 20_000
 """What the statistics look at."""
@@ -71,8 +71,9 @@ async def rate(
         tx, match.id, form, actor_id=actor.id, on_behalf=on_behalf, source=None if on_behalf else source
     )
     if form.level.is_bad:
-        due = await rules.due(tx, deadlines, RuleName.RECTIFICATION_VERIFY, need.region_code)
-        await queries.open_rectification(tx, rating_id, due.at, provisional=due.provisional, actor_id=actor.id)
+        clock = limits.by_rule(deadlines, LimitKind.RECTIFICATION_VERIFY, need.region_code)
+        await queries.open_rectification(tx, rating_id, clock.due_at, provisional=clock.provisional, actor_id=actor.id)
+        await limits.start(tx, need.id, clock, match_id=match.id)
     return await find(tx, actor, rating_id)
 
 
@@ -290,3 +291,5 @@ async def _drop(tx: Transaction, rating: Rating, actor: Actor) -> None:
         due_at=None,
         due_provisional=False,
     )
+    assert rating.need_id is not None, "the rating is whole"
+    await limits.end_all(tx, rating.need_id, done=False)

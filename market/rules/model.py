@@ -14,6 +14,11 @@ WorkingDays = Annotated[int, Meta(ge=0, le=MOST_DAYS)]
 class RuleName(StrEnum):
     """What a rule limits. A new one needs words below, and a row for 000000 in a migration."""
 
+    FIRST_CONTACT = "first_contact"
+    MATCH = "match"
+    ACCEPT = "accept"
+    REMIND_BEFORE = "remind_before"
+    ESCALATE_AFTER = "escalate_after"
     RECTIFICATION_VERIFY = "rectification_verify"
     RECTIFICATION_RECTIFY = "rectification_rectify"
     RECTIFICATION_ANSWER = "rectification_answer"
@@ -22,6 +27,11 @@ class RuleName(StrEnum):
 
 
 RULE_WORDS: Mapping[RuleName, str] = {
+    RuleName.FIRST_CONTACT: "首次联系：收到需求后",
+    RuleName.MATCH: "答复：收到需求后，骨干节点给出办理安排",
+    RuleName.ACCEPT: "受理：派单后，等机构受理",
+    RuleName.REMIND_BEFORE: "提醒：到期前多少个工作日",
+    RuleName.ESCALATE_AFTER: "上报：超期后每过多少个工作日，报骨干节点、再报上级节点",
     RuleName.RECTIFICATION_VERIFY: "差评核实：骨干节点收到差评后",
     RuleName.RECTIFICATION_RECTIFY: "整改：机构收到核实结果后",
     RuleName.RECTIFICATION_ANSWER: "答复：机构完成整改后",

@@ -9,16 +9,13 @@ SELECT DISTINCT ON (l.name) l.name, l.region_code, r.name AS region_name, l.work
 FROM region_rules l JOIN regions r ON r.code = l.region_code
 WHERE starts_with($1::text, l.region_prefix) ORDER BY l.name, length(l.region_prefix) DESC
 """
-WORKING_DAYS = """
-SELECT working_days FROM region_rules WHERE name = $1 AND starts_with($2::text, region_prefix)
-ORDER BY length(region_prefix) DESC LIMIT 1
-"""
 SET = """
 INSERT INTO region_rules (name, region_code, working_days, set_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT (name, region_code) DO UPDATE
 SET working_days = excluded.working_days, set_by = excluded.set_by, set_at = now()
 WHERE region_rules.working_days <> excluded.working_days
 """
+EVERYWHERE = "SELECT name, region_code, working_days FROM region_rules"
 FORGET = "DELETE FROM region_rules WHERE name = $1 AND region_code = $2"
 
 
@@ -27,10 +24,9 @@ async def in_force(tx: Transaction, region_code: str) -> list[Rule]:
     return many(Rule, await tx.fetch(IN_FORCE, region_code))
 
 
-async def working_days(tx: Transaction, name: RuleName, region_code: str) -> int:
-    """The limit that holds in the region."""
-    days: int = await tx.fetchval(WORKING_DAYS, name, region_code)
-    return days
+async def everywhere(tx: Transaction) -> dict[tuple[RuleName, str], int]:
+    """Working days of every rule, by name and region code."""
+    return {(RuleName(row["name"]), row["region_code"]): row["working_days"] for row in await tx.fetch(EVERYWHERE)}
 
 
 async def put(tx: Transaction, name: RuleName, region_code: str, days: int, set_by: str) -> None:

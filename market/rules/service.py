@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
-from market.calendars.service import Deadlines, Due
 from market.errors import Forbidden, InvalidInput, NotFound
 from market.regions import queries as regions
 from market.regions.model import NATION
@@ -46,8 +45,3 @@ async def change(tx: Transaction, actor: Actor, region_code: str, changes: Itera
     if wrong:
         raise InvalidInput(fields=wrong)
     return await in_force(tx, region_code)
-
-
-async def due(tx: Transaction, deadlines: Deadlines, name: RuleName, region_code: str) -> Due:
-    """When something that begins now is due in the region."""
-    return deadlines.in_working_days(await queries.working_days(tx, name, region_code))

@@ -2,11 +2,13 @@
 
 import csv
 import io
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from infra.db import Transaction
+from market.calendars import queries as calendars
 from market.importing import files
 from market.importing.columns import template
 from market.importing.model import FactsReport, ImportFailed, Kind, Report
@@ -132,3 +134,49 @@ async def test_a_file_is_read_and_progress_told(tx: Transaction, tmp_path: Path)
     assert report.added == 1
     assert "新增 1" in report.summary
     assert steps == [(1, 2), (2, 2)]
+
+
+CALENDAR_HEADER = "地区,日期,上班或放假,名称,公布年份,通知\n"
+
+
+async def test_local_holidays_are_imported_and_counted_anew(tx: Transaction) -> None:
+    stamp = await tx.fetchval("SELECT stamp FROM calendar_stamp")
+    text = f"{CALENDAR_HEADER}广西壮族自治区,2026-04-20,放假,三月三,,桂政办发\n450100,2026-04-20,上班,调休,,\n"
+    assert await load(tx, text) == Report(Kind.CALENDAR, rows=2, added=2, revised=0, unchanged=0)
+    assert await tx.fetchval("SELECT stamp FROM calendar_stamp") > stamp, "open deadlines are counted again"
+    assert await load(tx, text.replace("调休", "补班")) == Report(
+        Kind.CALENDAR, rows=2, added=0, revised=1, unchanged=1
+    )
+    found = await calendars.calendars(tx)
+    assert not found.of("450200").is_working(date(2026, 4, 20))
+    assert found.of("450102").is_working(date(2026, 4, 20))
+    assert found.of("440305").is_working(date(2026, 4, 20))
+    assert found.horizon == date(2026, 12, 31), "a local notice announces no year"
+
+
+async def test_the_nations_notice_moves_the_horizon(tx: Transaction) -> None:
+    text = f"{CALENDAR_HEADER}全国,2026-12-31,上班,元旦,2027,国办发明电\n000000,2027-01-01,放假,元旦,2027,国办发明电\n"
+    await load(tx, text)
+    assert (await calendars.calendars(tx)).horizon == date(2027, 12, 31)
+    assert await tx.fetchval("SELECT source FROM calendar_years WHERE year = 2027") == "国办发明电"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("广西,2026-04-20,放假,三月三,,", "第 2 行「地区」（region_code）：没有「广西」"),
+        ("全国,4月20日,放假,三月三,,", "第 2 行「日期」（day）：请按 2026-11-25 的样子填写日期。"),
+        ("全国,2026-04-20,半天,三月三,,", "第 2 行「上班或放假」（working）：没有「半天」"),
+        ("全国,2026-04-20,放假,,,", "第 2 行「名称」（name）：请填写这一项。"),
+        ("440300,2026-04-20,放假,停工,2026,", "第 2 行「公布年份」（year）：只有全国的放假通知"),
+        ("全国,2026-11-30,放假,元旦,2027,", "第 2 行「公布年份」（year）：2026-11-30 不在 2027 年的安排里"),
+        ("全国,2026-04-20,放假,甲,,\n000000,2026-04-20,上班,乙,,", "第 3 行「日期」（day）：与第 2 行重复"),
+    ],
+)
+async def test_a_wrong_calendar_is_told_by_line(tx: Transaction, row: str, told: str) -> None:
+    days = "SELECT count(*) FROM calendar_days"
+    before = await tx.fetchval(days)
+    with pytest.raises(ImportFailed) as refused:
+        await load(tx, CALENDAR_HEADER + row + "\n")
+    assert told in refused.value.detail
+    assert await tx.fetchval(days) == before

@@ -101,11 +101,11 @@ class People:
             assert match is not None
             server = self.servers[match.institution_id]
             if not accept:
-                await matches.decline(tx, server, match.id, "人手不足")
+                await matches.decline(tx, server, match.id, "人手不足", self.deadlines)
                 return
             await matches.accept(tx, server, match.id, self.deadlines)
             if complete:
-                await matches.deliver(tx, server, match.id, "已办好")
+                await matches.deliver(tx, server, match.id, "已办好", self.deadlines)
                 await matches.confirm(tx, self.world.actors["enterprise"], need_id)
 
 
@@ -115,7 +115,7 @@ async def past(clone: Clone) -> AsyncIterator[Past]:
     settings = await clone()
     database = open_database(settings)
     async with database.transaction() as tx:
-        world, deadlines = await World.read(tx), await DeadlinesSource(settings).get(tx)
+        world, deadlines = await World.read(tx), await DeadlinesSource().get(tx)
     people = People(database, world, deadlines)
     known = {"open": await people.rank(*ASKED[0])}
     for what, place, accept, complete in (
@@ -457,7 +457,7 @@ async def test_a_new_champion_ranks_without_a_restart(past: Past) -> None:
 
 async def people_of(past: Past) -> People:
     async with past.db.transaction() as tx:
-        return People(past.db, past.world, await DeadlinesSource(past.settings).get(tx))
+        return People(past.db, past.world, await DeadlinesSource().get(tx))
 
 
 async def test_chance_is_logged(past: Past) -> None:

@@ -1,13 +1,14 @@
 """Ratings and rectifications on PostgreSQL: every step in every state, deadlines by region, what nobody can change."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
 from infra.db import Database, Transaction
 from infra.settings import Settings
-from market.calendars import queries as calendars
+from market.calendars import service as calendars
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.errors import AlreadyRated, Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
@@ -34,8 +35,8 @@ async def served(db: Database, settings: Settings, world: World) -> int:
 
 
 @pytest.fixture
-async def deadlines(tx: Transaction, settings: Settings) -> Deadlines:
-    return Deadlines(settings, await calendars.calendar(tx))
+async def deadlines(tx: Transaction) -> Deadlines:
+    return await calendars.deadlines(tx)
 
 
 async def rate(tx: Transaction, world: World, need_id: int, deadlines: Deadlines, form: RatingForm = BAD) -> Rating:
@@ -153,9 +154,7 @@ async def test_steps_are_refused_to_everybody_else(
 # time limits ---------------------------------------------------------------------------------------------------------
 
 
-async def test_deadlines_follow_the_nearest_regions_rule(
-    tx: Transaction, world: World, served: int, deadlines: Deadlines
-) -> None:
+async def test_deadlines_follow_the_nearest_regions_rule(tx: Transaction, world: World, served: int) -> None:
     name, city, admin = RuleName.RECTIFICATION_VERIFY, world.actors["coordinator"], world.actors["admin"]
 
     async def days(region: str) -> tuple[int, str]:
@@ -168,8 +167,10 @@ async def test_deadlines_follow_the_nearest_regions_rule(
     assert await days("440305") == (4, "深圳市")
     assert await days("440106") == (2, "广东省")
     assert await days("110000") == (1, "全国")
+    deadlines = await calendars.deadlines(tx)
     rating = await rate(tx, world, served, deadlines)
-    assert rating.due_at == deadlines.in_working_days(4).at
+    due_at, _ = deadlines.calendar("440305").due_at(datetime.now(UTC), 4)
+    assert rating.due_at == due_at
     assert rating.due_at is not None
     assert rating.due_at.astimezone(ZONE).hour == 18
     await rules.change(tx, city, "440300", [RuleChange(name, None)])

@@ -8,8 +8,7 @@ import pytest
 
 from infra.db import Transaction
 from infra.settings import Settings
-from market.calendars import queries as calendars
-from market.calendars.service import Deadlines
+from market.calendars import service as calendars
 from market.matches import model as matches
 from market.needs import model as needs
 from market.needs import service
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def need(tx: Transaction, world: World, settings: Settings) -> Need:
-    deadlines = Deadlines(settings, await calendars.calendar(tx))
+    deadlines = await calendars.deadlines(tx)
     return await service.submit(tx, world.actors["enterprise"], Submission(body="想申请专利"), deadlines)
 
 

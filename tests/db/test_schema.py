@@ -16,6 +16,7 @@ from infra.db import Database, Transaction
 from infra.migrate import MigrationError, migrate, pending, shipped
 from infra.schema import PATH, dump
 from infra.settings import Settings
+from market.deadlines.model import TRANSITIONS as DEADLINE_TRANSITIONS
 from market.lists.model import TRANSITIONS as ITEM_TRANSITIONS
 from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.needs import queries as needs
@@ -107,6 +108,7 @@ async def test_transitions_are_the_models(tx: Transaction) -> None:
         ("need", NEED_TRANSITIONS),
         ("match", MATCH_TRANSITIONS),
         ("item", ITEM_TRANSITIONS),
+        ("deadline", DEADLINE_TRANSITIONS),
         ("rating", RATING_TRANSITIONS),
         ("rectification", RECTIFICATION_TRANSITIONS),
     ):

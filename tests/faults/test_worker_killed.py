@@ -10,8 +10,7 @@ import pytest
 
 from infra.db import Database
 from infra.settings import Settings
-from market.calendars import queries as calendars
-from market.calendars.service import Deadlines
+from market.calendars import service as calendars
 from market.needs import service
 from market.needs.model import Submission
 from tests.conftest import Clone, open_database
@@ -47,7 +46,7 @@ async def start_worker(settings: Settings) -> asyncio.subprocess.Process:
 async def submit_all(database: Database, settings: Settings, world: World) -> None:
     for number in range(NEEDS):
         async with database.transaction() as tx:
-            deadlines = Deadlines(settings, await calendars.calendar(tx))
+            deadlines = await calendars.deadlines(tx)
             submission = Submission(body=f"{TEXTS[number % len(TEXTS)]}（第 {number} 件）")
             await service.submit(tx, world.actors["enterprise"], submission, deadlines)
 

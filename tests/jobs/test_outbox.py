@@ -8,8 +8,7 @@ from msgspec import structs
 from infra import outbox
 from infra.db import Transaction
 from infra.settings import Settings
-from market.calendars import queries as calendars
-from market.calendars.service import Deadlines
+from market.calendars import service as calendars
 from market.matches import ranking
 from market.needs import queries as needs
 from market.needs import service
@@ -72,7 +71,7 @@ async def test_a_job_that_lost_its_lease_leaves_nothing(clone: Clone) -> None:
     database = open_database(settings)
     async with database.transaction() as tx:
         world = await World.read(tx)
-        deadlines = Deadlines(settings, await calendars.calendar(tx))
+        deadlines = await calendars.deadlines(tx)
         need = await service.submit(tx, world.actors["enterprise"], Submission(body="想申请专利"), deadlines)
     async with database.transaction() as tx:
         (row,) = await outbox.lease(tx, **OURS)
@@ -101,7 +100,7 @@ async def test_a_poisoned_row_is_parked_and_others_go_on(clone: Clone) -> None:
     database = open_database(settings)
     async with database.transaction() as tx:
         world = await World.read(tx)
-        deadlines = Deadlines(settings, await calendars.calendar(tx))
+        deadlines = await calendars.deadlines(tx)
         await outbox.add(tx, "no_such_topic", number=1)
         await outbox.add(tx, "match_need", need_id=-1)
         for _ in range(5):

@@ -1,6 +1,7 @@
 """Working days against the notices of the State Council and against counting one day at a time."""
 
 import json
+from bisect import bisect_right
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.calendars.model import ZONE, Calendar, DueDate
+from market.calendars.model import ZONE, Calendar, Calendars, DueDate, Hours, Period
 from market.data import load_calendar
 
 HOLIDAYS = Path(__file__).parents[2].parent / "shared" / "data" / "holidays"
@@ -31,6 +32,24 @@ def test_every_day_is_as_announced(year: int) -> None:
     off = {date.fromisoformat(day["date"]): day["isOffDay"] for notice in notices for day in notice}
     for day in every_day(date(year, 1, 1), date(year, 12, 31)):
         assert CALENDAR.is_working(day) is not off.get(day, day.weekday() >= 5), day
+
+
+def test_sums_agree_with_chinesecalendar_on_every_day() -> None:
+    """A peer of its own making: PyPI chinesecalendar, which lists the same notices by hand."""
+    peer = pytest.importorskip("chinese_calendar")
+    whole = every_day(date(2023, 1, 1), date(2026, 12, 31))
+    worked = [day for day in whole if peer.is_workday(day)]
+    assert [day for day in whole if CALENDAR.is_working(day)] == worked == peer.get_workdays(whole[0], whole[-1])
+    passed = 0
+    for day in whole[1:]:
+        passed += peer.is_workday(day)
+        assert CALENDAR.working_days_between(whole[0], day) == passed, day
+    for start in whole:
+        after = worked[bisect_right(worked, start) :]
+        for n in (1, 2, 3, 5, 10, 20, 60):
+            if n <= len(after):
+                assert CALENDAR.add_working_days(start, n).day == after[n - 1], (start, n)
+                assert CALENDAR.working_days_between(start, after[n - 1]) == n
 
 
 @pytest.mark.parametrize(
@@ -94,10 +113,73 @@ def test_refuses_what_has_no_end() -> None:
 
 
 def test_due_at_close_of_business_in_china() -> None:
-    # 17:30 UTC on Friday is already Saturday in China, and Sunday the 29th is worked.
+    # 17:30 UTC on Friday is already Saturday in China: received on Sunday the 29th, which is worked.
     submitted = datetime(2024, 9, 27, 17, 30, tzinfo=UTC)
-    assert CALENDAR.due_at(submitted, 1) == (datetime(2024, 9, 29, 18, tzinfo=ZONE), False)
+    assert CALENDAR.received(submitted) == date(2024, 9, 29)
+    assert CALENDAR.due_at(submitted, 1) == (datetime(2024, 9, 30, 18, tzinfo=ZONE), False)
     assert CALENDAR.due_at(datetime(2026, 12, 31, 9, tzinfo=ZONE), 1)[1] is True
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "due"),
+    [
+        (date(2024, 1, 31), 1, date(2024, 2, 29)),  # no such day: the month's last
+        (date(2024, 8, 15), 2, date(2024, 10, 15)),
+        (date(2024, 7, 5), 3, date(2024, 10, 8)),  # in the national holiday: the day after it
+        (date(2024, 11, 30), 3, date(2025, 2, 28)),
+        (date(2024, 12, 10), 0, date(2024, 12, 10)),
+    ],
+)
+def test_periods_in_months(start: date, months: int, due: date) -> None:
+    assert CALENDAR.add_months(start, months) == DueDate(due, provisional=False)
+
+
+def test_of_days_and_months_the_earlier_end_counts() -> None:
+    start = datetime(2024, 9, 2, 9, tzinfo=ZONE)
+    assert CALENDAR.due_day(start, Period(days=5, months=9)).day == date(2024, 9, 9)
+    assert CALENDAR.due_day(start, Period(days=50, months=1)).day == date(2024, 10, 8)
+    with pytest.raises(ValueError, match="negative"):
+        CALENDAR.add_months(date(2024, 1, 1), -1)
+
+
+def test_what_comes_after_closing_or_on_a_day_off_counts_from_the_next_working_day() -> None:
+    early = Calendar(days=CALENDAR.days, horizon=CALENDAR.horizon, hours=Hours(time(9), time(17)))
+    friday = datetime(2024, 11, 15, 17, 0, tzinfo=ZONE)
+    assert CALENDAR.due_at(friday, 1)[0] == datetime(2024, 11, 18, 18, tzinfo=ZONE)
+    assert early.due_at(friday, 1)[0] == datetime(2024, 11, 19, 17, tzinfo=ZONE)
+    saturday = datetime(2024, 11, 16, 10, tzinfo=ZONE)
+    assert early.due_at(saturday, 1) == early.due_at(friday, 1)
+    assert early.due_at(friday - timedelta(minutes=1), 0)[0] == datetime(2024, 11, 15, 17, tzinfo=ZONE)
+    assert early.due_at(friday, 0)[0] == datetime(2024, 11, 18, 17, tzinfo=ZONE)
+
+
+@given(days, days, st.times(), st.times(), periods)
+def test_who_comes_later_is_never_due_earlier(a: date, b: date, at: time, by: time, n: int) -> None:
+    first, last = sorted((datetime.combine(a, at, ZONE), datetime.combine(b, by, ZONE)))
+    assert CALENDAR.due_at(first, n) <= CALENDAR.due_at(last, n)
+
+
+@given(days, st.integers(1, 400))
+def test_counting_back_is_the_inverse(day: date, n: int) -> None:
+    before = CALENDAR.working_days_before(day, n)
+    assert CALENDAR.is_working(before)
+    assert sum(CALENDAR.is_working(one) for one in every_day(before, day - timedelta(1))) == n
+
+
+def test_a_region_inherits_what_it_does_not_name() -> None:
+    day, other = date(2026, 4, 20), date(2026, 4, 21)
+    found = Calendars(
+        stamp=1,
+        days={"000000": CALENDAR.days, "450000": {day: False, other: False}, "450100": {day: True}},
+        hours={"000000": Hours(), "450000": Hours(time(9), time(17))},
+        horizon=CALENDAR.horizon,
+    )
+    assert not found.of("450200").is_working(day)
+    assert found.of("450102").is_working(day)
+    assert not found.of("450102").is_working(other)
+    assert found.of("450102").hours.closes == time(17)
+    assert found.of("440305").is_working(day)
+    assert found.of("440305") is found.of("110000"), "regions without anything of their own share one"
 
 
 @given(days, st.times(), periods)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from market.accounts.model import Role
+from market.deadlines import model as deadlines
 from market.errors import InvalidTransition
 from market.lists import model as lists
 from market.matches import model as matches
@@ -68,6 +69,7 @@ def test_every_state_is_reached_and_every_live_one_left() -> None:
         (matches, set(matches.MatchState) - matches.LIVE),
         (lists, set(lists.RevisionState) - lists.OPEN),
         (ratings, frozenset({"closed"})),
+        (deadlines, set(deadlines.DeadlineState) - deadlines.LIVE),
     )
     for machine, ended in machines:
         reached = set(machine.TRANSITIONS.values())
@@ -80,6 +82,8 @@ def test_every_state_is_reached_and_every_live_one_left() -> None:
 def test_every_action_has_actors_and_words() -> None:
     assert set(needs.ACTORS) == set(needs.NeedAction) == set(needs.ACTION_NAMES)
     assert set(matches.ACTION_NAMES) == set(matches.MatchAction)
+    assert set(deadlines.ACTION_NAMES) == set(deadlines.DeadlineAction)
+    assert set(deadlines.KIND_NAMES) == set(deadlines.LimitKind)
     assert set(ratings.ACTORS) == set(ratings.RectificationAction) == set(ratings.ACTION_NAMES)
     assert set(ratings.RATING_ACTORS) == set(ratings.RatingAction) == set(ratings.RATING_ACTION_NAMES)
     assert not any(Role.ADMIN in roles for roles in (*ratings.ACTORS.values(), *ratings.RATING_ACTORS.values()))

@@ -24,7 +24,7 @@ NASTY = "<script>alert(1)</script>"
 
 async def file_need(db: Database, settings: Settings, world: World, body: str, item: str = AID) -> int:
     """A need of the enterprise in Nanshan, ranked."""
-    deadlines = DeadlinesSource(settings)
+    deadlines = DeadlinesSource()
     async with db.transaction() as tx:
         submission = Submission(body=body, item_codes=(item,))
         need = await needs.submit(tx, world.actors["enterprise"], submission, await deadlines.get(tx))

@@ -31,8 +31,9 @@ async def empty_queue(db: Database, world: World) -> AsyncIterator[None]:
     async with db.transaction() as tx:
         kept = await tx.fetch("SELECT id, capacity FROM offerings")
         await tx.execute("UPDATE offerings SET capacity = load + 10")
-        for row in await tx.fetch("SELECT id FROM needs WHERE state IN ('proposed', 'unmatched', 'submitted')"):
-            await matches.close(tx, world.actors["province"], row["id"], "测试清场")
+        logins = "SELECT n.id, a.login FROM needs n LEFT JOIN accounts a ON a.id = n.owner_id WHERE n.state = ANY($1)"
+        for row in await tx.fetch(logins, ["proposed", "unmatched", "submitted"]):
+            await matches.close(tx, world.actors[row["login"] or "province"], row["id"], "测试清场")
     yield
     async with db.transaction() as tx:
         for row in kept:
@@ -325,7 +326,7 @@ async def test_deadlines_are_those_of_an_approval(db: Database, settings: Settin
     (need_id,) = await queued(db, settings, world, 1)
     plan_id, _ = await planned(db, api("coordinator"))
     async with db.transaction() as tx:
-        deadlines = await DeadlinesSource(settings).get(tx)
+        deadlines = await DeadlinesSource().get(tx)
         await service.approve(tx, world.actors["coordinator"], plan_id, (need_id,), deadlines)
     match = (await api("coordinator").get(f"/matches/{await match_of(db, need_id)}")).json()
     assert match["state"] == "approved"

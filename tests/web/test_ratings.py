@@ -240,10 +240,11 @@ async def test_anonymous_to_the_institution_everywhere(
     steps = (await rated.get(f"{at}/events")).json()
     assert {step["actor_name"] for step in steps if step["actor_role"] == "enterprise"} == {"评价人"}
     assert {"rate", "open"}.isdisjoint(step["action"] for step in steps)
-    machines = {event["machine"] for event in (await rated.get(f"/needs/{need_id}/events")).json()}
-    assert machines == {"need", "match"}
+    told = (await rated.get(f"/needs/{need_id}/events")).json()
+    assert {event["machine"] for event in told} == {"need", "match", "deadline"}
+    assert {event["data"]["limit"] for event in told if event["machine"] == "deadline"} == {"deliver"}
     whole = {event["machine"] for event in (await api("coordinator").get(f"/needs/{need_id}/events")).json()}
-    assert whole == {"need", "match", "rating", "rectification"}
+    assert whole == {"need", "match", "rating", "rectification", "deadline"}
 
 
 async def test_the_events_of_an_anonymous_rating_name_no_need(
@@ -322,6 +323,6 @@ async def test_rules_of_a_region(api: Api) -> None:
     for wrong in (-1, 251, "three", 1.5):
         told = await api("admin").put("/rules/440305", json={"name": name, "working_days": wrong})
         assert problem(told, 422, "invalid-input")["errors"][0]["field"] == "working_days"
-    problem(await api("admin").put("/rules/440305", json={"name": "match", "working_days": 1}), 422, "invalid-input")
+    problem(await api("admin").put("/rules/440305", json={"name": "lunch", "working_days": 1}), 422, "invalid-input")
     back = await api("coordinator").put("/rules/440305", json={"name": name, "working_days": None})
     assert {rule["region_code"] for rule in back.json()} == {"000000"}
