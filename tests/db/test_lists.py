@@ -11,9 +11,8 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 
 from infra.db import Database, Transaction, savepoint
-from infra.settings import Settings
 from market.accounts.model import Actor
-from market.calendars import queries as calendars
+from market.calendars import service as calendars
 from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
 from market.catalogue import service as items
@@ -317,12 +316,12 @@ async def withdrawn(tx: Transaction, world: World, code: str) -> ServiceItem:
 async def test_a_withdrawn_item_is_read_but_not_found(tx: Transaction, world: World) -> None:
     before = len(await catalogue.items(tx))
     found = OfferingFilter(item_code=AID)
-    assert await offerings.page(tx, found, None, after=None, limit=9)
+    assert await offerings.page(tx, found, None, limit=9)
     item = await withdrawn(tx, world, AID)
     assert (item.version, item.withdrawn_on) == (1, TODAY)
     assert len(await catalogue.items(tx)) == before - 1
     assert [one.code for one in await catalogue.withdrawn(tx)] == [AID]
-    assert await offerings.page(tx, found, None, after=None, limit=9) == []
+    assert await offerings.page(tx, found, None, limit=9) == []
     assert AID not in {one.item_code for one in await matches.published(tx)}
     assert {change.action for change in await newest(tx, 3)} == {"withdrawn"}
     with pytest.raises(InvalidInput):
@@ -360,15 +359,13 @@ async def test_a_withdrawal_that_came_back_is_not_edited(tx: Transaction, world:
     await service.move(tx, admin, revision_id, act(RevisionAction.DISCARD))
 
 
-async def test_a_running_match_goes_on_with_its_frozen_version(
-    tx: Transaction, world: World, settings: Settings
-) -> None:
-    deadlines = Deadlines(settings, await calendars.calendar(tx))
+async def test_a_running_match_goes_on_with_its_frozen_version(tx: Transaction, world: World) -> None:
+    deadlines = await calendars.deadlines(tx)
     match_id = await assigned(tx, world, deadlines)
     await withdrawn(tx, world, AID)
     institution = world.actors["institution"]
     await match_service.accept(tx, institution, match_id, deadlines)
-    await match_service.deliver(tx, institution, match_id, "已出具意见。")
+    await match_service.deliver(tx, institution, match_id, "已出具意见。", deadlines)
     match = await matches.find(tx, match_id)
     assert match is not None
     assert (match.state, match.item_code, match.item_version) == (MatchState.DELIVERED, AID, 1)
@@ -418,22 +415,20 @@ async def test_who_publishes_under_a_common_item_has_taken_it_up(tx: Transaction
 
 
 @pytest.mark.parametrize("bound", [True, False])
-async def test_a_decline_hangs_on_the_taking_up(
-    tx: Transaction, world: World, settings: Settings, *, bound: bool
-) -> None:
-    deadlines = Deadlines(settings, await calendars.calendar(tx))
+async def test_a_decline_hangs_on_the_taking_up(tx: Transaction, world: World, *, bound: bool) -> None:
+    deadlines = await calendars.deadlines(tx)
     match_id = await assigned(tx, world, deadlines)
     if not bound:  # as for an item that came onto the common list after the offering was published
         await tx.execute("ALTER TABLE take_ups DISABLE TRIGGER take_ups_frozen")
         await tx.execute("DELETE FROM take_ups")
     institution, coordinator = world.actors["institution"], world.actors["coordinator"]
-    after = await match_service.decline(tx, institution, match_id, "人手不够")
+    after = await match_service.decline(tx, institution, match_id, "人手不够", deadlines)
     assert after is (MatchState.DECLINE_REQUESTED if bound else MatchState.DECLINED)
     if not bound:
         return
-    await match_service.answer_decline(tx, coordinator, match_id, grant=False, note="请克服困难")
-    await match_service.decline(tx, institution, match_id, "确实没有人")
-    await match_service.answer_decline(tx, coordinator, match_id, grant=True, note="另行安排")
+    await match_service.answer_decline(tx, coordinator, match_id, deadlines, grant=False, note="请克服困难")
+    await match_service.decline(tx, institution, match_id, "确实没有人", deadlines)
+    await match_service.answer_decline(tx, coordinator, match_id, deadlines, grant=True, note="另行安排")
     now = datetime.now(UTC)
     hour = timedelta(hours=1)
     (count,) = await matches.declines(tx, now - hour, now + hour, institution.institution_id)
