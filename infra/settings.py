@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Redis to use. None: the embedded one, in ``data_dir``."""
     data_dir: Path = Path(".zhipei")
     """Folder of the embedded servers' data, logs and keys. Survives restarts."""
+    language_dir: Path | None = None
+    """Folder of this installation's own words and example needs. None: ``language``, in ``data_dir``."""
     host: str = "127.0.0.1"
     """Address the web server listens on."""
     port: Port = 8000
@@ -82,6 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
         return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
+
+    @property
+    def own_words(self) -> Path:
+        """Folder of this installation's own words; it need not exist."""
+        return self.language_dir or self.data_dir / "language"
 
     @property
     def address(self) -> str:
