@@ -149,7 +149,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(settings),
-        catalogue=CatalogueSource(),
+        catalogue=CatalogueSource(settings.own_words),
         metrics=Metrics(),
     )
 

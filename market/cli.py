@@ -42,6 +42,7 @@ class Commands(click.Group):
         "rollback": "market.learning_cli",
         "train": "market.learning_cli",
         "understand": "market.understand_cli",
+        "words": "market.words_cli",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

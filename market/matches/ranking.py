@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from infra.db import Transaction
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
-from market.data import language
+from market.data.language import Language, LanguageSource
 from market.learning.service import ScorerSource
 from market.matches import queries
 from market.matches.model import MatchAction, MatchState, PublishedOffering
@@ -30,9 +31,10 @@ PASSED_OVER = 20
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with, and the scorer then in force."""
+    """The catalogue and the words of one moment, ready to understand and to rank with, and the scorer then in force."""
 
     stamp: int
+    words: Language
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
@@ -40,12 +42,14 @@ class Catalogue(Struct, frozen=True, eq=False):
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved.
+    """Keeps the catalogue vectorised in memory, and builds it anew when PostgreSQL's stamp or the words have changed.
 
-    Needs confirmed since then wait for the next move, which any change of the catalogue brings.
+    Needs confirmed since then wait for the next time, which any change of the catalogue brings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_words: Path | None = None) -> None:
+        """`own_words`: folder of the installation's own words, looked at again for every use."""
+        self._words = LanguageSource(own_words)
         self._current: Catalogue | None = None
         self._building = asyncio.Lock()
         self._scorers = ScorerSource()
@@ -53,14 +57,20 @@ class CatalogueSource:
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
         scorer = await self._scorers.get(tx)
-        if self._current is None or self._current.stamp < await catalogue.stamp(tx):
+        current = self._current
+        if current is None or self._is_old(current, await catalogue.stamp(tx)):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
-                if self._current is None or self._current.stamp < stamp:
+                current = self._current
+                if current is None or self._is_old(current, stamp):
                     items, offerings = await catalogue.items(tx), await queries.published(tx)
-                    past = await queries.confirmed(tx, PAST_NEEDS)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)
-        return replace(self._current, scorer=scorer)
+                    past, words = await queries.confirmed(tx, PAST_NEEDS), self._words.get()
+                    current = await asyncio.to_thread(_build, stamp, items, offerings, past, words, scorer)
+                    self._current = current
+        return replace(current, scorer=scorer)
+
+    def _is_old(self, built: Catalogue, stamp: int) -> bool:
+        return built.stamp < stamp or built.words is not self._words.get()
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -178,15 +188,21 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
 
 
 def _build(
-    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], scorer: Scorer
+    stamp: int,
+    items: list[ServiceItem],
+    offerings: list[PublishedOffering],
+    past: list[PastNeed],
+    words: Language,
+    scorer: Scorer,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
+        words=words,
         item_names={item.code: item.name for item in items},
         understander=Understander(
             [_item_text(item) for item in items],
-            language.load_lexicon(),
-            [*(example.as_past for example in language.load_examples()), *past],
+            words.lexicon,
+            [*(example.as_past for example in words.examples), *past],
         ),
         index=OfferingIndex.build([_view(offering) for offering in offerings]),
         scorer=scorer,
