@@ -1,19 +1,20 @@
 """The weights of understanding, fitted to examples: a conditional logit over items, a logistic for scope.
 
 Every example is read without its own vote: the history that reads one quarter of them is the other three. Each is read
-as it stands and with one slip of each kind, because users make them.
+as it stands, after a sentence about something else, and with one slip of each kind: users do all of that.
 """
 
 import random
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from itertools import cycle
 
 import numpy as np
+import rjieba
 from scipy.optimize import minimize
 
 from market.data.language import Example
 from matching.evidence import Evidence, EvidenceSource
-from matching.types import Cue, FloatArray, ItemText, ItemWeights, ScopeWeights
+from matching.types import FloatArray, ItemText, ItemWeights, ScopeWeights, Words
 
 FOLDS = 4
 ITEM_RIDGE, SCOPE_RIDGE = 0.002, 0.0002  # for each example; between a tenth and ten times these, little changes
@@ -25,22 +26,17 @@ Loss = Callable[[FloatArray], tuple[float, FloatArray]]
 """Of weights: its value and gradient."""
 
 
-def part(text: str) -> str:
-    """Where a need of the development corpus belongs: three in five ship with the platform, the others test it."""
-    return "examples" if blake2b(text.encode(), digest_size=1).digest()[0] % 5 < 3 else "test"
-
-
-def fit(
-    items: Sequence[ItemText], cues: Sequence[Cue], sounds: dict[str, str], examples: Sequence[Example]
-) -> dict[str, object]:
+def fit(items: Sequence[ItemText], words: Words, examples: Sequence[Example]) -> dict[str, object]:
     """Weights in the form of weights.json."""
-    slips = _slips(sounds)
     read: list[tuple[Example, Evidence]] = []
     for fold in range(FOLDS):
         others = [example.as_past for place, example in enumerate(examples) if place % FOLDS != fold]
-        source = EvidenceSource(items, cues, sounds, others)
+        source = EvidenceSource(items, words, others)
+        asides = cycle(example.text for example in examples[fold::FOLDS] if example.outside_scope)
         for example in examples[fold::FOLDS]:
-            read += [(example, source.gather(text)) for text in (example.text, *slips(example.text))]
+            among = f"{next(asides)}。{example.text}"
+            slipped = slips(words.sounds, example.text).values()
+            read += [(example, source.gather(text)) for text in (example.text, among, *slipped)]
     place = {item.code: number for number, item in enumerate(items)}
     needs = [(example, evidence) for example, evidence in read if not example.outside_scope]
     answers = np.zeros((len(needs), len(items)))
@@ -94,20 +90,23 @@ def _least(loss: Loss, count: int) -> list[float]:
     return [round(float(weight), 2) for weight in found.x]
 
 
-def _slips(sounds: dict[str, str]) -> Callable[[str], tuple[str, str, str]]:
-    """Makes three slips of a text: a character of the same sound, one left out, two swapped."""
+def slips(sounds: dict[str, str], text: str) -> dict[str, str]:
+    """The text with one slip of typing, by kind: the same always, at a place that the text decides."""
     alike: dict[str, list[str]] = {}
     for char, sound in sounds.items():
         alike.setdefault(sound, []).append(char)
 
-    def slips(text: str) -> tuple[str, str, str]:
-        chance = random.Random(text)
-        at = [chance.randrange(len(text)) for _ in range(3)]
-        same = chance.choice(alike.get(sounds.get(text[at[0]], ""), [text[at[0]]]))
-        return (
-            text[: at[0]] + same + text[at[0] + 1 :],
-            text[: at[1]] + text[at[1] + 1 :],
-            text[: at[2]] + text[at[2] + 1 : at[2] + 2] + text[at[2]] + text[at[2] + 2 :],
-        )
+    def at(place: int, written: str, width: int = 1) -> str:
+        return text[:place] + written + text[place + width :]
 
-    return slips
+    chance = random.Random(text)
+    one, two, three, four = (chance.randrange(len(text)) for _ in range(4))
+    word = chance.choice(rjieba.cut(text, False))
+    spoken = sounds.get(text[one], "")
+    return {
+        "same_sound": at(one, chance.choice(alike.get(spoken, [text[one]]))),
+        "left_out": at(two, ""),
+        "swapped": at(three, text[three + 1 : three + 2] + text[three], 2),
+        "doubled": at(four, text[four] * 2),
+        "pinyin": text.replace(word, "".join(sounds.get(char, char) for char in word), 1),
+    }

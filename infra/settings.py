@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Meilisearch key that may write: the worker's. ``zhipei search setup`` makes the one for searching."""
     meili_search_key: str | None = None
     """Meilisearch key that may only search: the web server's. None: ``meili_key`` serves for both."""
+    language_dir: Path | None = None
+    """Folder of this installation's own words and example needs. None: ``language``, in ``data_dir``."""
     host: str = "127.0.0.1"
     """Address the web server listens on."""
     port: Port = 8000
@@ -86,6 +88,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
         return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
+
+    @property
+    def own_words(self) -> Path:
+        """Folder of this installation's own words; it need not exist."""
+        return self.language_dir or self.data_dir / "language"
 
     @property
     def address(self) -> str:

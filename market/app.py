@@ -174,7 +174,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(),
-        catalogue=CatalogueSource(),
+        catalogue=CatalogueSource(settings.own_words),
         finder=Finder(engine, Breaker()),
         metrics=Metrics(),
     )

@@ -50,6 +50,7 @@ class Commands(click.Group):
         "shadow": "market.learning_cli",
         "train": "market.learning_cli",
         "understand": "market.understand_cli",
+        "words": "market.words_cli",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

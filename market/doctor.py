@@ -12,6 +12,7 @@ from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
 from infra.settings import Settings
 from market.calendars import queries as calendars
+from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
 
 ENOUGH_BYTES = 1_000_000_000
@@ -38,6 +39,7 @@ async def examine(settings: Settings) -> list[Finding]:
     return [
         _disk(settings.data_dir),
         _assets(),
+        _words(settings.own_words),
         await _redis(settings),
         *await _postgresql(settings),
     ]
@@ -57,6 +59,16 @@ def _disk(folder: Path) -> Finding:
 def _assets() -> Finding:
     built = (Path(__file__).parent / "static" / "dist" / "manifest.json").exists()
     return Finding("styles and scripts", built, "built" if built else "missing", "run: make setup")
+
+
+def _words(folder: Path) -> Finding:
+    remedy = "mend the lines named; until then the words before them are used"
+    try:
+        load(folder)
+    except LanguageError as error:
+        return Finding("words", fine=False, found="; ".join(error.lines), remedy=remedy)
+    own = [name for name in OWN_FILES if (folder / name).is_file()]
+    return Finding("words", fine=True, found=f"own {', '.join(own)} in {folder}" if own else "as shipped")
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -1,14 +1,18 @@
 """``zhipei understand``: what the platform reads out of a need. Needs no database and no server."""
 
+import codecs
 import sys
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import click
 import msgspec
 from msgspec import Struct
 
+from infra.settings import Settings
 from market import data
 from market.data import language
+from market.terminal import Failure
 from matching.types import ItemText, Understanding, UnderstoodItem
 from matching.understand import Understander
 
@@ -23,6 +27,12 @@ class Result(Struct, frozen=True):
     missing: tuple[str, ...]
 
 
+class Refused(Struct, frozen=True):
+    """What is printed for a line that cannot be read."""
+
+    error: str
+
+
 class Line(Struct, frozen=True):
     """What is read with ``--jsonl``; other fields are ignored."""
 
@@ -32,16 +42,38 @@ class Line(Struct, frozen=True):
 @click.command()
 @click.argument("text", required=False)
 @click.option("--jsonl", is_flag=True, help='Read one {"text": …} a line from standard input instead.')
-def understand(text: str | None, *, jsonl: bool) -> None:
+@click.pass_obj
+def understand(settings: Settings, text: str | None, *, jsonl: bool) -> None:
     """Say which service items a need in plain Chinese asks for, in the shipped catalogue."""
     if jsonl is (text is not None):
         raise click.UsageError('give either a TEXT or --jsonl with one {"text": …} a line on standard input')
-    understander = shipped_understander()
+    try:
+        understander = shipped_understander(settings.own_words)
+    except language.LanguageError as error:
+        raise Failure(str(error)) from error
     if text is not None:
-        click.echo(_encoded(understander.understand(text)))
+        click.echo(msgspec.json.encode(_result(understander.understand(text))))
         return
-    if not _lines(understander, sys.stdin.buffer):
+    good = True
+    for answer in answers(understander, sys.stdin.buffer):
+        if isinstance(answer, Refused):
+            good = False
+            click.echo(answer.error, err=True)
+        click.echo(msgspec.json.encode(answer))
+    if not good:
         raise SystemExit(1)
+
+
+def answers(understander: Understander, lines: Iterable[bytes]) -> Iterator[Result | Refused]:
+    """One answer for every line that is not blank, as soon as it is read."""
+    for number, raw in enumerate(lines, start=1):
+        line = raw.removeprefix(codecs.BOM_UTF8).strip()  # Windows puts one before a file, cat between two
+        if not line:
+            continue
+        try:
+            yield _result(understander.understand(msgspec.json.decode(line, type=Line).text))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            yield Refused(f'line {number}: not a {{"text": …}}: {error}')
 
 
 def shipped_items() -> tuple[ItemText, ...]:
@@ -63,36 +95,21 @@ def shipped_items() -> tuple[ItemText, ...]:
     )
 
 
-def shipped_understander() -> Understander:
-    """Understands by the shipped catalogue, words and examples."""
-    return Understander(
-        shipped_items(), language.load_lexicon(), [example.as_past for example in language.load_examples()]
-    )
+def shipped_understander(own: Path | None = None) -> Understander:
+    """Understands by the shipped catalogue, and by the shipped words and examples with those in the folder `own`.
+
+    Raises:
+        LanguageError: what is wrong in that folder's files.
+    """
+    words = language.load(own)
+    return Understander(shipped_items(), words.lexicon, [example.as_past for example in words.examples])
 
 
-def _lines(understander: Understander, lines: BinaryIO) -> bool:
-    """One line out for every line in, as soon as it is read; whether all were good."""
-    good = True
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            click.echo(_encoded(understander.understand(msgspec.json.decode(line, type=Line).text)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            good = False
-            what = f'line {number}: not a {{"text": …}}: {error}'
-            click.echo(what, err=True)
-            click.echo(msgspec.json.encode({"error": what}))
-    return good
-
-
-def _encoded(found: Understanding) -> bytes:
-    return msgspec.json.encode(
-        Result(
-            items=found.items,
-            rights=found.rights,
-            stages=found.stages,
-            outside_scope=found.outside_scope,
-            missing=found.missing,
-        )
+def _result(found: Understanding) -> Result:
+    return Result(
+        items=found.items,
+        rights=found.rights,
+        stages=found.stages,
+        outside_scope=found.outside_scope,
+        missing=found.missing,
     )

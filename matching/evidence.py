@@ -8,21 +8,26 @@ from msgspec import Struct
 from matching.kin import Kin
 from matching.phrases import PhraseCover, WordFinder
 from matching.spelling import Speller
-from matching.text import TextIndex, normalise
+from matching.text import TextIndex, normalise, sentences
 from matching.topics import Topics
-from matching.types import Cue, FloatArray, ItemText, ItemWeights, PastNeed, ScopeWeights
+from matching.types import Cue, FloatArray, ItemText, ItemWeights, PastNeed, ScopeWeights, Words
 
 # Past needs beyond this number, the latest, make the build slow and the reading no better.
-MOST_KIN = 2_000
+MOST_KIN = 3_000
 
 # A cue of at least this weight is a word of the field, and a likely meaning of what is nearly it.
 FIELD_WEIGHT = 0.3
 
 
 class Evidence(Struct, frozen=True, eq=False):
-    """What one text shows: `items` [m, signs of ItemWeights], `scope` [signs of ScopeWeights]."""
+    """What one text shows: `items` [m, signs of ItemWeights], `scope` [signs of ScopeWeights].
 
-    normal: str
+    `mended`: the text in simplified characters, without slips of typing; `plain`: what of it is to the point, in the
+    field's own words, in which the `cues` are.
+    """
+
+    mended: str
+    plain: str
     cues: tuple[Cue, ...]
     items: FloatArray
     scope: FloatArray
@@ -40,21 +45,22 @@ class Evidence(Struct, frozen=True, eq=False):
 class EvidenceSource:
     """Gathers evidence for the items of a catalogue; immutable, built once per version of the catalogue."""
 
-    def __init__(
-        self, items: Sequence[ItemText], cues: Sequence[Cue], sounds: dict[str, str], history: Sequence[PastNeed]
-    ) -> None:
+    def __init__(self, items: Sequence[ItemText], words: Words, history: Sequence[PastNeed]) -> None:
         """`history`: oldest first; needs of items that are not in the catalogue do not count."""
         self._items = tuple(items)
-        phrases = [(item.name, *item.aliases) for item in items]
+        self._simplified = str.maketrans(words.simplified)
+        self._speller = _speller(items, words)
+        self._words = WordFinder((cue.word, cue) for cue in words.cues)
+        self._synonyms = WordFinder((word, normalise(group[0])) for group in words.synonyms for word in group)
+        phrases = [[self._plain(phrase) for phrase in (item.name, *item.aliases)] for item in items]
         guides = [f"{' '.join(names)} {item.group} {item.text}" for names, item in zip(phrases, items, strict=True)]
-        self._speller = _speller(items, cues, sounds)
-        self._words = WordFinder((cue.word, cue) for cue in cues)
-        self._kin = Kin.fit(_known(items, history), len(items) + 1)
+        known = [(self._plain(text), thing) for text, thing in _known(items, history)]
+        self._kin = Kin.fit(known, len(items) + 1)
         self._says = TextIndex.fit(guides)
         self._cover = PhraseCover.fit(phrases)
         self._topics = Topics.fit(
-            [self._find(item.name) for item in items],
-            [[self._find(alias) for alias in item.aliases] for item in items],
+            [self._words.find(name) for name, *_ in phrases],
+            [[self._words.find(alias) for alias in aliases] for _, *aliases in phrases],
         )
         kinds = max(len({right for item in items for right in item.rights}), 1)
         self._breadth = np.array([len(item.rights) / kinds for item in items])
@@ -62,40 +68,62 @@ class EvidenceSource:
 
     def gather(self, text: str) -> Evidence:
         """What `text` shows for every item and for scope. Any text is allowed."""
-        normal = self._speller.mend(normalise(text))
-        cues = tuple(self._words.find(normal))
-        covered, topics = self._cover.share(normal), self._topics.compare(cues)
-        *votes, strange = self._kin.votes(normal)
+        mended = self._speller.mend(self._normal(text))
+        plain = self._to_the_point(self._in_plain_words(mended))
+        cues = tuple(self._words.find(plain))
+        topics = self._topics.compare(cues)
+        *votes, strange = self._kin.votes(plain)
         items: dict[str, FloatArray] = {
             "votes": np.array(votes),
-            "says": self._says.similarity(normal),
-            # Half of a phrase is much less than half of the evidence: hence the square.
-            "covered": covered**2,
+            "says": self._says.similarity(plain),
             "shared": topics.shared,
             "unmet": topics.unmet,
             "other_right": self._other_right({right for cue in cues for right in cue.rights}),
             "breadth": self._breadth,
             "consultation": self._consultation,
         }
+        familiar = self._kin.familiarity(plain)
         field = _any_of(cue for cue in cues if cue.weight > 0)
         scope = {
             "bias": 1.0,
             "field": field,
             # 离婚 in a text about a trademark says little.
             "everyday": (1.0 - field) * _any_of(cue for cue in cues if cue.weight < 0),
-            "covered": covered.max(initial=0.0),
-            "votes": max(votes, default=0.0),
-            "strange": strange,
+            "covered": self._cover.share(plain).max(initial=0.0),
+            "votes": sum(votes) * familiar,
+            "strange": strange * familiar,
         }
         return Evidence(
-            normal=normal,
+            mended=mended,
+            plain=plain,
             cues=cues,
             items=np.column_stack([items[sign] for sign in ItemWeights.__struct_fields__]),
             scope=np.array([scope[sign] for sign in ScopeWeights.__struct_fields__]),
         )
 
-    def _find(self, text: str) -> list[Cue]:
-        return self._words.find(normalise(text))
+    def _normal(self, text: str) -> str:
+        return normalise(text).translate(self._simplified)
+
+    def _plain(self, text: str) -> str:
+        return self._in_plain_words(self._normal(text))
+
+    def _in_plain_words(self, normal: str) -> str:
+        """In the field's own words: 过户 as 转让."""
+        return self._synonyms.rewrite(normal, str)
+
+    def _to_the_point(self, plain: str) -> str:
+        """Without the sentences that have no word of the field, if another one has: people tell of their day first."""
+        told = sentences(plain)
+        if len(told) < 2:
+            return plain
+        cues = [self._words.find(sentence) for sentence in told]
+        if not any(cue.weight >= FIELD_WEIGHT for found in cues for cue in found):
+            return plain
+        return "。".join(
+            sentence
+            for sentence, found in zip(told, cues, strict=True)
+            if any(cue.weight > 0 or cue.topics for cue in found)
+        )
 
     def _other_right(self, rights: set[str]) -> FloatArray:
         """[m], 1 where an item is for other kinds of right than these; 0 where either names none."""
@@ -109,10 +137,20 @@ def _known(items: Sequence[ItemText], history: Sequence[PastNeed]) -> list[tuple
     return named + [(past.text, place[past.item_code]) for past in history if past.item_code in place][-MOST_KIN:]
 
 
-def _speller(items: Sequence[ItemText], cues: Iterable[Cue], sounds: dict[str, str]) -> Speller:
+def _speller(items: Sequence[ItemText], words: Words) -> Speller:
     """Mends words of the field, and those in the items' names; other everyday words are left alone."""
-    meant = {cue.word: cue.weight >= FIELD_WEIGHT or any(cue.word in item.name for item in items) for cue in cues}
-    return Speller(sounds, [word for word in meant if meant[word]], [word for word in meant if not meant[word]])
+    weights: dict[str, float] = {}
+    for cue in words.cues:
+        weights[cue.word] = max(cue.weight, weights.get(cue.word, cue.weight))
+    heaviest_first = sorted(weights, key=lambda word: -weights[word])
+    meant = {word: weights[word] >= FIELD_WEIGHT or any(word in item.name for item in items) for word in heaviest_first}
+    others = [word for group in words.synonyms for word in group if word not in meant]
+    return Speller(
+        words.sounds,
+        words.strokes,
+        [word for word in meant if meant[word]],
+        [*(word for word in meant if not meant[word]), *others],
+    )
 
 
 def _any_of(cues: Iterable[Cue]) -> float:

@@ -1,14 +1,13 @@
 """Known words in a text: as they stand (longest match), or covered in any order."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Self, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from matching.text import Grams, normalise
+from matching.text import Grams, normalise, plain_edges
 from matching.types import FloatArray, IntArray
 
 T = TypeVar("T")
@@ -24,23 +23,54 @@ class WordFinder(Generic[T]):
             if normal := normalise(word):
                 meanings[normal].append(meaning)
         self._meanings = dict(meanings)
-        longest_first = sorted(self._meanings, key=len, reverse=True)
-        # A lookahead tries every position, so that in 申请专利费减 the start 申请专利 does not hide 专利费减.
-        self._pattern = re.compile(f"(?=({'|'.join(map(re.escape, longest_first))}))") if longest_first else None
+        widths: dict[str, set[int]] = defaultdict(set)
+        for word in meanings:
+            widths[word[0]].add(len(word))
+        self._widths = {first: tuple(lengths) for first, lengths in widths.items()}
 
     def find(self, normal: str) -> list[T]:
-        """Meanings of the words in a normalised text, in their order; where words overlap, the longer one counts."""
-        if self._pattern is None:
+        """Meanings of the words in a normalised text, in their order."""
+        return [meaning for _, word in self._spans(normal) for meaning in self._meanings[word]]
+
+    def rewrite(self, normal: str, written: Callable[[T], str]) -> str:
+        """A normalised text with each word replaced by what is `written` for its first meaning."""
+        parts, end = [], 0
+        for start, word in self._spans(normal):
+            parts += [normal[end:start], written(self._meanings[word][0])]
+            end = start + len(word)
+        return "".join([*parts, normal[end:]])
+
+    def _spans(self, normal: str) -> list[tuple[int, str]]:
+        """Words with the place where each starts; where words overlap, the longer one counts."""
+        hits = [
+            (start, word)
+            for start, first in enumerate(normal)
+            for width in self._widths.get(first, ())
+            if (word := normal[start : start + width]) in self._meanings
+        ]
+        if not hits:
             return []
-        hits = [(match.start(), match.group(1)) for match in self._pattern.finditer(normal)]
-        free = np.ones(len(normal), dtype=np.bool_)
+        edges = plain_edges(normal)
+        hits = [(start, word) for start, word in hits if _stands_alone(normal, edges, start, start + len(word))]
+        taken = bytearray(len(normal))
         kept = []
         for start, word in sorted(hits, key=lambda hit: (-len(hit[1]), hit[0])):
-            span = slice(start, start + len(word))
-            if free[span].all():
-                free[span] = False
+            end = start + len(word)
+            if not any(taken[start:end]):
+                taken[start:end] = bytes([1]) * len(word)
                 kept.append((start, word))
-        return [meaning for _, word in sorted(kept) for meaning in self._meanings[word]]
+        return sorted(kept)
+
+
+def _stands_alone(normal: str, edges: Sequence[bool], start: int, end: int) -> bool:
+    """Whether it is a word here: there is no app in apple, and no 高企 in 提高|企业, where it would cut two words."""
+    if any(0 < cut < len(normal) and _latin(normal[cut - 1]) and _latin(normal[cut]) for cut in (start, end)):
+        return False
+    return edges[start] or edges[end] or not any(edges[start:end])
+
+
+def _latin(char: str) -> bool:
+    return char.isascii() and char.isalnum()
 
 
 class PhraseCover:

@@ -1,8 +1,9 @@
-"""Slips of typing: 专力 and 利专 are read as 专利. Most slips of Chinese typing keep the sound."""
+"""Slips of typing: 专力, 利专, 专刊 with a wrong stroke, and zhuanli are read as 专利."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
-from matching.text import normalise
+from matching.text import normalise, plain_edges
 
 # Sounds that many speakers and input methods do not tell apart.
 _ALIKE = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ing", "in"), ("eng", "en"))
@@ -12,31 +13,50 @@ _GRAMMAR = frozenset(
     "一三四不是有在的了我他她你要去到上下大小中人这那没也都就会能好多少只还被把给和与或再又很太吗呢吧啊个"
 )
 
+_LETTERS = re.compile(r"[a-z]+(?: [a-z]+)*")
+# Of one piece of pinyin, and words of letters that it may be spread over: zhuan li shen qing.
+_MOST_LETTERS, _MOST_PIECES = 40, 6
+
 
 class Speller:
-    """Mends known words of which a character is another of the same sound, or two have changed places."""
+    """Mends known words: a character of the same sound or of like strokes, two that changed places, or pinyin."""
 
-    def __init__(self, sounds: Mapping[str, str], words: Iterable[str], others: Iterable[str] = ()) -> None:
-        """`sounds`: toneless pinyin by character; `words`: what may be meant; `others`: right as they stand, too."""
+    def __init__(
+        self,
+        sounds: Mapping[str, str],
+        strokes: Sequence[str],
+        words: Iterable[str],
+        others: Iterable[str] = (),
+    ) -> None:
+        """`sounds`: toneless pinyin by character; `strokes`: groups of characters drawn alike; `words`: what may be
+        meant, the likelier first; `others`: right as they stand, too."""
         self._sounds = {char: _fold(sound) for char, sound in sounds.items()}
         meant = self._spelt(words)
         self._words = frozenset((*meant, *self._spelt(others)))
-        by_sound: dict[tuple[str, ...], list[str]] = {self._heard(word): [] for word in self._words}
+        self._slips: dict[tuple[str, ...], list[str]] = {self._heard(word): [] for word in self._words}
         for word in meant:
             heard = self._heard(word)
-            for key in dict.fromkeys((heard, *_swapped(heard))):
-                by_sound.setdefault(key, []).append(word)
-        self._by_sound = by_sound
-        self._widths = sorted(set(map(len, by_sound)), reverse=True)
+            for key in dict.fromkeys((heard, *_swapped(heard), *_redrawn(word, strokes))):
+                self._slips.setdefault(key, []).append(word)
+        self._widths = sorted(set(map(len, self._slips)), reverse=True)
+        # From the last to the first, so that of two words that sound alike the likelier stays.
+        self._pinyin = {_fold("".join(map(sounds.__getitem__, word))): word for word in reversed(meant)}
 
     def mend(self, normal: str) -> str:
-        """A normalised text with slips mended: of the same length, every known word left as it stands."""
+        """A normalised text with slips mended, every known word left as it stands."""
+        return self._mend_characters(_LETTERS.sub(lambda letters: self._mend_pinyin(letters.group()), normal))
+
+    def _mend_characters(self, normal: str) -> str:
         right, slips = self._known(normal)
+        if not slips:
+            return normal
+        # 厂商示范 has no 商标: a slip does not cut a plain word in two.
+        edges = plain_edges(normal)
         mended = list(normal)
         for start, word in slips:
             span = range(start, start + len(word))
-            if right.isdisjoint(span):
-                mended[start : start + len(word)] = word
+            if right.isdisjoint(span) and edges[start] and edges[span.stop]:
+                mended[start : span.stop] = word
                 right.update(span)
         return "".join(mended)
 
@@ -47,15 +67,34 @@ class Speller:
         slips: list[tuple[int, str]] = []
         for width in self._widths:
             for start in range(len(normal) - width + 1):
-                words = self._by_sound.get(heard[start : start + width])
-                if words is None:
-                    continue
                 written = normal[start : start + width]
                 if written in self._words:
                     right.update(range(start, start + width))
-                else:
-                    slips += [(start, word) for word in words if _is_slip(written, word)][:1]
+                    continue
+                words = (*self._slips.get(heard[start : start + width], ()), *self._slips.get(tuple(written), ()))
+                slips += [(start, word) for word in words if _is_slip(written, word)][:1]
         return right, slips
+
+    def _mend_pinyin(self, letters: str) -> str:
+        """Words in Latin letters, those that are pinyin of known words replaced by them."""
+        mended, words = [], letters.split(" ")
+        while words:
+            for count in range(min(len(words), _MOST_PIECES), 0, -1):
+                if meant := self._read(_fold("".join(words[:count]))):
+                    break
+            mended.append(meant or words[0])
+            del words[:count]
+        return " ".join(mended)
+
+    def _read(self, spelt: str) -> str:
+        """The known words of which this is the pinyin, one after the other; empty if it is not."""
+        if len(spelt) > _MOST_LETTERS:
+            return ""
+        for end in range(len(spelt), 3, -1):
+            word = self._pinyin.get(spelt[:end])
+            if word and (end == len(spelt) or (rest := self._read(spelt[end:]))):
+                return word if end == len(spelt) else word + rest
+        return ""
 
     def _spelt(self, words: Iterable[str]) -> list[str]:
         """Words of two characters or more whose sounds are known, without words of grammar; each once."""
@@ -78,6 +117,18 @@ def _fold(sound: str) -> str:
 
 def _swapped(heard: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [(*heard[:i], heard[i + 1], heard[i], *heard[i + 2 :]) for i in range(len(heard) - 1)]
+
+
+def _redrawn(word: str, strokes: Sequence[str]) -> list[tuple[str, ...]]:
+    """The word with one character drawn like another."""
+    return [
+        (*word[:place], other, *word[place + 1 :])
+        for place, char in enumerate(word)
+        for group in strokes
+        if char in group
+        for other in group
+        if other != char
+    ]
 
 
 def _is_slip(written: str, word: str) -> bool:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
+import rjieba
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -29,11 +30,30 @@ _BLANK = re.compile(
 )
 
 
+_SENTENCE_END = re.compile(r"[。!?;…]+|(?<=\w)\.(?!\w)")
+
+
 def normalise(text: str) -> str:
     """Full-width to half-width (NFKC), lower case, blanks and control characters as one space, at most MAX_CHARS."""
     # Cut before NFKC too: one character may expand to eighteen.
     folded = unicodedata.normalize("NFKC", text[:MAX_CHARS]).lower()
     return _BLANK.sub(" ", folded).strip()[:MAX_CHARS]
+
+
+def sentences(normal: str) -> list[str]:
+    """A normalised text's sentences, without what ends them."""
+    return [sentence for part in _SENTENCE_END.split(normal) if (sentence := part.strip())]
+
+
+def plain_edges(normal: str) -> list[bool]:
+    """[characters + 1]: where a plain word begins or ends, by a dictionary of the language."""
+    edges = [False] * (len(normal) + 1)
+    place = 0
+    edges[place] = True
+    for word in rjieba.cut(normal, False):
+        place += len(word)
+        edges[place] = True
+    return edges
 
 
 class Grams:
@@ -63,12 +83,23 @@ class Grams:
 
     def vector(self, normal: str) -> tuple[IntArray, FloatArray]:
         """Places and weights of a normalised text's known grams, of length 1 together."""
-        counts = Counter(normal)
-        counts.update(map("".join, pairwise(normal)))
+        counts = _counted(normal)
         known = [(place, count) for gram, count in counts.items() if (place := self._places.get(gram)) is not None]
         places = np.array([place for place, _ in known], dtype=np.int64)
         weights = (1.0 + np.log(np.array([count for _, count in known], dtype=np.float64))) * self._rarity[places]
         return places, weights / (np.linalg.norm(weights) or 1.0)
+
+    def known_share(self, normal: str) -> float:
+        """How many of a normalised text's different grams are known, 0..1; a single character tells nothing: 0."""
+        counts = _counted(normal)
+        return sum(gram in self._places for gram in counts) / len(counts) if len(normal) > 1 else 0.0
+
+
+def _counted(normal: str) -> Counter[str]:
+    """How often each character and each pair is there."""
+    counts = Counter(normal)
+    counts.update(map("".join, pairwise(normal)))
+    return counts
 
 
 class TextIndex:

@@ -179,7 +179,6 @@ class ItemWeights(Struct, frozen=True, forbid_unknown_fields=True):
 
     votes: float
     says: float
-    covered: float
     shared: float
     unmet: float
     other_right: float
@@ -206,11 +205,24 @@ class Weights(Struct, frozen=True, forbid_unknown_fields=True):
     threshold: float
 
 
-class Lexicon(Struct, frozen=True):
-    """The language of the field: its words, how characters sound (toneless pinyin), and what the signs weigh."""
+class Words(Struct, frozen=True):
+    """The language of the field: its words, and how characters sound and are drawn.
+
+    `synonyms`: groups of words that mean the same, of each the field's own word first. `simplified`: characters by
+    their traditional forms. `sounds`: toneless pinyin by character. `strokes`: groups of characters drawn alike.
+    """
 
     cues: tuple[Cue, ...]
+    synonyms: tuple[tuple[str, ...], ...]
+    simplified: dict[str, str]
     sounds: dict[str, str]
+    strokes: tuple[str, ...]
+
+
+class Lexicon(Struct, frozen=True):
+    """The words, and what the signs they give weigh."""
+
+    words: Words
     weights: Weights
 
 

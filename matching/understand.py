@@ -4,19 +4,23 @@ Every item's log-odds are a weighted sum of signs (matching/evidence.py); a soft
 likelihoods. Scope is a logistic of signs of its own. Weights are fitted by `python -m bench.understanding --fit`.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from matching.evidence import Evidence, EvidenceSource
-from matching.gaps import gaps
+from matching.gaps import asks, gaps
+from matching.text import sentences
 from matching.types import FloatArray, ItemText, Lexicon, PastNeed, Reading, Understanding, UnderstoodItem
 
 MOST_ITEMS = 5
 ALWAYS_SHOWN = 3  # a reader who is sure and wrong still has to offer a choice
+MOST_SENTENCES = 8
+SAVING_ODDS = 0.5  # by so much more than a whole text, a sentence alone must be within scope
 LEAST_SCORE = 0.02  # below, any further item is not worth showing
-SURE_SCORE = 0.3  # from here on, the item counts as told
+SURE_SCORE = 0.25  # from here on, the item counts as told
 
 
 class Understander:
@@ -30,10 +34,11 @@ class Understander:
         self._items = tuple(items)
         # An item without a group is one of its own.
         self._groups = {item.code: item.group or item.code for item in items}
-        self._source = EvidenceSource(items, lexicon.cues, lexicon.sounds, history)
+        self._source = EvidenceSource(items, lexicon.words, history)
         self._item_weights = np.array(astuple(lexicon.weights.item))
         self._scope_weights = np.array(astuple(lexicon.weights.scope))
-        self._threshold = lexicon.weights.threshold
+        threshold = lexicon.weights.threshold
+        self._least_odds = math.log(threshold / (1.0 - threshold))
 
     def understand(self, text: str) -> Understanding:
         """What `text` asks for. Any text is allowed; one that tells nothing is outside scope."""
@@ -41,7 +46,7 @@ class Understander:
 
     def read(self, text: str) -> Reading:
         """What `text` asks for, with the likelihood of every item."""
-        evidence = self._source.gather(text)
+        evidence = self.evidence(text)
         likelihoods = _softmax(evidence.items @ self._item_weights)
         return Reading(
             understanding=self._understanding(evidence, likelihoods),
@@ -49,8 +54,22 @@ class Understander:
             groups=self._groups,
         )
 
+    def evidence(self, text: str) -> Evidence:
+        """What in `text` speaks for what: in the whole, or in the sentence that saves it from being outside scope."""
+        whole = self._source.gather(text)
+        told = sentences(whole.mended)
+        if len(told) < 2 or self._odds(whole) >= self._least_odds:
+            return whole
+        best = max(map(self._source.gather, told[:MOST_SENTENCES]), key=self._odds)
+        saves = self._odds(best) >= self._least_odds + SAVING_ODDS
+        return replace(best, mended=whole.mended) if saves else whole
+
+    def _odds(self, evidence: Evidence) -> float:
+        """Logarithm of the odds that the text is within scope."""
+        return float(evidence.scope @ self._scope_weights)
+
     def _understanding(self, evidence: Evidence, likelihoods: FloatArray) -> Understanding:
-        outside = _logistic(float(evidence.scope @ self._scope_weights)) < self._threshold
+        outside = self._odds(evidence) < self._least_odds
         best = [] if outside else np.argsort(-likelihoods, kind="stable")[:MOST_ITEMS].tolist()
         sure = [self._items[place] for place in best if likelihoods[place] >= SURE_SCORE]
         return Understanding(
@@ -64,8 +83,9 @@ class Understander:
             outside_scope=outside,
             # An item for one kind of right tells the right, whether or not the text names it.
             missing=gaps(
-                evidence.normal,
-                item_known=bool(sure),
+                evidence.mended,
+                # Consultation is told by what it is about: "I have a question" is none.
+                item_known=any(not item.consultation for item in sure) or (bool(sure) and asks(evidence.mended)),
                 right_known=bool(evidence.rights) or any(len(item.rights) == 1 for item in sure),
             ),
         )
@@ -75,7 +95,3 @@ def _softmax(log_odds: FloatArray) -> FloatArray:
     odds = np.exp(log_odds - log_odds.max(initial=0.0))
     likelihoods: FloatArray = odds / odds.sum()
     return likelihoods
-
-
-def _logistic(log_odds: float) -> float:
-    return float(1.0 / (1.0 + np.exp(-log_odds)))

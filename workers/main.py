@@ -70,7 +70,7 @@ async def start(ctx: dict[str, Any]) -> None:
     """arq's on_startup: connect, and set the relay going."""
     settings: Settings = ctx["settings"]
     database = open_database(settings)
-    ctx["context"] = Context(settings, database, CatalogueSource())
+    ctx["context"] = Context(settings, database, CatalogueSource(settings.own_words))
     ctx["relay"] = Relay(settings, database, ctx["redis"])
     ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
     ctx["engine"] = open_engine(settings)

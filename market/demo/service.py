@@ -118,7 +118,7 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
         results={item.code: texts[item.number].results for item in items},
         item_codes={item.number: item.code for item in items},
         kind_names=await enterprises.kinds(tx),
-        catalogue=await CatalogueSource().get(tx),
+        catalogue=await CatalogueSource(settings.own_words).get(tx),
         calendar=limits.calendar(people.CITY),
         words=needs.load_words(),
         limits=Limits(

@@ -11,17 +11,18 @@ FOLDER = "search"
 """Of the embedded indexes, in the data folder. Whoever deletes it has it built anew."""
 
 
-def known_language() -> Language:
-    """Sounds and synonyms, as understanding knows them."""
-    return Language(sounds=language.load_search_sounds(), synonyms=language.load_synonym_groups())
+def known_language(settings: Settings) -> Language:
+    """Sounds, and the synonyms of understanding, an installation's own among them, as they are when a process starts."""
+    groups = language.LanguageSource(settings.own_words).get().words.synonyms
+    return Language(sounds=language.load_search_sounds(), synonyms=(*groups, *language.load_synonym_groups()))
 
 
 def open_engine(settings: Settings) -> Engine:
     """To search with: any number of processes."""
     if settings.meili_url:
         key = settings.meili_search_key or settings.meili_key or ""
-        return MeilisearchEngine(settings.meili_url, key, known_language())
-    return EmbeddedEngine(settings.data_dir / FOLDER, known_language())
+        return MeilisearchEngine(settings.meili_url, key, known_language(settings))
+    return EmbeddedEngine(settings.data_dir / FOLDER, known_language(settings))
 
 
 def open_writer(settings: Settings) -> Writer:
@@ -31,8 +32,8 @@ def open_writer(settings: Settings) -> Writer:
         Unavailable: another process has the embedded indexes open for writing.
     """
     if settings.meili_url:
-        return MeilisearchWriter(settings.meili_url, settings.meili_key or "", known_language())
-    return EmbeddedWriter(settings.data_dir / FOLDER, known_language())
+        return MeilisearchWriter(settings.meili_url, settings.meili_key or "", known_language(settings))
+    return EmbeddedWriter(settings.data_dir / FOLDER, known_language(settings))
 
 
 async def set_up(settings: Settings) -> str:

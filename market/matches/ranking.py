@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from market.calendars import queries as calendars
 from market.calendars.model import ZONE
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
-from market.data import language
+from market.data.language import Language, LanguageSource
 from market.enterprises import service as enterprises
 from market.learning import service as learning
 from market.learning.serving import Serving, ServingSource
@@ -44,9 +45,10 @@ PASSED_OVER = 20
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with, and the models then in force."""
+    """The catalogue and the words of one moment, ready to understand and to rank with, and the models then in force."""
 
     stamp: int
+    words: Language
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
@@ -54,13 +56,15 @@ class Catalogue(Struct, frozen=True, eq=False):
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved; what institutions
-    have done, every hour.
+    """Keeps the catalogue vectorised in memory, and builds it anew when PostgreSQL's stamp or the words have changed; what
+    institutions have done, every hour.
 
-    Needs confirmed since then wait for the next move to be understood by, which any change of the catalogue brings.
+    Needs confirmed since then wait for the next time to be understood by, which any change of the catalogue brings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_words: Path | None = None) -> None:
+        """`own_words`: folder of the installation's own words, looked at again for every use."""
+        self._words = LanguageSource(own_words)
         self._current: Catalogue | None = None
         self._past, self._past_at = NO_PAST, -math.inf
         self._building = asyncio.Lock()
@@ -69,15 +73,17 @@ class CatalogueSource:
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
         serving = await self._serving.get(tx)
-        if self._current is None or self._is_old(self._current, await catalogue.stamp(tx)):
+        current = self._current
+        if current is None or self._is_old(current, await catalogue.stamp(tx)):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
-                if self._current is None or self._is_old(self._current, stamp):
-                    self._current = await self._read(tx, stamp, serving)
-        return replace(self._current, serving=serving)
+                current = self._current
+                if current is None or self._is_old(current, stamp):
+                    current = self._current = await self._read(tx, stamp, serving)
+        return replace(current, serving=serving)
 
-    def _is_old(self, current: Catalogue, stamp: int) -> bool:
-        return current.stamp < stamp or self._past_is_old()
+    def _is_old(self, built: Catalogue, stamp: int) -> bool:
+        return built.stamp < stamp or built.words is not self._words.get() or self._past_is_old()
 
     def _past_is_old(self) -> bool:
         return time.monotonic() - self._past_at > PAST_SECONDS
@@ -87,11 +93,12 @@ class CatalogueSource:
             services, proposed = await queries.completed(tx, COMPLETED), await queries.proposed(tx, PROPOSED_DAYS)
             self._past = await asyncio.to_thread(Past.build, services, proposed)
             self._past_at = time.monotonic()
-        if self._current is not None and self._current.stamp == stamp:
-            return replace(self._current, index=self._current.index.with_past(self._past))
+        words, built = self._words.get(), self._current
+        if built is not None and built.stamp == stamp and built.words is words:
+            return replace(built, index=built.index.with_past(self._past))
         items, offerings = await catalogue.items(tx), await queries.published(tx)
         known = await queries.confirmed(tx, PAST_NEEDS)
-        return await asyncio.to_thread(_build, stamp, items, offerings, known, self._past, serving)
+        return await asyncio.to_thread(_build, stamp, items, offerings, known, words, self._past, serving)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -238,16 +245,18 @@ def _build(
     items: list[ServiceItem],
     offerings: list[PublishedOffering],
     known: list[PastNeed],
+    words: Language,
     past: Past,
     serving: Serving,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
+        words=words,
         item_names={item.code: item.name for item in items},
         understander=Understander(
             [_item_text(item) for item in items],
-            language.load_lexicon(),
-            [*(example.as_past for example in language.load_examples()), *known],
+            words.lexicon,
+            [*(example.as_past for example in words.examples), *known],
         ),
         index=OfferingIndex.build([_view(offering) for offering in offerings], past),
         serving=serving,

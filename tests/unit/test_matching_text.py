@@ -77,6 +77,19 @@ def test_a_word_may_have_several_meanings_and_odd_characters() -> None:
     assert WordFinder[str]([]).find("专利") == []
 
 
+def test_a_word_does_not_cut_others_in_two() -> None:
+    finder = WordFinder([("高企", 1), ("app", 2), ("专利", 3), ("ic", 4)])
+    assert finder.find("提高企业的专利意识") == [3]
+    assert finder.find("高企认定") == [1]
+    assert finder.find("apple app ic设计 pic") == [2, 4]
+
+
+def test_words_are_rewritten_where_they_stand() -> None:
+    finder = WordFinder([("过户", "转让"), ("商标过户", "商标转让"), ("牌子", "品牌")])
+    assert finder.rewrite("我的牌子，商标过户", str) == "我的品牌，商标转让"
+    assert finder.rewrite("", str) == ""
+
+
 def test_cover_is_the_best_phrase_in_any_order() -> None:
     cover = PhraseCover.fit([("商标续展", "商标到期"), ("布图设计",), ()])
     whole, none, nameless = cover.share("到期的商标到期")

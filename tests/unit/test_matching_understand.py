@@ -71,7 +71,7 @@ def test_confirmed_needs_vote() -> None:
 
 def test_needs_confirmed_as_outside_scope_vote() -> None:
     text = "版画装裱多少钱"
-    past = [PastNeed("版画装裱", "P-1"), PastNeed("装裱字画多少钱", "P-1")]
+    past = [PastNeed(text, "P-1") for text in ("版画装裱", "装裱字画多少钱", "版画装裱多少钱呢", "装裱版画多少钱")]
     within = Understander(ITEMS, LEXICON, past)
     outside = Understander(ITEMS, LEXICON, [PastNeed(one.text, None) for one in past])
     assert not within.understand(text).outside_scope
@@ -85,7 +85,9 @@ def test_rights_and_stages_are_what_the_text_names() -> None:
     assert U.understand("有人侵权").rights == ()
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x00", "🙂", "离婚后房子怎么分", "交通事故赔偿", "你好", "的" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\x00", "🙂", "的", "？！。", "离婚后房子怎么分", "交通事故赔偿", "你好", "的" * 50_000]
+)
 @pytest.mark.parametrize("understander", [U, SHIPPED])
 def test_outside_scope(understander: Understander, text: str) -> None:
     understood = understander.understand(text)
@@ -103,13 +105,37 @@ def test_within_scope_without_a_fitting_item_leads_to_consultation() -> None:
 def test_words_are_data() -> None:
     text = "藏品鉴定"
     assert U.understand(text).outside_scope
-    taught = replace(LEXICON, cues=(Cue("藏品", 1.0),))
+    taught = replace(LEXICON, words=replace(LEXICON.words, cues=(Cue("藏品", 1.0),)))
     assert not Understander(ITEMS, taught).understand(text).outside_scope
+
+
+def test_evidence_shows_how_a_text_was_read() -> None:
+    evidence = SHIPPED.evidence("孩子还在医院打针。想把商镖过户给朋友！")
+    assert evidence.mended == "孩子还在医院打针。想把商标过户给朋友!"
+    assert evidence.plain == "想把商标转让给朋友"
+    assert {cue.word for cue in evidence.cues} == {"商标", "转让"}
+
+
+def test_traditional_characters_are_read_as_simplified() -> None:
+    for text in ("如何辦理商標續展", "申請發明專利", "專利費用減繳"):
+        assert not SHIPPED.understand(text).outside_scope
+    assert SHIPPED.evidence("商標註冊證書遺失").mended == "商标注册证书遗失"
+
+
+def test_one_sentence_may_save_the_rest() -> None:
+    aside = "昨天带孩子去医院打针，回来高铁晚点。工资还没发！"
+    assert SHIPPED.understand(aside).outside_scope
+    assert not SHIPPED.understand(aside + "起了个店名想占住，注册下来。").outside_scope
+
+
+@pytest.mark.parametrize("text", ["今天天气好。明天也好。", "专利。商标。", "没有句号", "专利1.2版", "。。。"])
+def test_sentences_are_left_out_only_beside_those_with_words_of_the_field(text: str) -> None:
+    assert SHIPPED.evidence(text).plain.strip("。") == text.strip("。")
 
 
 @pytest.mark.parametrize("items", [[], [ItemText(1, "X", "")]])
 def test_a_catalogue_without_words(items: list[ItemText]) -> None:
-    u = Understander(items, replace(LEXICON, cues=()))
+    u = Understander(items, replace(LEXICON, words=replace(LEXICON.words, cues=())))
     assert u.understand("申请专利").outside_scope
     assert list(u.read("申请专利").scores) == [item.code for item in items]
 
@@ -160,24 +186,53 @@ def test_a_question_tells_the_goal() -> None:
     assert "goal" in gaps("商标到期", item_known=True, right_known=True)
 
 
+def test_a_question_about_nothing_leaves_open_what() -> None:
+    assert "what" in SHIPPED.understand("我有个知识产权方面的问题").missing
+    assert "what" not in SHIPPED.understand("员工的发明算谁的").missing
+
+
 @pytest.mark.parametrize(
-    "text", ["越快越好，尽快", "两周内", "30个工作日内", "6月15日前", "年底之前", "下个月展会要用"]
+    "text",
+    [
+        "越快越好,尽快",
+        "两周内",
+        "30个工作日内",
+        "6月15日前",
+        "年底之前",
+        "下个月展会要用",
+        "周一上午",
+        "春节前",
+        "不急",
+        "只剩5天",
+    ],
 )
 def test_a_time_is_told(text: str) -> None:
     assert "by_when" not in gaps(text, item_known=True, right_known=True)
 
 
-@pytest.mark.parametrize("text", ["专利3件", "月饼商标", "半年没有消息"])
+@pytest.mark.parametrize("text", ["专利3件", "月饼商标", "半年没有消息", "过期两个月", "去年3月份申请的", "三年前注册"])
 def test_no_time_is_told(text: str) -> None:
     assert "by_when" in gaps(text, item_known=True, right_known=True)
 
 
-@pytest.mark.parametrize("text", ["13800138000", "0755-12345678", "a.b@example.com", "微信:zhipei", "联系人是王工"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "13800138000",
+        "138-0013-8000",
+        "+86 13800138000",
+        "0755-12345678",
+        "a.b@example.com",
+        "微信:zhipei",
+        "qq12345678",
+        "联系人是王工",
+    ],
+)
 def test_a_contact_is_told(text: str) -> None:
     assert "contact" not in gaps(text, item_known=True, right_known=True)
 
 
-@pytest.mark.parametrize("text", ["专利号 202310000000.0", "公司电话打不通", "2013800138000123"])
+@pytest.mark.parametrize("text", ["专利号 202310000000.0", "公司电话打不通", "2013800138000123", "电话是多少"])
 def test_no_contact_is_told(text: str) -> None:
     assert "contact" in gaps(text, item_known=True, right_known=True)
 

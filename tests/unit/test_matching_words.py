@@ -1,5 +1,7 @@
 """Slips of typing, topics, and votes of known texts."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,12 @@ from matching.topics import Topics
 from matching.types import Cue
 
 SOUNDS = language.load_sounds()
-SPELLER = Speller(SOUNDS, ["专利", "商标", "注册", "注册商标", "转让", "补办", "撤回", "变更"], ["招标", "公开"])
+SPELLER = Speller(
+    SOUNDS,
+    ["册删", "标示"],
+    ["专利", "商标", "注册", "注册商标", "转让", "补办", "撤回", "变更"],
+    ["招标", "公开"],
+)
 
 
 @pytest.mark.parametrize(
@@ -24,22 +31,36 @@ SPELLER = Speller(SOUNDS, ["专利", "商标", "注册", "注册商标", "转让
         ("变根地址", "变更地址"),  # as do gen and geng
         ("我的利专", "我的专利"),
         ("册注商标", "注册商标"),
+        ("注删商标", "注册商标"),  # drawn alike
+        ("申请 zhuan li", "申请 专利"),
+        ("zhucezhuanli多少钱", "注册专利多少钱"),
+        ("my zhuanli, please", "my 专利, please"),
     ],
 )
 def test_slips_are_mended(written: str, meant: str) -> None:
     assert SPELLER.mend(written) == meant
 
 
-@pytest.mark.parametrize("text", ["招标商", "老板不办", "砖里", "专业", "商标转让", "", "abc 123 🙂"])
+@pytest.mark.parametrize(
+    "text", ["招标商", "老板不办", "砖里", "专业", "商标转让", "", "abc 123 🙂", "厂商示范", "z", "change li"]
+)
 def test_what_is_right_or_far_off_stays(text: str) -> None:
     assert SPELLER.mend(text) == text
 
 
-@given(st.text(st.sampled_from("专转利力商伤标镖册注招 a"), max_size=40))
-def test_mending_keeps_the_length_and_the_known_words(text: str) -> None:
+@given(st.text(st.sampled_from("专转利力商伤标镖册注招 azhun"), max_size=40))
+def test_mending_keeps_the_known_words_and_mends_once(text: str) -> None:
     mended = SPELLER.mend(text)
-    assert len(mended) == len(text)
     assert mended.count("专利") >= text.count("专利")
+    if not any(char.isascii() for char in text):
+        assert len(mended) == len(text)
+
+
+@pytest.mark.parametrize("text", ["zhuanli" * 700, "a " * 2_500, "zhuan li " * 500, "zhuanl" * 800])
+def test_long_runs_of_letters_take_no_long_time(text: str) -> None:
+    began = time.process_time()
+    SPELLER.mend(text)
+    assert time.process_time() - began < 1.0
 
 
 def test_topics_join_words_that_mean_the_same() -> None:
