@@ -12,7 +12,7 @@ FOLDER = "search"
 
 
 def known_language(settings: Settings) -> Language:
-    """Sounds, and the synonyms of understanding, an installation's own among them, as they are when a process starts."""
+    """Sounds, and understanding's synonyms, an installation's own too, as they are when a process starts."""
     groups = language.LanguageSource(settings.own_words).get().words.synonyms
     return Language(sounds=language.load_search_sounds(), synonyms=(*groups, *language.load_synonym_groups()))
 

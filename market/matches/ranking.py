@@ -56,8 +56,9 @@ class Catalogue(Struct, frozen=True, eq=False):
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory, and builds it anew when PostgreSQL's stamp or the words have changed; what
-    institutions have done, every hour.
+    """Keeps the catalogue vectorised in memory, and builds it anew when PostgreSQL's stamp or the words have changed.
+
+    What institutions have done is read anew every hour.
 
     Needs confirmed since then wait for the next time to be understood by, which any change of the catalogue brings.
     """
