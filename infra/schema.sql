@@ -504,6 +504,41 @@ CREATE TABLE public.migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.model_health (
+    id bigint NOT NULL,
+    measured_at timestamp with time zone DEFAULT now() NOT NULL,
+    content jsonb NOT NULL
+);
+
+ALTER TABLE public.model_health ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_health_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.model_steps (
+    id bigint NOT NULL,
+    version text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.model_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_steps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.models (
     version text NOT NULL,
     state text DEFAULT 'candidate'::text NOT NULL,
@@ -517,10 +552,16 @@ CREATE TABLE public.models (
     replaces text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     promoted_at timestamp with time zone,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT models_check CHECK ((first_day <= last_day)),
-    CONSTRAINT models_check1 CHECK (((state = 'candidate'::text) = (promoted_at IS NULL))),
     CONSTRAINT models_labelled_needs_check CHECK ((labelled_needs > 0)),
-    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'champion'::text, 'retired'::text])))
+    CONSTRAINT models_promoted_at_check CHECK (
+CASE state
+    WHEN 'candidate'::text THEN (promoted_at IS NULL)
+    WHEN 'champion'::text THEN (promoted_at IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
 );
 
 ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -624,6 +665,17 @@ ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.pair_rules (
+    need_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    made_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pair_rules_check CHECK (((kind = 'pin'::text) OR (reason <> ''::text))),
+    CONSTRAINT pair_rules_kind_check CHECK ((kind = ANY (ARRAY['pin'::text, 'bar'::text])))
+);
+
 CREATE TABLE public.plans (
     id bigint NOT NULL,
     node_id bigint NOT NULL,
@@ -635,8 +687,9 @@ CREATE TABLE public.plans (
     outcomes jsonb DEFAULT '[]'::jsonb NOT NULL,
     request_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    phase text DEFAULT ''::text NOT NULL,
     CONSTRAINT plans_check CHECK (((state = 'done'::text) = (content IS NOT NULL))),
-    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -646,6 +699,15 @@ ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.prices (
+    node_id bigint NOT NULL,
+    plan_id bigint NOT NULL,
+    scored_by text NOT NULL,
+    calibration jsonb,
+    offerings jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.ranking_runs (
@@ -659,7 +721,10 @@ CREATE TABLE public.ranking_runs (
     excluded jsonb NOT NULL,
     excluded_counts jsonb NOT NULL,
     request_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    proposed_rank integer DEFAULT 1 NOT NULL,
+    prices jsonb,
+    CONSTRAINT ranking_runs_proposed_rank_check CHECK ((proposed_rank >= 1))
 );
 
 ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -731,6 +796,22 @@ CREATE TABLE public.transitions (
     from_state text NOT NULL,
     action text NOT NULL,
     to_state text NOT NULL
+);
+
+CREATE TABLE public.trial_runs (
+    run_id bigint NOT NULL,
+    version text NOT NULL,
+    share double precision NOT NULL,
+    by_trial boolean NOT NULL,
+    champion_propensity double precision NOT NULL,
+    trial_propensity double precision NOT NULL,
+    overlap double precision NOT NULL,
+    scores double precision[] NOT NULL,
+    CONSTRAINT trial_runs_champion_propensity_check CHECK (((champion_propensity >= (0)::double precision) AND (champion_propensity <= (1)::double precision))),
+    CONSTRAINT trial_runs_check CHECK (((share > (0)::double precision) OR (NOT by_trial))),
+    CONSTRAINT trial_runs_overlap_check CHECK (((overlap >= (0)::double precision) AND (overlap <= (1)::double precision))),
+    CONSTRAINT trial_runs_share_check CHECK (((share >= (0)::double precision) AND (share < (1)::double precision))),
+    CONSTRAINT trial_runs_trial_propensity_check CHECK (((trial_propensity >= (0)::double precision) AND (trial_propensity <= (1)::double precision)))
 );
 
 ALTER TABLE ONLY public.accounts
@@ -816,6 +897,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.model_health
+    ADD CONSTRAINT model_health_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
 
@@ -846,8 +933,14 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_pkey PRIMARY KEY (need_id, offering_id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (node_id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_id_need_id_key UNIQUE (id, need_id);
@@ -885,6 +978,9 @@ ALTER TABLE ONLY public.transitions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (machine, from_state, action);
 
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_pkey PRIMARY KEY (run_id);
+
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
 CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE (ended_at IS NULL);
@@ -917,6 +1013,8 @@ CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHE
 
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
+CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
+
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
 CREATE INDEX needs_queue ON public.needs USING btree (node_id, state, due_at, id);
@@ -931,6 +1029,8 @@ CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (
 
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
 
+CREATE UNIQUE INDEX pair_rules_one_pin ON public.pair_rules USING btree (need_id) WHERE (kind = 'pin'::text);
+
 CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
@@ -944,6 +1044,8 @@ CREATE INDEX ratings_reported ON public.ratings USING btree (id) WHERE (state = 
 CREATE INDEX rectifications_open ON public.rectifications USING btree (due_at) WHERE (state <> 'closed'::text);
 
 CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
+
+CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
 
 CREATE TRIGGER business_hours_stamp AFTER INSERT OR DELETE OR UPDATE ON public.business_hours FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
 
@@ -964,6 +1066,8 @@ CREATE TRIGGER institutions_stamp AFTER UPDATE OF state, version ON public.insti
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
 CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('match');
+
+CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
@@ -1071,6 +1175,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
 
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
 
@@ -1116,11 +1226,26 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.offerings
     ADD CONSTRAINT offerings_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
@@ -1151,3 +1276,9 @@ ALTER TABLE ONLY public.service_item_versions
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_code_version_fkey FOREIGN KEY (code, version) REFERENCES public.service_item_versions(item_code, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);

@@ -45,6 +45,7 @@ from market.plans import api as plans_api
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
+from market.standing import api as standing_api
 from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
 
 HERE = Path(__file__).parent
@@ -223,6 +224,7 @@ def _api() -> Router:
             ratings_api.router(),
             regions_api.router(),
             rules_api.router(),
+            standing_api.router(),
         ],
         security=[{"token": []}],
     )

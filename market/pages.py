@@ -7,6 +7,7 @@ from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.institutions import pages as institutions
+from market.learning import pages as learning
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -17,6 +18,7 @@ from market.plans import pages as plans
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
+from market.standing import pages as standing
 from market.web import page
 
 
@@ -35,6 +37,7 @@ def routers() -> list[Router]:
         deadlines,
         desk_pages,
         institutions,
+        learning,
         matches,
         owner_pages,
         needs,
@@ -44,6 +47,7 @@ def routers() -> list[Router]:
         plans,
         ratings,
         rules,
+        standing,
     )
     docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

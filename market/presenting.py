@@ -58,16 +58,8 @@ NAMES = {
 
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
-    filters = {
-        "day": day,
-        "month": month,
-        "moment": moment,
-        "left": left,
-        "late": late,
-        "limit": limit,
-        "iso_day": iso_day,
-    }
-    filters |= {"event": event, "story": story, "tally": tally}
+    filters = {"day": day, "month": month, "moment": moment, "left": left, "late": late, "limit": limit}
+    filters |= {"event": event, "story": story, "iso_day": iso_day, "tally": tally, "json": json}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link)
 
@@ -131,6 +123,11 @@ def limit(value: Limit | int | None) -> str:
     if isinstance(value, int):
         value = Limit(value, "working_day" if value else "instant")
     return LIMIT_UNITS[value.unit].format(value.value)
+
+
+def json(value: object) -> str:
+    """For an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
 
 
 def event(step: needs.Event) -> str:

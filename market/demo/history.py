@@ -7,14 +7,16 @@ records. A life that has not ended when the clock reaches now is a need somebody
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from market.calendars.model import ZONE, Calendar
 from market.demo.journal import Journal, Life
+from market.demo.memory import Memory
 from market.demo.needs import Words, wish
 from market.demo.people import CITY, PROVINCE
 from market.demo.ratings import Raters
@@ -74,6 +76,7 @@ class _Simulation:
         self.world, self.rng, self.words = world, rng, world.words
         self.end = now - timedelta(minutes=5)
         self.journal = Journal(world.providers, now)
+        self.memory = Memory(now - timedelta(days=DAYS))
         chance = Random(rng.getstate()[1][0])  # noqa: S311 - its own, drawn from without moving the other
         self.raters = Raters(
             self.journal,
@@ -143,6 +146,7 @@ class _Simulation:
             node_id=world.nodes[CITY].id,
             owner_id=None,
             understanding=Understanding(),
+            wanted_by=self._wanted_by(at),
             due_at=due_at,
             due_provisional=provisional,
             created_at=at,
@@ -151,6 +155,12 @@ class _Simulation:
         return Life(
             need=need, client=client, wish=desired, wanted=wanted, node=world.nodes[CITY], filer=need.submitted_by
         )
+
+    def _wanted_by(self, at: datetime) -> date | None:
+        """The day a need is wanted by, where it says one."""
+        if self.rng.random() > 0.25:
+            return None
+        return self.world.calendar.add_working_days(at.astimezone(ZONE).date(), self.rng.randint(3, 40)).day
 
     def _complete(self, life: Life) -> Iterator[datetime]:
         """Returned once with all that is missing, completed by the enterprise."""
@@ -231,6 +241,7 @@ class _Simulation:
             yield self._office_hours(0, 3)
         self.journal.move(life, N.CONFIRM, life.filer)
         self.journal.advance(life, M.CONFIRM, life.filer)
+        self.memory.keep_service(life.need.body, provider.institution_id, _industry(life))
         yield from self.raters.rate(life, provider, self._coordinator(life), reworked=reworked)
 
     def _deliver(self, life: Life, provider: Provider, result: str) -> None:
@@ -245,7 +256,7 @@ class _Simulation:
     def _rank(self, life: Life) -> None:
         """As the worker does it, seconds after the need is submitted."""
         self.journal.at += RANKED_AFTER
-        need, world = life.need, self.world
+        need, world, catalogue = life.need, self.world, self.world.catalogue
         job = Job(
             need_id=need.id,
             need_version=need.version,
@@ -256,9 +267,11 @@ class _Simulation:
                 territory=life.node.region_code,
                 item_codes=need.item_codes,
                 audience=life.client.who.kind,
+                industry=_industry(life),
+                days_left=self._days_left(need.wanted_by),
                 declined_by=life.declined_by,
             ),
-            catalogue=world.catalogue,
+            catalogue=replace(catalogue, index=catalogue.index.with_past(self.memory.past(self.journal.at))),
             records={p.id: _record(p) for p in world.providers.values()},
         )
         outcome = compute(job, top=world.limits.shortlist_size, gap=0.0)
@@ -274,6 +287,12 @@ class _Simulation:
         else:
             self.journal.move(life, N.PROPOSE, None, candidates=len(ranking.ranked))
             self.journal.make_match(life, world.providers[ranking.ranked[0].offering_id], M.PROPOSE, None, "")
+            self.memory.keep_proposal(self.journal.at, ranking.ranked[0].offering_id)
+
+    def _days_left(self, wanted_by: date | None) -> int | None:
+        if wanted_by is None:
+            return None
+        return self.world.calendar.working_days_between(self.journal.at.astimezone(ZONE).date(), wanted_by)
 
     def _choose(self, life: Life) -> Provider | None:
         """The candidate the coordinator takes: mostly the first, unless another plainly serves better."""
@@ -336,7 +355,10 @@ class _Simulation:
         return datetime.combine(day, time(rng.randint(9, 16), rng.randrange(60), rng.randrange(60)), ZONE)
 
 
+def _industry(life: Life) -> str | None:
+    code = life.client.who.industry_code
+    return code[0] if code else None
+
+
 def _record(provider: Provider) -> Record:
-    return Record(
-        provider.capacity, provider.load, provider.accepted, provider.declined, provider.delivered, provider.on_time
-    )
+    return Record(**{name: getattr(provider, name) for name in Record.__struct_fields__})

@@ -25,7 +25,7 @@ from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.matches.model import MatchAction as M
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
 from market.needs.model import NeedAction as N
-from market.ratings.model import RATING_TRANSITIONS, RatingAction, RectificationAction, RectificationState
+from market.ratings.model import RATING_TRANSITIONS, RatingAction, RatingState, RectificationAction, RectificationState
 from market.ratings.model import TRANSITIONS as RECTIFICATION_TRANSITIONS
 from matching.types import Exclusion, Ranking
 
@@ -107,9 +107,13 @@ class Journal:
         return rating
 
     def judge(self, life: Life, rating: RatingRow, action: RatingAction, actor: int, note: str, **data: Any) -> None:
-        """Move a rating."""
+        """Move a rating, and count it as the trigger ratings_count does."""
         before, after = rating.state, RATING_TRANSITIONS[rating.state, action]
         rating.state = after
+        counted = (after is not RatingState.WITHHELD) - (before not in (RatingState.NEW, RatingState.WITHHELD))
+        provider = self._providers[rating.offering_id]
+        provider.rated += counted
+        provider.rating_points += counted * (rating.level - 1)
         self._event(life.need.id, rating.match_id, "rating", before, action, after, actor, note, data)
 
     def open_rectification(self, life: Life, rating: RatingRow, due_at: datetime, *, provisional: bool) -> None:

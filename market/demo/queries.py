@@ -61,14 +61,14 @@ PAUSE = "UPDATE offerings SET state = 'paused' WHERE id = ANY($1::bigint[])"
 # Needs are born submitted and matches as they first were: the triggers allow nothing else. Then they move step by step.
 NEEDS = """
 INSERT INTO needs (id, enterprise_id, submitted_by, channel, state, body, item_codes, contact_name, contact_phone,
-                   region_code, node_id, owner_id, understanding, due_at, due_provisional, created_at)
+                   region_code, node_id, owner_id, understanding, wanted_by, due_at, due_provisional, created_at)
 OVERRIDING SYSTEM VALUE
 SELECT id, enterprise_id, submitted_by, channel, 'submitted', body, item_codes, contact_name, contact_phone,
-       region_code, node_id, owner_id, understanding, due_at, due_provisional, created_at
+       region_code, node_id, owner_id, understanding, wanted_by, due_at, due_provisional, created_at
 FROM jsonb_to_recordset($1) AS g (
     id bigint, enterprise_id bigint, submitted_by bigint, channel text, body text, item_codes text[], contact_name text,
-    contact_phone text, region_code text, node_id bigint, owner_id bigint, understanding jsonb, due_at timestamptz,
-    due_provisional boolean, created_at timestamptz)
+    contact_phone text, region_code text, node_id bigint, owner_id bigint, understanding jsonb, wanted_by date,
+    due_at timestamptz, due_provisional boolean, created_at timestamptz)
 """
 MOVE_NEED = "UPDATE needs SET state = $2, version = version + 1 WHERE id = $1"
 RUNS = """

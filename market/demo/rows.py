@@ -1,6 +1,6 @@
 """Rows of the demo's history, as the tables have them; runs and matches are numbered from 0 until they are stored."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -32,6 +32,8 @@ class Provider(Struct, kw_only=True):
     declined: int = 0
     delivered: int = 0
     on_time: int = 0
+    rated: int = 0
+    rating_points: int = 0
 
 
 class Client(Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ class NeedRow(Struct, kw_only=True):
     node_id: int
     owner_id: int | None
     understanding: Understanding
+    wanted_by: date | None
     due_at: datetime
     due_provisional: bool
     created_at: datetime

@@ -29,6 +29,7 @@ from market.demo.rows import History, Provider
 from market.enterprises import queries as enterprises
 from market.errors import Conflict
 from market.importing import queries as importing
+from market.learning import service as learning
 from market.matches.model import MatchState
 from market.matches.ranking import CatalogueSource
 from market.needs import service as need_service
@@ -80,6 +81,7 @@ async def load_demo(tx: Transaction, settings: Settings, *, now: datetime, seed:
         raise Conflict(f"登录名 {'、'.join(taken)} 已有人使用，演示数据只能装进新的数据库。")
     await importing.be_patient(tx)
     await _load(tx, settings, now, Random(seed))  # noqa: S311 - invents texts and times, guards nothing
+    await learning.measure(tx)  # as the last night would have
     return True
 
 

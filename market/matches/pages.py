@@ -31,6 +31,7 @@ from market.web import (
     Rejected,
     actor_of,
     go,
+    lang_of,
     one_time_key,
     page,
     page_of,
@@ -127,15 +128,17 @@ async def work_page(
 ) -> Template:
     """A need as staff see it: what ``/needs/{need_id}`` shows to coordinators and admins.
 
-    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one.
+    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one, ``?lang=`` the
+    language of reasons.
     """
     actor, asked = actor_of(request), request.query_params
-    done = _number(asked.get("done"))
-    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")))
+    done, lang = _number(asked.get("done")), lang_of(request, asked.get("lang"))
+    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")), lang=lang)
     return page(
         "queue/work.html",
         status=status,
         work=opened,
+        lang=lang,
         rating=await ratings.of_need(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
