@@ -42,7 +42,7 @@ async def world(tx: Transaction) -> World:
 
 
 @pytest.fixture
-async def deadlines(settings: Settings, tx: Transaction) -> Deadlines:
+async def deadlines(tx: Transaction) -> Deadlines:
     return await DeadlinesSource().get(tx)
 
 
@@ -90,7 +90,7 @@ async def test_what_was_done_and_proposed(
     server = next(actor for actor in world.actors.values() if actor.institution_id == first.institution_id)
     await matches.approve(tx, world.actors["coordinator"], first.need_id, first.id, deadlines)
     await matches.accept(tx, server, first.id, deadlines)
-    await matches.deliver(tx, server, first.id, "已办好")
+    await matches.deliver(tx, server, first.id, "已办好", deadlines)
     assert await queries.completed(tx, 10) == []
     await matches.confirm(tx, world.actors["enterprise"], first.need_id)
     assert await queries.completed(tx, 10) == [PastService(BODY, first.institution_id, "C")]
@@ -123,7 +123,7 @@ async def test_the_wished_day_in_working_days(
     tx: Transaction, world: World, deadlines: Deadlines, source: ranking.CatalogueSource
 ) -> None:
     today = datetime.now(ZONE).date()
-    day = deadlines.calendar.add_working_days(today, 6).day
+    day = deadlines.calendar("440305").add_working_days(today, 6).day
     told = Submission(body=BODY, item_codes=(PATENT,), wanted_by=day)
     part = (await parts(tx, await ranked(tx, world, source, deadlines, told)))["deadline_margin"]
     proposal = await queries.latest_run(tx, (await tx.fetchval("SELECT max(id) FROM needs")))
