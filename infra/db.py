@@ -29,7 +29,8 @@ Transaction = Connection
 """A connection inside the caller's transaction: what services and queries take."""
 
 NOTIFY = "SELECT pg_notify($1, '')"
-# What an outage looks like: no socket, a server that shuts down or starts, no more connections, no disk.
+# What an outage looks like: no socket, a server that shuts down or starts, no more connections, no disk. An ending that
+# the server tells between two statements upsets asyncpg's protocol, which calls that an internal error of the client.
 LOST = (
     ConnectionError,
     asyncpg.PostgresConnectionError,
@@ -38,6 +39,7 @@ LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 REFUSED = (OSError, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
 

@@ -22,7 +22,7 @@ from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page
 
 URGENT_ROWS = 50
 ENDED_ROWS = 20
-ENDED = [MatchState.DELIVERED, MatchState.COMPLETED, MatchState.DECLINED, MatchState.CANCELLED]
+ENDED = [MatchState.DELIVERED, MatchState.COMPLETED, MatchState.DECLINED, MatchState.LAPSED, MatchState.CANCELLED]
 Form = dict[str, Any]
 
 

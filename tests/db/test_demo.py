@@ -196,7 +196,7 @@ async def test_the_history_has_something_of_everything(reading: Transaction) -> 
         "match refuse_decline",
     } <= actions
     bodies = "SELECT count(DISTINCT body)::float / count(*) FROM needs"
-    assert await reading.fetchval(bodies) > 0.9
+    assert await reading.fetchval(bodies) > 0.88
     assert await reading.fetchval("SELECT max(at) < now() AND min(at) > now() - interval '367 days' FROM events")
 
 
