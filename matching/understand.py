@@ -32,6 +32,8 @@ class Understander:
         `history`: oldest first; past needs vote beside names and aliases.
         """
         self._items = tuple(items)
+        # An item without a group is one of its own.
+        self._groups = {item.code: item.group or item.code for item in items}
         self._source = EvidenceSource(items, lexicon.words, history)
         self._item_weights = np.array(astuple(lexicon.weights.item))
         self._scope_weights = np.array(astuple(lexicon.weights.scope))
@@ -49,6 +51,7 @@ class Understander:
         return Reading(
             understanding=self._understanding(evidence, likelihoods),
             scores={item.code: score for item, score in zip(self._items, likelihoods.tolist(), strict=True)},
+            groups=self._groups,
         )
 
     def evidence(self, text: str) -> Evidence:
