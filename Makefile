@@ -16,7 +16,7 @@ demo: setup  ## start everything with demo data, print the address and demo logi
 	@$(BIN)/zhipei up --demo
 
 test: $(VENV)/.dev market/static/dist/manifest.json check  ## set up, check the code, run all tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest
 
 check: lint types contracts  ## everything but the tests: lint, types, import contracts
 

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from matching.assign import PLAIN, Policy, Queue, assign, price_adjusted_choice
-from matching.simulate import synthetic_queue
+from matching.simulate import half, synthetic_queue
 from matching.types import FloatArray, IntArray
 
 SIZES = ((1_000, 1_000), (10_000, 1_000), (100_000, 5_000))
@@ -17,10 +17,10 @@ CANDIDATES = 200
 SEED = 0
 
 
-def run() -> dict[str, dict[str, float]]:
+def run(sizes: tuple[tuple[int, int], ...] = SIZES) -> dict[str, dict[str, float]]:
     """By size: what `zhipei evaluate assign` reports, in a process of its own so that memory is its own. At 10,000
     needs also utility by simpler policies, and idle institutions with and without the minimum-load rule."""
-    report = {f"{needs} x {offerings}": _command(needs, offerings) for needs, offerings in SIZES}
+    report = {f"{needs} x {offerings}": _command(needs, offerings) for needs, offerings in sizes}
     queue = synthetic_queue(10_000, 1_000, CANDIDATES, seed=SEED)
     return report | {"policies": _policies(queue), "minimum load": _minimum_load()}
 
@@ -42,7 +42,7 @@ def _policies(queue: Queue) -> dict[str, float]:
     started = perf_counter()
     optimum = assign(queue, PLAIN)
     seconds = perf_counter() - started
-    halves = _half(queue, 0), _half(queue, 1)
+    halves = half(queue, 0), half(queue, 1)
     price = assign(halves[0], PLAIN).price
     return {
         "optimum": float(optimum.utility.mean()),
@@ -67,21 +67,6 @@ def _minimum_load() -> dict[str, float]:
         "gini": after.gini,
         "utility_lost": float(1 - fair.utility.sum() / plain.utility.sum()),
     }
-
-
-def _half(queue: Queue, which: int) -> Queue:
-    """Every other need, with half the capacity."""
-    arcs = np.repeat(np.arange(len(queue.pinned)) % 2 == which, np.diff(queue.start))
-    pinned = queue.pinned[which::2]
-    return replace(
-        queue,
-        start=np.arange(len(pinned) + 1) * CANDIDATES,
-        offering=queue.offering[arcs],
-        utility=queue.utility[arcs],
-        conflict=queue.conflict[arcs],
-        capacity=np.maximum(queue.capacity // 2, 1),
-        pinned=pinned,
-    )
 
 
 def _greedy(queue: Queue) -> float:
@@ -110,4 +95,4 @@ def _one_by_one(queue: Queue, price: FloatArray) -> float:
         for chosen in price_adjusted_choice(queue.utility[arcs], price[offering], offering, top=1, seed=SEED).tolist():
             room[offering[chosen]] -= 1
             total += queue.utility[arcs[chosen]]
-    return total / len(queue.pinned)
+    return float(total / len(queue.pinned))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Literal
 
 from msgspec import Struct
 from rich.console import Console
@@ -21,28 +20,46 @@ class Measure(Struct, frozen=True):
     p99: float
 
 
+COSTS = ("µs", "ms", "s", "GB", "%")
+"""Units of what there should be little of."""
+
+
 class Finding(Struct, frozen=True):
-    """A ratio or a time that means something elsewhere too, and the goal where there is one."""
+    """What means something elsewhere too, and the goal where there is one: at least, but ``at_most`` for costs."""
 
     what: str
     value: float
-    unit: Literal["×", "ms"]
+    unit: str = ""
     goal: float | None = None
+    at_most: bool = False
+
+    @property
+    def sign(self) -> str:
+        """≤ or ≥, before the goal."""
+        return "≤" if self.at_most or self.unit in COSTS else "≥"
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached: a ratio at least, a time at most; None without one."""
+        """Whether the goal is reached; None without one."""
         if self.goal is None:
             return None
-        return self.value >= self.goal if self.unit == "×" else self.value <= self.goal
+        return self.value <= self.goal if self.sign == "≤" else self.value >= self.goal
+
+    @property
+    def told(self) -> str:
+        """The value with its unit; what has none is a score, whose third digit counts."""
+        value = self.value
+        digits = f"{value:.2f}" if self.unit else f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.3f}"
+        return f"{digits} {self.unit}".strip()
 
 
 class Part(Struct, frozen=True):
-    """What one part of the bench has to say."""
+    """What one part of the bench has to say, or why it could not be measured."""
 
     name: str
     measures: list[Measure]
     findings: list[Finding]
+    skipped: str = ""
 
 
 class Race:
@@ -80,6 +97,10 @@ def show(parts: Sequence[Part]) -> None:
     """Print everything."""
     console = Console(width=110)
     for part in parts:
+        if part.skipped:
+            console.print(f"{part.name}: skipped, {part.skipped}")
+        if not part.measures:
+            continue
         table = Table(title=part.name, title_justify="left")
         for heading in ("", "load", "per second", "p50 ms", "p99 ms"):
             table.add_column(heading, justify="left" if heading in ("", "load") else "right")
@@ -90,8 +111,7 @@ def show(parts: Sequence[Part]) -> None:
     for heading in ("", "measured", "goal", ""):
         table.add_column(heading)
     for finding in (finding for part in parts for finding in part.findings):
-        sign = "≥" if finding.unit == "×" else "≤"
-        goal = "" if finding.goal is None else f"{sign} {finding.goal:g} {finding.unit}"
+        goal = "" if finding.goal is None else f"{finding.sign} {finding.goal:.4g} {finding.unit}"
         word = {None: "", True: "met", False: "MISSED"}[finding.met]
-        table.add_row(finding.what, f"{finding.value:.2f} {finding.unit}", goal, word)
+        table.add_row(finding.what, finding.told, goal, word)
     console.print(table)

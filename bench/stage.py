@@ -36,6 +36,8 @@ class Effort(Struct, frozen=True):
     warm: float = 0.5
     needs: int = 100
     """Needs submitted one by one in a round."""
+    thorough: bool = True
+    """Also what takes minutes: the largest queue, many simulated markets."""
 
 
 class Stage(Struct, frozen=True, eq=False):

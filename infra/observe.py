@@ -59,6 +59,17 @@ def bind_request(given: str | None, **values: Any) -> str:
     return chosen
 
 
+MODEL = {
+    "calibration_error": "Mean distance between promised and observed acceptance",
+    "overrides_ratio": "Share of the last 30 days' decisions that put another in the first choice's place",
+    "ndcg": "NDCG@10 of the last week's lists",
+    "newcomers_exposure_ratio": "What newcomers were shown this month, over their share of the offerings; 1 is fair",
+    "gini": "Gini coefficient of this month's matches over institutions",
+    "measured_timestamp_seconds": "When the nightly job measured the model",
+}
+"""Gauges of the model that ranks, as the nightly job measured it; NaN where there is nothing to measure."""
+
+
 class Metrics:
     """The process's metrics on a registry of its own, so that two applications in one process stay apart."""
 
@@ -80,3 +91,12 @@ class Metrics:
             "zhipei_outbox_oldest_seconds", "Age of the oldest waiting outbox row", registry=self.registry
         )
         self.needs = Gauge("zhipei_needs", "Needs by state", ["state"], registry=self.registry)
+        self.model_drift = Gauge(
+            "zhipei_model_psi",
+            "Population stability index of the last 30 days' candidates against those learned from",
+            ["feature"],
+            registry=self.registry,
+        )
+        self.model = {
+            name: Gauge(f"zhipei_model_{name}", words, registry=self.registry) for name, words in MODEL.items()
+        }

@@ -25,6 +25,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.count_rating() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    change integer := CASE WHEN NEW.state = 'withheld' THEN -1 WHEN TG_OP = 'INSERT' THEN 1 ELSE 0 END;
+BEGIN
+    IF change <> 0 THEN
+        UPDATE offerings SET rated[NEW.level] = rated[NEW.level] + change WHERE id = NEW.offering_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.move_catalogue_stamp() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -175,8 +187,7 @@ CREATE TABLE public.events (
     note text DEFAULT ''::text NOT NULL,
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     request_id text,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT events_check CHECK (((machine = 'match'::text) = (match_id IS NOT NULL)))
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -282,6 +293,41 @@ CREATE TABLE public.migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.model_health (
+    id bigint NOT NULL,
+    measured_at timestamp with time zone DEFAULT now() NOT NULL,
+    content jsonb NOT NULL
+);
+
+ALTER TABLE public.model_health ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_health_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.model_steps (
+    id bigint NOT NULL,
+    version text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    who text NOT NULL,
+    why text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.model_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.model_steps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.models (
     version text NOT NULL,
     state text DEFAULT 'candidate'::text NOT NULL,
@@ -295,10 +341,16 @@ CREATE TABLE public.models (
     replaces text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     promoted_at timestamp with time zone,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT models_check CHECK ((first_day <= last_day)),
-    CONSTRAINT models_check1 CHECK (((state = 'candidate'::text) = (promoted_at IS NULL))),
     CONSTRAINT models_labelled_needs_check CHECK ((labelled_needs > 0)),
-    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'champion'::text, 'retired'::text])))
+    CONSTRAINT models_promoted_at_check CHECK (
+CASE state
+    WHEN 'candidate'::text THEN (promoted_at IS NULL)
+    WHEN 'champion'::text THEN (promoted_at IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
 );
 
 CREATE TABLE public.needs (
@@ -386,8 +438,10 @@ CREATE TABLE public.offerings (
     on_time integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     sort_key text GENERATED ALWAYS AS (md5((id)::text)) STORED NOT NULL,
+    rated integer[] DEFAULT '{0,0,0,0,0}'::integer[] NOT NULL,
     CONSTRAINT offerings_capacity_check CHECK ((capacity >= 0)),
     CONSTRAINT offerings_load_check CHECK ((load >= 0)),
+    CONSTRAINT offerings_rated_check CHECK ((cardinality(rated) = 5)),
     CONSTRAINT offerings_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'published'::text, 'paused'::text])))
 )
 WITH (fillfactor='80');
@@ -424,6 +478,17 @@ ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.pair_rules (
+    need_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    made_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pair_rules_check CHECK (((kind = 'pin'::text) OR (reason <> ''::text))),
+    CONSTRAINT pair_rules_kind_check CHECK ((kind = ANY (ARRAY['pin'::text, 'bar'::text])))
+);
+
 CREATE TABLE public.plans (
     id bigint NOT NULL,
     node_id bigint NOT NULL,
@@ -435,8 +500,9 @@ CREATE TABLE public.plans (
     outcomes jsonb DEFAULT '[]'::jsonb NOT NULL,
     request_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    phase text DEFAULT ''::text NOT NULL,
     CONSTRAINT plans_check CHECK (((state = 'done'::text) = (content IS NOT NULL))),
-    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT plans_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 );
 
 ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -446,6 +512,15 @@ ALTER TABLE public.plans ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.prices (
+    node_id bigint NOT NULL,
+    plan_id bigint NOT NULL,
+    scored_by text NOT NULL,
+    calibration jsonb,
+    offerings jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.ranking_runs (
@@ -459,7 +534,10 @@ CREATE TABLE public.ranking_runs (
     excluded jsonb NOT NULL,
     excluded_counts jsonb NOT NULL,
     request_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    proposed_rank integer DEFAULT 1 NOT NULL,
+    prices jsonb,
+    CONSTRAINT ranking_runs_proposed_rank_check CHECK ((proposed_rank >= 1))
 );
 
 ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -469,6 +547,61 @@ ALTER TABLE public.ranking_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.ratings (
+    id bigint NOT NULL,
+    match_id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    offering_id bigint NOT NULL,
+    state text NOT NULL,
+    level smallint NOT NULL,
+    indicators text[] NOT NULL,
+    remark text NOT NULL,
+    anonymous boolean NOT NULL,
+    rated_by bigint NOT NULL,
+    on_behalf boolean NOT NULL,
+    source bytea,
+    later_remark text,
+    reply text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ratings_later_remark_check CHECK ((char_length(later_remark) <= 2000)),
+    CONSTRAINT ratings_level_check CHECK (((level >= 1) AND (level <= 5))),
+    CONSTRAINT ratings_remark_check CHECK ((char_length(remark) <= 2000)),
+    CONSTRAINT ratings_reply_check CHECK ((char_length(reply) <= 2000))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.ratings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ratings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.rectifications (
+    rating_id bigint NOT NULL,
+    state text NOT NULL,
+    due_at timestamp with time zone,
+    due_provisional boolean DEFAULT false NOT NULL,
+    answer text,
+    satisfied boolean,
+    CONSTRAINT rectifications_answer_check CHECK ((char_length(answer) <= 2000)),
+    CONSTRAINT rectifications_check CHECK (((state = 'closed'::text) = (due_at IS NULL)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.region_rules (
+    name text NOT NULL,
+    region_code text NOT NULL,
+    region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
+    working_days integer NOT NULL,
+    set_by text NOT NULL,
+    set_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT region_rules_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text)),
+    CONSTRAINT region_rules_working_days_check CHECK (((working_days >= 0) AND (working_days <= 250)))
 );
 
 CREATE TABLE public.regions (
@@ -510,8 +643,23 @@ CREATE TABLE public.transitions (
     machine text NOT NULL,
     from_state text NOT NULL,
     action text NOT NULL,
-    to_state text NOT NULL,
-    CONSTRAINT transitions_machine_check CHECK ((machine = ANY (ARRAY['need'::text, 'match'::text])))
+    to_state text NOT NULL
+);
+
+CREATE TABLE public.trial_runs (
+    run_id bigint NOT NULL,
+    version text NOT NULL,
+    share double precision NOT NULL,
+    by_trial boolean NOT NULL,
+    champion_propensity double precision NOT NULL,
+    trial_propensity double precision NOT NULL,
+    overlap double precision NOT NULL,
+    scores double precision[] NOT NULL,
+    CONSTRAINT trial_runs_champion_propensity_check CHECK (((champion_propensity >= (0)::double precision) AND (champion_propensity <= (1)::double precision))),
+    CONSTRAINT trial_runs_check CHECK (((share > (0)::double precision) OR (NOT by_trial))),
+    CONSTRAINT trial_runs_overlap_check CHECK (((overlap >= (0)::double precision) AND (overlap <= (1)::double precision))),
+    CONSTRAINT trial_runs_share_check CHECK (((share >= (0)::double precision) AND (share < (1)::double precision))),
+    CONSTRAINT trial_runs_trial_propensity_check CHECK (((trial_propensity >= (0)::double precision) AND (trial_propensity <= (1)::double precision)))
 );
 
 ALTER TABLE ONLY public.accounts
@@ -550,6 +698,9 @@ ALTER TABLE ONLY public.enterprises
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_uscc_key UNIQUE (uscc);
 
+ALTER TABLE public.events
+    ADD CONSTRAINT events_match_id_check CHECK (((machine = 'need'::text) = (match_id IS NULL))) NOT VALID;
+
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 
@@ -580,6 +731,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.model_health
+    ADD CONSTRAINT model_health_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
 
@@ -607,14 +764,32 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_pkey PRIMARY KEY (need_id, offering_id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (node_id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_id_need_id_key UNIQUE (id, need_id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_match_id_key UNIQUE (match_id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rectifications
+    ADD CONSTRAINT rectifications_pkey PRIMARY KEY (rating_id);
+
+ALTER TABLE ONLY public.region_rules
+    ADD CONSTRAINT region_rules_pkey PRIMARY KEY (name, region_code);
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
@@ -634,6 +809,9 @@ ALTER TABLE ONLY public.transitions
 ALTER TABLE ONLY public.transitions
     ADD CONSTRAINT transitions_pkey PRIMARY KEY (machine, from_state, action);
 
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_pkey PRIMARY KEY (run_id);
+
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
@@ -641,6 +819,8 @@ CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
 
 CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WHERE ((machine = 'need'::text) AND (action = 'return'::text));
+
+CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
@@ -653,6 +833,8 @@ CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
 CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
 
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
+
+CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
 
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
@@ -668,11 +850,23 @@ CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (
 
 CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
 
+CREATE UNIQUE INDEX pair_rules_one_pin ON public.pair_rules USING btree (need_id) WHERE (kind = 'pin'::text);
+
 CREATE INDEX plans_node_id ON public.plans USING btree (node_id, id DESC);
 
 CREATE INDEX ranking_runs_need_id ON public.ranking_runs USING btree (need_id, id DESC);
 
+CREATE INDEX ratings_created_at ON public.ratings USING btree (created_at);
+
+CREATE INDEX ratings_institution_id ON public.ratings USING btree (institution_id, id DESC);
+
+CREATE INDEX ratings_reported ON public.ratings USING btree (id) WHERE (state = 'reported'::text);
+
+CREATE INDEX rectifications_open ON public.rectifications USING btree (due_at) WHERE (state <> 'closed'::text);
+
 CREATE INDEX regions_parent_code ON public.regions USING btree (parent_code);
+
+CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -684,11 +878,25 @@ CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches F
 
 CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('match');
 
+CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
 CREATE TRIGGER offering_versions_frozen BEFORE DELETE OR UPDATE ON public.offering_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER offerings_stamp AFTER INSERT OR UPDATE OF state, version ON public.offerings FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER ratings_count AFTER INSERT OR UPDATE OF state ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.count_rating();
+
+CREATE TRIGGER ratings_frozen BEFORE DELETE OR UPDATE OF match_id, institution_id, offering_id, level, indicators, remark, anonymous, rated_by, on_behalf, source, created_at ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ratings_moves BEFORE INSERT OR UPDATE OF state ON public.ratings FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rating');
+
+CREATE TRIGGER ratings_one_later_remark BEFORE UPDATE OF later_remark ON public.ratings FOR EACH ROW WHEN ((old.later_remark <> new.later_remark)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ratings_one_reply BEFORE UPDATE OF reply ON public.ratings FOR EACH ROW WHEN ((old.reply <> new.reply)) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER rectifications_moves BEFORE INSERT OR UPDATE OF state ON public.rectifications FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rectification');
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -769,6 +977,12 @@ ALTER TABLE ONLY public.matches
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
 
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.model_steps
+    ADD CONSTRAINT model_steps_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
 
@@ -811,17 +1025,47 @@ ALTER TABLE ONLY public.offerings
 ALTER TABLE ONLY public.offerings
     ADD CONSTRAINT offerings_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
 
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.pair_rules
+    ADD CONSTRAINT pair_rules_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
 
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
+
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.ranking_runs
     ADD CONSTRAINT ranking_runs_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
+ALTER TABLE ONLY public.ratings
+    ADD CONSTRAINT ratings_rated_by_fkey FOREIGN KEY (rated_by) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.rectifications
+    ADD CONSTRAINT rectifications_rating_id_fkey FOREIGN KEY (rating_id) REFERENCES public.ratings(id);
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
@@ -831,3 +1075,9 @@ ALTER TABLE ONLY public.service_item_versions
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_code_version_fkey FOREIGN KEY (code, version) REFERENCES public.service_item_versions(item_code, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.ranking_runs(id);
+
+ALTER TABLE ONLY public.trial_runs
+    ADD CONSTRAINT trial_runs_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);

@@ -69,8 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates stored and shown for a need."""
     explore_gap: NotNegative = 0.0
     """Candidates closer than so many points change places by chance, for learning; 2 is light, 0 leaves it to ties."""
+    prices_hours: NotNegative = 24.0
+    """How long the prices of a plan count for what is proposed to single needs; 0: never."""
     promote_nightly: bool = False
-    """Let the nightly training promote a model that passes the gate. False: only ``zhipei promote`` does."""
+    """Let the nightly job move models up the ladder, a step a night, where evidence allows. False: only people do."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True

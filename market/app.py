@@ -40,7 +40,10 @@ from market.needs import api as needs_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.plans import api as plans_api
+from market.ratings import api as ratings_api
 from market.regions import api as regions_api
+from market.rules import api as rules_api
+from market.standing import api as standing_api
 from market.web import AppRequest, Services, on_error, provide_catalogue, provide_deadlines, provide_tx, services
 
 HERE = Path(__file__).parent
@@ -145,6 +148,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     held = Services(
         settings=settings,
+        secret=csrf_secret,
         db=database,
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
@@ -213,7 +217,10 @@ def _api() -> Router:
             needs_api.router(),
             offerings_api.router(),
             plans_api.router(),
+            ratings_api.router(),
             regions_api.router(),
+            rules_api.router(),
+            standing_api.router(),
         ],
         security=[{"token": []}],
     )

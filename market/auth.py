@@ -63,6 +63,15 @@ async def _by_session(connection: Connection) -> AuthenticationResult:
     return AuthenticationResult(user=actor, auth=token if actor else None)
 
 
+async def steering(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """A guard that lets only those pass who say which model ranks."""
+    actor: Actor | None = connection.user
+    if actor is None:
+        raise errors.NotAuthenticated
+    if not actor.steers_models:
+        raise errors.Forbidden
+
+
 def allow(*roles: Role) -> Guard:
     """A guard that lets only these roles pass; without roles, anyone who has logged in.
 

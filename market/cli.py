@@ -36,10 +36,12 @@ class Commands(click.Group):
     """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
 
     later: Mapping[str, str] = {
+        "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "models": "market.learning_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
+        "shadow": "market.learning_cli",
         "train": "market.learning_cli",
         "understand": "market.understand_cli",
     }

@@ -78,6 +78,13 @@ class AlreadyReturned(Conflict):
     title = "已经退回过一次"
 
 
+class AlreadyRated(Conflict):
+    """这次服务已经评价过了。每次服务评价一次，还有话要说可以追加评价。"""
+
+    slug = "already-rated"
+    title = "已经评价过"
+
+
 class TooManyAttempts(DomainError):
     """尝试的次数太多了，请过 5 分钟再试；忘记密码请联系所在地的骨干节点。"""
 

@@ -17,7 +17,7 @@ from sklearn.datasets import load_svmlight_file
 from matching.assign import Policy, assign
 from matching.errors import MatchingError
 from matching.evaluate import ndcg
-from matching.flow import Progress
+from matching.flow import Progress, Step
 from matching.learn import AdditiveRanker, Training, table_model, tuned
 from matching.model import TableScorer
 from matching.simulate import synthetic_queue
@@ -90,7 +90,7 @@ def retrieval(file: Path) -> None:
 def assign_command(needs: int, offerings: int, candidates: int, seed: int) -> None:
     """Assign a synthetic queue at the optimum."""
     try:
-        _print(assignment_report(needs, offerings, candidates, seed=seed, progress=_say_round))
+        _print(assignment_report(needs, offerings, candidates, seed=seed, progress=_say))
     except (MatchingError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -173,8 +173,11 @@ def _judged(path: Path, width: int) -> Training:
     return Training(values.toarray(), grades, needs.astype(np.int64))
 
 
-def _say_round(number: int, left: int) -> None:
-    click.echo(f"round {number}: {left} candidates could still improve the plan" if left else "optimum proven")
+def _say(step: Step) -> None:
+    if step.phase == "proving" and step.left == 0:
+        click.echo("optimum proven")
+    else:
+        click.echo(f"round {step.round}, {step.phase}: {step.done} needs done, {step.left} left")
 
 
 def _print(report: dict[str, float] | dict[str, float | bool]) -> None:

@@ -1,11 +1,16 @@
 """Whether a process lives, whether it is ready, and its metrics."""
 
+import math
+
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from infra import outbox
 from infra.db import DatabaseUnavailable
+from infra.observe import Metrics
+from market.learning import queries as learning
+from market.learning.model import StoredHealth
 from market.needs import queries as needs
 from market.needs.model import NeedState
 from market.web import Services
@@ -44,10 +49,32 @@ async def metrics(held: Services) -> tuple[bytes, str]:
     async with held.db.reading() as tx:
         depth = await outbox.depth(tx)
         counts = await needs.counts(tx, "")
+        measured = await learning.health(tx)
     gauges.outbox_waiting.set(depth.waiting)
     gauges.outbox_parked.set(depth.parked)
     gauges.outbox_oldest.set(depth.oldest_seconds)
     for state in NeedState:
         if state is not NeedState.NEW:
             gauges.needs.labels(state).set(counts.get(state, 0))
+    _set_model(gauges, measured)
     return generate_latest(gauges.registry), CONTENT_TYPE_LATEST
+
+
+def _set_model(gauges: Metrics, measured: StoredHealth | None) -> None:
+    """What the night measured. The features of another release's model are gone from the answer."""
+    gauges.model_drift.clear()
+    found = measured.content if measured else None
+    for one in found.drift if found else ():
+        gauges.model_drift.labels(one.feature).set(one.psi)
+    week = found.weeks[-1] if found and found.weeks else None
+    month = found.months[-1] if found and found.months else None
+    values = {
+        "calibration_error": found.calibration_error if found else None,
+        "overrides_ratio": found.overrides if found else None,
+        "ndcg": week.ndcg if week else None,
+        "newcomers_exposure_ratio": month.newcomers_exposure / month.newcomers if month and month.newcomers else None,
+        "gini": month.gini if month else None,
+        "measured_timestamp_seconds": measured.measured_at.timestamp() if measured else None,
+    }
+    for name, value in values.items():
+        gauges.model[name].set(math.nan if value is None else value)

@@ -6,6 +6,7 @@ from litestar.response import Template
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
 from market.institutions import pages as institutions
+from market.learning import pages as learning
 from market.matches import desk_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -13,6 +14,10 @@ from market.needs import pages as needs
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.ratings import desk_pages as own_ratings
+from market.ratings import pages as ratings
+from market.rules import pages as rules
+from market.standing import pages as standing
 from market.web import page
 
 
@@ -30,11 +35,16 @@ def routers() -> list[Router]:
         counter_pages,
         desk_pages,
         institutions,
+        learning,
         matches,
         needs,
         offerings,
         own_offerings,
+        own_ratings,
         plans,
+        ratings,
+        rules,
+        standing,
     )
     docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

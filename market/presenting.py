@@ -18,6 +18,8 @@ from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
 from market.matches import model as matches
 from market.needs import model as needs
+from market.ratings import model as ratings
+from market.ratings.figures import Tally
 
 STATIC = Path(__file__).parent / "static"
 STATIC_CACHE = CacheControlHeader(public=True, max_age=31_536_000, immutable=True)
@@ -44,6 +46,7 @@ ASSIGNING = frozenset({matches.MatchAction.OVERRIDE, matches.MatchAction.APPROVE
 """Steps of a match that tell more than the need's own step."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
+    "LEVEL_NAMES": ratings.LEVEL_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
     "RIGHT_NAMES": RIGHT_NAMES,
     "ROLE_NAMES": ROLE_NAMES,
@@ -53,7 +56,8 @@ NAMES = {
 
 def install(environment: Environment) -> None:
     """Give templates their filters and names."""
-    filters = {"day": day, "moment": moment, "left": left, "late": late, "limit": limit, "event": event, "story": story}
+    filters = {"day": day, "month": month, "moment": moment, "left": left, "late": late, "limit": limit}
+    filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link)
 
@@ -77,6 +81,12 @@ def day(value: date | datetime) -> str:
     local = _local_day(value)
     year = "" if local.year == _today().year else f"{local.year}年"
     return f"{year}{local.month}月{local.day}日（周{WEEKDAYS[local.weekday()]}）"
+
+
+def month(value: str) -> str:
+    """2026年11月, of 2026-11."""
+    year, number = value.split("-")
+    return f"{year}年{int(number)}月"
 
 
 def moment(value: datetime) -> str:
@@ -108,10 +118,21 @@ def limit(value: Limit | int | None) -> str:
     return LIMIT_UNITS[value.unit].format(value.value)
 
 
+def json(value: object) -> str:
+    """For an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
+
+
 def event(step: needs.Event) -> str:
     """What was done, in words."""
     if step.machine == "need":
         return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    if step.machine == "rectification":
+        return ratings.ACTION_NAMES[ratings.RectificationAction(step.action)]
+    if step.machine == "rating":
+        words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
+        level = step.data.get("level")
+        return f"{words}：{ratings.LEVEL_NAMES[level]}" if level else words
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     return f"{words}「{step.institution_name}」" if action in TOWARDS_INSTITUTION else words
@@ -125,6 +146,12 @@ def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
         note = next((step.note for step in steps if step.note), "")
         data = {name: value for step in steps for name, value in step.data.items()}
         yield structs.replace(told, note=note, data=data)
+
+
+def tally(counts: Iterable[int]) -> Tally:
+    """An offering's ratings by level, as figures."""
+    one, two, three, four, five = counts
+    return Tally((one, two, three, four, five))
 
 
 def _today() -> date:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
@@ -32,6 +33,7 @@ from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.forms import explain
 from market.matches.ranking import Catalogue, CatalogueSource
+from matching.types import Lang
 
 T = TypeVar("T")
 AppRequest = Request[Actor | None, str | None, State]
@@ -45,6 +47,10 @@ IdQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_ID)]
 VersionQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_VERSION)]
 SearchQuery = Annotated[str, QueryParameter(max_length=500)]
 PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
+LangQuery = Annotated[Lang | None, QueryParameter(description="zh or en; else what Accept-Language prefers")]
+
+QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)?")
+"""Of a language in Accept-Language (RFC 9110, 12.4.2); empty: 1."""
 
 log = structlog.get_logger()
 
@@ -53,6 +59,7 @@ class Services(Struct, frozen=True, eq=False):
     """What one process shares between its requests. Held by the application's state."""
 
     settings: Settings
+    secret: str
     db: Database
     redis: Redis
     sessions: Sessions
@@ -101,6 +108,33 @@ def actor_of(request: AppRequest) -> Actor:
     if request.user is None:
         raise errors.NotAuthenticated
     return request.user
+
+
+def lang_of(request: AppRequest, asked: str | None) -> Lang:
+    """The language reasons are told in: the one asked for; of the API, what Accept-Language prefers; else Chinese.
+
+    Pages are Chinese, and a browser's language does not say that somebody wants half a page in another.
+    """
+    if asked == "en":
+        return "en"
+    if asked == "zh" or not request.url.path.startswith("/api/"):
+        return "zh"
+    liked = {"zh": 0.0, "en": 0.0}
+    for part in request.headers.get("accept-language", "").lower().split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        primary = tag.partition("-")[0]
+        if primary in liked and QUALITY.fullmatch(quality):
+            liked[primary] = max(liked[primary], float(quality or 1))
+    return "en" if liked["en"] > liked["zh"] else "zh"
+
+
+def address_hash(request: AppRequest) -> bytes | None:
+    """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
+    if request.client is None:
+        return None
+    return hashlib.blake2b(
+        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
+    ).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
@@ -222,11 +256,19 @@ async def go_once(
 
     Raises:
         Rejected: it was posted before.
+        DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
-    path = await act()
     key = f"form:{fingerprint.hex()}"
+    try:
+        path = await act()
+    except errors.DomainError:
+        # What was posted again finds the world changed by the first time, as in ``once``.
+        await start_over(tx)
+        if (kept := await idempotency.find(tx, actor.id, key)) is not None:
+            raise Rejected(go(kept.body.decode())) from None
+        raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, 303, path.encode())):
         kept = await idempotency.find(tx, actor.id, key)
         raise Rejected(go(kept.body.decode() if kept else path))

@@ -21,6 +21,15 @@ REASONS: tuple[str, ...] = ("assigned", "no_candidates", "conflict", "full", "no
 """Why a need has what it has: `conflict` where all its candidates are the enterprise itself, `full` where all others
 have no capacity left, `not_worth` where the load would cost more than the need gains."""
 
+NOT_A_CANDIDATE, FORBIDDEN, TOO_MANY = range(3)
+BINDING: tuple[str, ...] = ("not_a_candidate", "forbidden", "too_many")
+"""Why no plan can keep a pin: the offering is none of the need's candidates; the pair may not be; more needs are pinned
+to the offering than it has room for."""
+
+NEAR = 0.75
+"""Of the best candidate's score: who reaches less does not take its place, be it in a plan or for a price. That would
+only get the need off the table."""
+
 
 class AssignmentError(MatchingError):
     """The arrays of a queue do not fit each other, or a number in them cannot be."""
@@ -32,7 +41,7 @@ class Queue(Struct, frozen=True, eq=False):
     The candidates of need i are `start[i]:start[i + 1]` in `offering` [a], `utility` [a] (0..1, say the probability of
     acceptance times what it is worth) and `conflict` [a], true where the pair may not be. `capacity` and `load` [m]
     in matches, `institution` [m] numbered from 0. `pinned` [n]: the offering a coordinator has fixed for a need, −1
-    for none; it is kept whatever else holds.
+    for none; it is kept whatever else holds (`contradictions` tells where that breaks a rule).
     """
 
     start: IntArray
@@ -60,6 +69,14 @@ class Policy(Struct, frozen=True):
 
 PLAIN = Policy(load_costs=((1.0, 0.0),), idle_bonus=0.0)
 """Utility alone."""
+
+
+class Contradiction(Struct, frozen=True):
+    """Pins that cannot all be kept: positions of the needs and of their offering; `reason` indexes BINDING."""
+
+    reason: int
+    offering: int
+    needs: tuple[int, ...]
 
 
 class Plan(Struct, frozen=True, eq=False):
@@ -90,9 +107,7 @@ class Plan(Struct, frozen=True, eq=False):
         return balance(served, self.utility)
 
 
-def assign(
-    queue: Queue, policy: Policy, *, alternates: int = 3, progress: Progress = lambda _round, _left: None
-) -> Plan:
+def assign(queue: Queue, policy: Policy, *, alternates: int = 3, progress: Progress = lambda _step: None) -> Plan:
     """The best plan for the whole queue. Raises AssignmentError on arrays that do not fit, SolverError if it gives up.
 
     An empty queue, no capacity, or no candidates give a plan with reasons, never an error. Seconds for a hundred
@@ -122,6 +137,29 @@ def assign(
         utility=utility,
         optimal=solution.proven,
     )
+
+
+def contradictions(queue: Queue) -> tuple[Contradiction, ...]:
+    """Why there is no plan that keeps all pins and all rules: the binding reasons; none where there is one.
+
+    `assign` would keep the pins and break the rules: ask here first where people are to decide between the two.
+    """
+    pinned = np.flatnonzero(queue.pinned >= 0)
+    owner = np.repeat(np.arange(len(queue.pinned)), np.diff(queue.start))
+    same = queue.offering == queue.pinned[owner]
+    listed = np.isin(pinned, owner[same])
+    allowed = np.isin(pinned, owner[same & ~queue.conflict])
+    found = [
+        Contradiction(NOT_A_CANDIDATE if not known else FORBIDDEN, int(queue.pinned[need]), (int(need),))
+        for need, known, fine in zip(pinned, listed, allowed, strict=True)
+        if not fine
+    ]
+    room = np.maximum(queue.capacity - queue.load, 0)
+    many = np.bincount(queue.pinned[pinned], minlength=len(room)) > room
+    for offering in np.flatnonzero(many).tolist():
+        needs = pinned[queue.pinned[pinned] == offering]
+        found.append(Contradiction(TOO_MANY, offering, tuple(needs.tolist())))
+    return tuple(found)
 
 
 def price_adjusted_choice(

@@ -21,6 +21,19 @@ class Platt(Struct, frozen=True):
         return probability
 
 
+def utility(scores: FloatArray, most: float, calibration: Platt | None) -> FloatArray:
+    """What candidates are worth in an assignment, [n] in 0..1, from their `scores` [n]: the probability that they are
+    accepted, where the scorer is calibrated; else the score's share of the `most` points there are.
+
+    All that is compared must come from one scorer and one calibration. A share is no probability, and neither are two
+    scorers' shares the same thing.
+    """
+    if calibration is not None:
+        return calibration.probability(scores)
+    share: FloatArray = np.clip(scores / most, 0.0, 1.0) if most > 0 else np.zeros(len(scores))
+    return share
+
+
 def fit_platt(scores: FloatArray, accepted: BoolArray) -> Platt:
     """Fit to observed answers; both [n]. Raises FeatureError if there are none or a score is not finite.
 

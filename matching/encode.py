@@ -21,6 +21,7 @@ class OfferingArrays(Struct, frozen=True, eq=False):
     """n offerings as columns; every array is [n] but `cover_*`, which hold one row per covered region.
 
     `rights`, `stages`, `audience` are bit masks over the vocabularies; `promised_days` is NaN where none is promised.
+    Offerings of one item by one institution have the same `service`, a number from 0.
     """
 
     offering_id: IntArray
@@ -28,6 +29,7 @@ class OfferingArrays(Struct, frozen=True, eq=False):
     institution_id: IntArray
     institution_region: IntArray
     item: IntArray
+    service: IntArray
     rights: IntArray
     stages: IntArray
     audience: IntArray
@@ -41,6 +43,8 @@ class OfferingArrays(Struct, frozen=True, eq=False):
     declined: IntArray
     delivered: IntArray
     on_time: IntArray
+    rated: IntArray
+    rating_points: IntArray
 
     def __len__(self) -> int:
         return len(self.offering_id)
@@ -65,6 +69,7 @@ class EncodedNeed(Struct, frozen=True, eq=False):
     stages: int
     stages_asked: int
     audience: int
+    days_left: int | None
     conflicts: IntArray
     declined_by: IntArray
 
@@ -113,6 +118,11 @@ def lies_in(codes: IntArray, region: int) -> BoolArray:
     return inside
 
 
+def in_territory(need: EncodedNeed, offerings: OfferingArrays) -> BoolArray:
+    """Whether each offering's institution is at home where the node that ranks has a say."""
+    return lies_in(offerings.institution_region, need.territory)
+
+
 def region_steps(codes: IntArray, region: int) -> IntArray:
     """Steps on the tree country – province – city – county from `region` to each of `codes`, 0..6."""
     depth = _depth(codes)
@@ -125,7 +135,10 @@ def region_steps(codes: IntArray, region: int) -> IntArray:
 
 
 def encode_offerings(offerings: Sequence[OfferingView]) -> tuple[OfferingArrays, Vocabularies]:
-    """Columns and vocabularies of the offerings. Raises EncodingError on a malformed region or too many kinds."""
+    """Columns and vocabularies of the offerings.
+
+    Raises EncodingError on a malformed region, too many kinds, or a promise that is no number of days.
+    """
     vocabularies = Vocabularies(
         items=vocabulary(offering.item_code for offering in offerings),
         rights=_bits("rights", (code for offering in offerings for code in offering.rights)),
@@ -139,12 +152,11 @@ def encode_offerings(offerings: Sequence[OfferingView]) -> tuple[OfferingArrays,
         institution_id=_ints(o.institution_id for o in offerings),
         institution_region=_ints(region_number(o.institution_region) for o in offerings),
         item=_ints(vocabularies.items[o.item_code] for o in offerings),
+        service=_services(offerings),
         rights=_ints(bit_mask(o.rights, vocabularies.rights) for o in offerings),
         stages=_ints(bit_mask(o.stages, vocabularies.stages) for o in offerings),
         audience=_ints(bit_mask(o.audience, vocabularies.audience) for o in offerings),
-        promised_days=np.array(
-            [np.nan if o.promised_days is None else o.promised_days for o in offerings], dtype=np.float64
-        ),
+        promised_days=_promises(offerings),
         cover_owner=_ints(row for row, _ in cover),
         cover_code=_ints(code for _, code in cover),
         published=np.ones(len(offerings), dtype=np.bool_),
@@ -168,9 +180,23 @@ def encode_need(need: NeedView, vocabularies: Vocabularies) -> EncodedNeed:
         stages=bit_mask(need.stages, vocabularies.stages),
         stages_asked=len(set(need.stages)),
         audience=bit_mask(() if need.audience is None else (need.audience,), vocabularies.audience),
+        days_left=need.days_left,
         conflicts=_ints(need.conflicts),
         declined_by=_ints(need.declined_by),
     )
+
+
+def _promises(offerings: Sequence[OfferingView]) -> FloatArray:
+    for offering in offerings:
+        if offering.promised_days is not None and not 0 <= offering.promised_days < np.inf:
+            raise EncodingError(f"offering {offering.offering_id} promises {offering.promised_days} days")
+    return np.array([np.nan if o.promised_days is None else o.promised_days for o in offerings], dtype=np.float64)
+
+
+def _services(offerings: Sequence[OfferingView]) -> IntArray:
+    keys = [(offering.institution_id, offering.item_code) for offering in offerings]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return _ints(numbers[key] for key in keys)
 
 
 def _depth(codes: IntArray) -> IntArray:

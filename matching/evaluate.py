@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from matching.lambdarank import discounts, positions
-from matching.types import BoolArray, FloatArray, IntArray
+from matching.types import BoolArray, FloatArray, IntArray, Lang
 
 
 def ndcg(scores: FloatArray, grades: FloatArray, needs: IntArray, *, k: int) -> FloatArray:
@@ -91,6 +91,16 @@ class Snips(Struct, frozen=True):
     error: float
     effective: float
 
+    @property
+    def low(self) -> float:
+        """Where the value lies with 95 % confidence: from here …"""
+        return self.value - 1.96 * self.error
+
+    @property
+    def high(self) -> float:
+        """… to here."""
+        return self.value + 1.96 * self.error
+
 
 def snips(reward: FloatArray, logged: FloatArray, target: FloatArray, *, most: float = 20.0) -> Snips:
     """Self-normalised inverse propensity score (Swaminathan and Joachims, 2015) from lists that were shown; all [n].
@@ -148,8 +158,21 @@ class Verdict(Struct, frozen=True):
         return not self.failed
 
 
-def gate(trial: Trial, bars: Bars) -> Verdict:
-    """Whether the challenger may replace the champion. Deterministic."""
+MISSES: Mapping[str, Mapping[Lang, str]] = {
+    "judged": {"en": "no held-out need was judged", "zh": "留作检验的需求里没有能分出好坏的"},
+    "change": {"en": "NDCG@10 may have changed by {:+.3f}", "zh": "排序质量（NDCG@10）最坏可能变化 {:+.3f}"},
+    "calibration": {"en": "calibration error {:.3f}", "zh": "许诺的接单概率与实际相差 {:.3f}"},
+    "snips": {"en": "SNIPS {:.3f} after {:.3f}", "zh": "按历史派单折算（SNIPS）得 {:.3f}，现用的得 {:.3f}"},
+    "group": {
+        "en": "{} {}: NDCG@10 changed by {:+.3f} in {} needs",
+        "zh": "{} {} 的排序质量（NDCG@10）变化 {:+.3f}（{} 条需求）",
+    },
+}
+"""A missed bar in words."""
+
+
+def gate(trial: Trial, bars: Bars, *, lang: Lang = "en") -> Verdict:
+    """Whether the challenger may replace the champion, and if not, why, in that language. Deterministic."""
     old = ndcg(trial.champion, trial.grades, trial.needs, k=10)
     new = ndcg(trial.challenger, trial.grades, trial.needs, k=10)
     judged = ~np.isnan(old)
@@ -165,27 +188,29 @@ def gate(trial: Trial, bars: Bars) -> Verdict:
         "snips": trial.challenger_snips.value,
         "snips_champion": trial.champion_snips.value,
     }
-    return Verdict(tuple(_failures(trial, bars, measured, change, judged)), measured)
+    failures = _failures(trial, bars, measured, change, judged)
+    return Verdict(tuple(MISSES[bar][lang].format(*values) for bar, values in failures), measured)
 
 
 def _failures(
     trial: Trial, bars: Bars, measured: Mapping[str, float], change: FloatArray, judged: BoolArray
-) -> Iterable[str]:
+) -> Iterable[tuple[str, tuple[object, ...]]]:
+    """Bars that were missed, by their names in MISSES, with what was measured."""
     if not judged.any():
-        yield "no held-out need was judged"
+        yield "judged", ()
     if measured["change_low"] < bars.worst_change:
-        yield f"NDCG@10 may have changed by {measured['change_low']:+.3f}"
+        yield "change", (measured["change_low"],)
     if measured["calibration_error"] > bars.calibration_error:
-        yield f"calibration error {measured['calibration_error']:.3f}"
+        yield "calibration", (measured["calibration_error"],)
     if measured["snips"] < measured["snips_champion"] - trial.champion_snips.error:
-        yield f"SNIPS {measured['snips']:.3f} after {measured['snips_champion']:.3f}"
+        yield "snips", (measured["snips"], measured["snips_champion"])
     _, first = np.unique(trial.needs, return_index=True)
     for name, of_row in trial.groups.items():
         labels, group, sizes = np.unique(of_row[first][judged], return_inverse=True, return_counts=True)
         means = np.bincount(group, change) / sizes if len(sizes) else np.zeros(0)
         for label, mean, size in zip(labels.tolist(), means.tolist(), sizes.tolist(), strict=True):
             if size >= bars.group_needs and mean < bars.worst_group:
-                yield f"{name} {label}: NDCG@10 changed by {mean:+.3f} in {size} needs"
+                yield "group", (name, label, mean, size)
 
 
 def held_out(day: IntArray, share: float) -> BoolArray:

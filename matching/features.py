@@ -4,33 +4,16 @@ FEATURES gives the columns' order. A model stores the names it was made for, so 
 model refuse the matrix instead of reading the wrong column.
 """
 
-from collections.abc import Callable
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from msgspec import Struct
 
-from matching.encode import EncodedNeed, OfferingArrays, region_steps
+from matching import columns
+from matching.columns import MOST_EXPOSURE, MOST_MARGIN, Pairs
 from matching.errors import FeatureError
-from matching.types import FloatArray, IntArray, Lang
-
-# What an offering without history is taken for, and how many cases of it: newcomers start level with a good average
-# and earn their own figure within a few matches, so they are neither starved nor favoured.
-PRIOR_MEAN = 0.8
-PRIOR_CASES = 5.0
-
-# A promise of this many working days is worth half of "the same day"; no stated promise is worth the same half.
-HALF_DAYS = 10.0
-NEUTRAL = 0.5
-
-
-class Pairs(Struct, frozen=True, eq=False):
-    """One need against n offerings. `similarity`, `item_fit`: [n], 0..1; the latter 1 only for confirmed items."""
-
-    need: EncodedNeed
-    offerings: OfferingArrays
-    similarity: FloatArray
-    item_fit: FloatArray
+from matching.types import FloatArray, IntArray
+from matching.wording import Feature, Wording
 
 
 class FeatureMatrix(Struct, frozen=True, eq=False):
@@ -44,54 +27,12 @@ class FeatureMatrix(Struct, frozen=True, eq=False):
         return type(self)(self.values[selected], self.evidence[selected])
 
 
-Column = tuple[FloatArray, IntArray]
-
-
-class Wording(Struct, frozen=True):
-    """How to say a value of at least `at_least`. May use {percent}, {count}, {days} and {steps}."""
-
-    at_least: float
-    zh: str
-    en: str
-
-
-class Feature(Struct, frozen=True):
-    """One column. Values lie between `worst` and `best`; `wordings` ascend, the last that applies is used.
-
-    `unknown` is said where there is no evidence; None for a feature that is always known.
-    """
-
-    name: str
-    unit: str
-    worst: float
-    best: float
-    zh: str
-    en: str
-    wordings: tuple[Wording, ...]
-    unknown: Wording | None
-    column: Callable[[Pairs], Column]
-
-    @property
-    def direction(self) -> Literal[-1, 1]:
-        """+1 where more is better, −1 where less is."""
-        return 1 if self.best > self.worst else -1
-
-    def sentence(self, value: float, evidence: int, lang: Lang) -> str:
-        """The value in words, for a coordinator."""
-        if evidence == 0 and self.unknown is not None:
-            wording = self.unknown
-        else:
-            wording = [w for w in self.wordings if value >= w.at_least][-1]
-        template = wording.zh if lang == "zh" else wording.en
-        return template.format(percent=round(100 * value), count=evidence, steps=round(value), days=round(_days(value)))
-
-
 def feature_matrix(pairs: Pairs) -> FeatureMatrix:
     """All features of all pairs, columns in the order of FEATURES."""
-    columns = [feature.column(pairs) for feature in FEATURES]
+    computed = [feature.column(pairs) for feature in FEATURES]
     return FeatureMatrix(
-        values=np.column_stack([values for values, _ in columns]),
-        evidence=np.column_stack([evidence for _, evidence in columns]),
+        values=np.column_stack([values for values, _ in computed]),
+        evidence=np.column_stack([evidence for _, evidence in computed]),
     )
 
 
@@ -102,77 +43,6 @@ def check_features(values: FloatArray, count: int) -> None:
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise FeatureError(f"feature {column} of row {row} is {values[row, column]}")
-
-
-def _text_similarity(pairs: Pairs) -> Column:
-    return pairs.similarity, _known(pairs)
-
-
-def _item_fit(pairs: Pairs) -> Column:
-    return pairs.item_fit, _known(pairs)
-
-
-def _right_fit(pairs: Pairs) -> Column:
-    need, offered = pairs.need, pairs.offerings.rights
-    share = np.where(offered == 0, 1.0, _share(offered & need.rights, need.rights_asked))
-    return _where_known(share, np.full(len(offered), need.rights_asked))
-
-
-def _stage_fit(pairs: Pairs) -> Column:
-    need, offered = pairs.need, pairs.offerings.stages
-    asked = np.where(offered == 0, 0, need.stages_asked)
-    return _where_known(_share(offered & need.stages, need.stages_asked), asked)
-
-
-def _region_distance(pairs: Pairs) -> Column:
-    steps = region_steps(pairs.offerings.institution_region, pairs.need.region)
-    return steps.astype(np.float64), _known(pairs)
-
-
-def _load(pairs: Pairs) -> Column:
-    capacity, load = pairs.offerings.capacity, pairs.offerings.load
-    # Without capacity there is nothing free, whatever the load.
-    used = np.where(capacity > 0, load / np.maximum(capacity, 1), 1.0)
-    return np.clip(used, 0.0, 1.0), _known(pairs)
-
-
-def _acceptance(pairs: Pairs) -> Column:
-    offerings = pairs.offerings
-    return _smoothed(offerings.accepted, offerings.accepted + offerings.declined)
-
-
-def _on_time(pairs: Pairs) -> Column:
-    return _smoothed(pairs.offerings.on_time, pairs.offerings.delivered)
-
-
-def _promised_limit(pairs: Pairs) -> Column:
-    days = pairs.offerings.promised_days
-    known = ~np.isnan(days)
-    return _where_known(HALF_DAYS / (HALF_DAYS + np.where(known, days, 0.0)), known.astype(np.int64))
-
-
-def _known(pairs: Pairs) -> IntArray:
-    return np.ones(len(pairs.offerings), dtype=np.int64)
-
-
-def _where_known(values: FloatArray, evidence: IntArray) -> Column:
-    return np.where(evidence > 0, values, NEUTRAL), evidence
-
-
-def _share(common: IntArray, asked: int) -> FloatArray:
-    share: FloatArray = np.bitwise_count(common) / np.float64(max(asked, 1))
-    return share
-
-
-def _smoothed(good: IntArray, cases: IntArray) -> Column:
-    """Mean of the Beta distribution after `good` of `cases`, from the prior above."""
-    rate: FloatArray = (good + PRIOR_CASES * PRIOR_MEAN) / (cases + PRIOR_CASES)
-    return rate, cases
-
-
-def _days(value: float) -> float:
-    """The promised working days behind a value of `promised_limit`."""
-    return HALF_DAYS / max(value, 1e-9) - HALF_DAYS
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -189,7 +59,7 @@ FEATURES: tuple[Feature, ...] = (
             Wording(0.2, "服务内容与需求很接近（{percent}%）", "the texts are close to each other ({percent} %)"),
         ),
         unknown=None,
-        column=_text_similarity,
+        column=columns.text_similarity,
     ),
     Feature(
         name="item_fit",
@@ -205,7 +75,39 @@ FEATURES: tuple[Feature, ...] = (
             Wording(1.0, "正是需求已确认的服务事项", "exactly the service item confirmed for the need"),
         ),
         unknown=None,
-        column=_item_fit,
+        column=columns.item_fit,
+    ),
+    Feature(
+        name="category_prior",
+        unit="likelihood that the text asks for the item's group, 0 to 1; 1 where a person confirmed an item of it",
+        worst=0.0,
+        best=1.0,
+        zh="服务类别",
+        en="category",
+        wordings=(
+            Wording(
+                0.0,
+                "服务类别与需求关系不大",
+                "the category has little to do with the need",
+            ),
+            Wording(
+                0.15,
+                "服务类别可能与需求有关",
+                "the category may be related to the need",
+            ),
+            Wording(
+                0.45,
+                "服务类别很可能就是需求所属的类别",
+                "the category is probably the one needed",
+            ),
+            Wording(
+                1.0,
+                "与需求已确认的事项属于同一类别",
+                "of the same category as the item confirmed for the need",
+            ),
+        ),
+        unknown=None,
+        column=columns.category_prior,
     ),
     Feature(
         name="right_fit",
@@ -220,7 +122,7 @@ FEATURES: tuple[Feature, ...] = (
             Wording(1.0, "能办理需求涉及的权利类型", "handles the need's kind of right"),
         ),
         unknown=Wording(0.0, "需求未说明权利类型", "the need does not tell the kind of right"),
-        column=_right_fit,
+        column=columns.right_fit,
     ),
     Feature(
         name="stage_fit",
@@ -235,7 +137,58 @@ FEATURES: tuple[Feature, ...] = (
             Wording(1.0, "服务环节与需求相符", "works at the need's stage"),
         ),
         unknown=Wording(0.0, "服务环节尚不明确", "the stage is not known yet"),
-        column=_stage_fit,
+        column=columns.stage_fit,
+    ),
+    Feature(
+        name="kin",
+        unit="share of the 20 most similar needs completed in the territory, 0 to 1",
+        worst=0.0,
+        best=1.0,
+        zh="同类办理经验",
+        en="similar needs",
+        wordings=(
+            Wording(
+                0.0,
+                "最相似的 {count} 条往期需求都由其他机构办结",
+                "others completed the {count} most similar needs",
+            ),
+            Wording(
+                0.01,
+                "最相似的 {count} 条往期需求中，该机构办结了 {share} 条",
+                "completed {share} of the {count} most similar needs",
+            ),
+        ),
+        unknown=Wording(0.0, "还没有相似的往期需求可以参考", "no similar need has been completed yet"),
+        column=columns.kin,
+    ),
+    Feature(
+        name="industry",
+        unit="share of its completed needs that came from the need's industry, 0 to 1, smoothed",
+        worst=0.0,
+        best=1.0,
+        zh="行业经验",
+        en="industry",
+        wordings=(
+            Wording(
+                0.0,
+                "较少服务同一行业（已办结 {count} 条，同行业约 {percent}%）",
+                "rarely serves this industry (about {percent} % of {count} completed)",
+            ),
+            Wording(
+                0.15,
+                "服务过同一行业（已办结 {count} 条，同行业约 {percent}%）",
+                "serves this industry (about {percent} % of {count} completed)",
+            ),
+            Wording(
+                0.4,
+                "熟悉同一行业（已办结 {count} 条，同行业约 {percent}%）",
+                "knows this industry well (about {percent} % of {count} completed)",
+            ),
+        ),
+        unknown=Wording(
+            0.0, "企业未登记行业，或机构还没有办结记录", "the industry is not known, or nothing was completed yet"
+        ),
+        column=columns.industry,
     ),
     Feature(
         name="region_distance",
@@ -251,7 +204,7 @@ FEATURES: tuple[Feature, ...] = (
             Wording(3.0, "机构较远（行政区划相隔 {steps} 级）", "the institution is {steps} administrative steps away"),
         ),
         unknown=None,
-        column=_region_distance,
+        column=columns.region_distance,
     ),
     Feature(
         name="load",
@@ -266,7 +219,39 @@ FEATURES: tuple[Feature, ...] = (
             Wording(0.8, "承接量接近上限（已用 {percent}%）", "nearly at capacity ({percent} % in use)"),
         ),
         unknown=None,
-        column=_load,
+        column=columns.load,
+    ),
+    Feature(
+        name="exposure",
+        unit="proposals of the last 30 days, in even shares of the territory's institutions with the item, 0 to 3",
+        worst=MOST_EXPOSURE,
+        best=0.0,
+        zh="近期被推荐",
+        en="recent exposure",
+        wordings=(
+            Wording(
+                0.0,
+                "近 30 天很少被推荐（约为平均的 {times} 倍）",
+                "rarely proposed in the last 30 days ({times} times an even share)",
+            ),
+            Wording(
+                0.7,
+                "近 30 天被推荐的次数接近平均（约 {times} 倍）",
+                "proposed about as often as others in the last 30 days ({times} times an even share)",
+            ),
+            Wording(
+                1.5,
+                "近 30 天被推荐较多（约为平均的 {times} 倍）",
+                "proposed more often than others in the last 30 days ({times} times an even share)",
+            ),
+            Wording(
+                MOST_EXPOSURE,
+                "近 30 天被推荐很多（达到平均的 3 倍以上）",
+                "proposed far more often than others in the last 30 days (3 times an even share or more)",
+            ),
+        ),
+        unknown=Wording(0.0, "近 30 天没有推荐过这一事项", "nobody was proposed for this item in the last 30 days"),
+        column=columns.exposure,
     ),
     Feature(
         name="acceptance",
@@ -293,7 +278,7 @@ FEATURES: tuple[Feature, ...] = (
             ),
         ),
         unknown=Wording(0.0, "还没有派单记录，按平均水平计", "no assignments yet, counted as average"),
-        column=_acceptance,
+        column=columns.acceptance,
     ),
     Feature(
         name="on_time",
@@ -316,7 +301,34 @@ FEATURES: tuple[Feature, ...] = (
             ),
         ),
         unknown=Wording(0.0, "还没有办结记录，按平均水平计", "nothing delivered yet, counted as average"),
-        column=_on_time,
+        column=columns.on_time,
+    ),
+    Feature(
+        name="satisfaction",
+        unit="mean rating, 0 (非常不满意) to 1 (非常满意), smoothed",
+        worst=0.0,
+        best=1.0,
+        zh="满意度",
+        en="satisfaction",
+        wordings=(
+            Wording(
+                0.0,
+                "评价偏低（{count} 次评价，满意度约 {percent}%）",
+                "rated low (about {percent} % in {count} ratings)",
+            ),
+            Wording(
+                0.6,
+                "评价较好（{count} 次评价，满意度约 {percent}%）",
+                "rated well (about {percent} % in {count} ratings)",
+            ),
+            Wording(
+                0.8,
+                "评价很好（{count} 次评价，满意度约 {percent}%）",
+                "rated very well (about {percent} % in {count} ratings)",
+            ),
+        ),
+        unknown=Wording(0.0, "还没有评价，按平均水平计", "no ratings yet, counted as average"),
+        column=columns.satisfaction,
     ),
     Feature(
         name="promised_limit",
@@ -330,6 +342,43 @@ FEATURES: tuple[Feature, ...] = (
             Wording(0.99, "承诺当日办结", "promises to finish on the same day"),
         ),
         unknown=Wording(0.0, "未承诺办结时限", "promises no time limit"),
-        column=_promised_limit,
+        column=columns.promised_limit,
+    ),
+    Feature(
+        name="deadline_margin",
+        unit="working days between the promised end and the day the need is wanted by, −10 to 10",
+        worst=-MOST_MARGIN,
+        best=MOST_MARGIN,
+        zh="期限余量",
+        en="margin to the deadline",
+        wordings=(
+            Wording(
+                -MOST_MARGIN,
+                "承诺时限比希望日期晚 {steps} 个工作日以上",
+                "promises an end {steps} working days or more after the wished day",
+            ),
+            Wording(
+                0.1 - MOST_MARGIN,
+                "承诺时限比希望日期晚 {steps} 个工作日",
+                "promises an end {steps} working days after the wished day",
+            ),
+            Wording(
+                -0.5,
+                "承诺时限正好赶上希望日期",
+                "promises to finish just by the wished day",
+            ),
+            Wording(
+                0.5,
+                "承诺时限比希望日期早 {steps} 个工作日",
+                "promises to finish {steps} working days before the wished day",
+            ),
+            Wording(
+                MOST_MARGIN,
+                "承诺时限比希望日期早 {steps} 个工作日以上",
+                "promises to finish {steps} working days or more before the wished day",
+            ),
+        ),
+        unknown=Wording(0.0, "需求没有希望办结的日期，或未承诺办结时限", "no wished day, or no promised limit"),
+        column=columns.deadline_margin,
     ),
 )

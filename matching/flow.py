@@ -7,6 +7,7 @@ that could, and it runs again with them (column generation).
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,25 @@ SWEEPS = 25
 CHUNK = 2_000_000  # arcs looked at together, which bounds the memory
 FAR = np.int64(2) ** 50  # above any sum of costs
 
-Progress = Callable[[int, int], None]
-"""Told after every round: its number from 1, and how many arcs could still improve the plan (0: proven)."""
+Phase = Literal["pruning", "solving", "pricing", "proving"]
+
+
+class Step(Struct, frozen=True):
+    """How far a solve is: needs `done` and `left` in one phase of a round, from 1; round 0 comes before the first.
+
+    `pruning`: what is worth asking for has been picked for so many. `solving` and `pricing` tell only that they begin:
+    the solver says nothing on its way. `proving`: so many are known to have what is best for them; of those left, some
+    have not been looked at and some could do better, for which another round is made. None left: the optimum.
+    """
+
+    phase: Phase
+    round: int
+    done: int
+    left: int
+
+
+Progress = Callable[[Step], None]
+"""Told every step. What it raises ends the solve, which is how one is cancelled."""
 
 
 class SolverError(MatchingError):
@@ -79,20 +97,29 @@ class Solution(Struct, frozen=True, eq=False):
 
 def solve(network: Network, progress: Progress) -> Solution:
     """The plan with the greatest gain less load costs. Raises SolverError."""
+    n = network.needs
+
+    def tell(phase: Phase, number: int, done: int) -> None:
+        progress(Step(phase, number, done, n - done))
+
     asked = np.ones(len(network.gain), dtype=np.bool_)
     if len(asked) > SMALL:
-        asked = _in_question(network, _estimated_prices(network))
-    for attempt in range(1, ROUNDS + 1):
+        asked = _in_question(network, _estimated_prices(network), lambda done: tell("pruning", 0, done))
+    for number in range(1, ROUNDS + 1):
         arcs = np.flatnonzero(asked)
+        tell("solving", number, 0)
         arc = _flow(network, arcs)
+        tell("pricing", number, 0)
         price = _prices(network, arcs, arc)
-        better = _improving(network, arc, price, by=1)
-        progress(attempt, len(better))
-        if len(better) == 0:
+        open_ = 0
+        for looked_at, better in _improving(network, arc, price, by=1):
+            open_ += len(np.unique(network.owner(better)))
+            tell("proving", number, looked_at - open_)
+        if open_ == 0:
             return Solution(arc, price, proven=True)
         # With them come those that nearly would, for the next prices will differ a little.
-        better = _improving(network, arc, price, by=-NEAR)
-        asked[better] = True
+        for _, better in _improving(network, arc, price, by=-NEAR):
+            asked[better] = True
     return Solution(arc, price, proven=False)
 
 
@@ -185,17 +212,16 @@ def _used(network: Network, arc: IntArray) -> tuple[IntArray, IntArray]:
     return at, held
 
 
-def _improving(network: Network, arc: IntArray, price: IntArray, *, by: int) -> IntArray:
-    """Arcs that would give their need at least `by` more at these prices than what it has."""
+def _improving(network: Network, arc: IntArray, price: IntArray, *, by: int) -> Iterator[tuple[int, IntArray]]:
+    """Chunk by chunk: how many needs have been looked at, and those arcs of the chunk that would give their need at
+    least `by` more at these prices than what it has."""
     at, held = _used(network, arc)
     has = np.where(at >= 0, held - price[at], 0) if len(price) else held
-    found = []
     for first, last in network.chunks():
         span = slice(network.start[first], network.start[last])
         sizes = np.diff(network.start[first : last + 1])
         margin = network.gain[span] - price[network.offering[span]]
-        found.append(np.flatnonzero(margin >= np.repeat(has[first:last] + by, sizes)) + network.start[first])
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+        yield last, np.flatnonzero(margin >= np.repeat(has[first:last] + by, sizes)) + network.start[first]
 
 
 def _estimated_prices(network: Network) -> FloatArray:
@@ -224,8 +250,8 @@ def _estimated_prices(network: Network) -> FloatArray:
     return price.astype(np.float64)
 
 
-def _in_question(network: Network, price: FloatArray) -> BoolArray:
-    """Mask of about KEPT arcs per need that are best, or nearly so, at these prices."""
+def _in_question(network: Network, price: FloatArray, tell: Callable[[int], None]) -> BoolArray:
+    """Mask of about KEPT arcs per need that are best, or nearly so, at these prices; `tell`: needs done so far."""
     found, slack = np.zeros(len(network.gain), dtype=np.bool_), None
     for first, last in network.chunks():
         span = slice(network.start[first], network.start[last])
@@ -239,4 +265,5 @@ def _in_question(network: Network, price: FloatArray) -> BoolArray:
             share = min(1.0, KEPT * (last - first) / len(behind))
             slack = np.partition(behind, int(share * (len(behind) - 1)))[int(share * (len(behind) - 1))]
         found[span] = behind <= slack
+        tell(last)
     return found

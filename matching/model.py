@@ -11,11 +11,15 @@ from msgspec.structs import replace
 from matching.calibrate import Platt
 from matching.errors import FeatureError
 from matching.features import check_features
-from matching.scorer import Scorer, Scores
-from matching.types import FloatArray
+from matching.scorer import Scorecard, Scores
+from matching.types import FloatArray, IntArray
 
 # As many judged needs as the scorecard's word is worth: with that many, card and model count the same.
 CARD_NEEDS = 30
+
+# A model of fewer is not listened to: learned from five or ten needs, one simulated market in twenty went the wrong way
+# whatever its share; from twenty, none did (bench/coldstart.py).
+FEWEST_NEEDS = 20
 
 FEW = 12  # edges; features with more are searched one by one, those with fewer compared all at once
 
@@ -80,17 +84,7 @@ class TableScorer:
         """Raises FeatureError unless the model is well formed."""
         check_tables(model)
         self._model = model
-        lookups = [_merged(edges, table) for edges, table in zip(model.edges, model.tables, strict=True)]
-        self._weights = np.array([points.max() for _, points in lookups])
-        # Most features of a wide model give the same points to everyone: they are not looked up. Those with most
-        # edges come first.
-        used = sorted((j for j, (edges, _) in enumerate(lookups) if len(edges)), key=lambda j: -len(lookups[j][0]))
-        self._used = np.array(used, dtype=np.int64)
-        self._points = np.concatenate([np.zeros(0), *(lookups[j][1] for j in used)])
-        sizes = np.array([len(lookups[j][1]) for j in used], dtype=np.int64)
-        self._offsets = (np.cumsum(sizes) - sizes)[:, None]
-        self._searched = [lookups[j][0] for j in used if len(lookups[j][0]) > FEW]
-        self._compared = _layers([lookups[j][0] for j in used[len(self._searched) :]])
+        self.lookup = Lookup.of(model)
 
     @property
     def version(self) -> str:
@@ -102,50 +96,100 @@ class TableScorer:
 
     @property
     def weights(self) -> FloatArray:
-        return self._weights
+        return self.lookup.most
 
     def score(self, values: FloatArray) -> Scores:
         check_features(values, len(self._model.features))
-        columns = values.T[self._used]
-        codes = np.zeros(columns.shape, dtype=np.int64)
-        for row, edges in enumerate(self._searched):
-            codes[row] = edges.searchsorted(columns[row])
-        narrow, narrow_codes = columns[len(self._searched) :], codes[len(self._searched) :]
-        for layer in self._compared:
-            narrow_codes[: len(layer)] += narrow[: len(layer)] > layer
         by_feature = np.zeros(values.shape[::-1])
-        by_feature[self._used] = self._points.take(codes + self._offsets)
+        by_feature[self.lookup.used] = self.lookup.look_up(values.T[self.lookup.used])
         return Scores(total=by_feature.sum(axis=0), parts=by_feature.T)
 
 
 class Blended:
     """Scorecard and model together: the card decides while few needs were judged, the model once many were.
 
-    Raises FeatureError unless both read the same features. The model's points must be in the card's scale, as
-    `learn.table_model` makes them.
+    The model's points must be in the card's scale, as `learn.table_model` makes them.
     """
 
-    def __init__(self, card: Scorer, model: Scorer, labelled_needs: int) -> None:
+    def __init__(self, card: Scorecard, model: TableScorer, labelled_needs: int) -> None:
+        """Raises FeatureError unless both read the same features."""
         if card.features != model.features:
             raise FeatureError(f"{card.version} reads {card.features}, {model.version} {model.features}")
-        self._card, self._model = card, model
-        self._share = CARD_NEEDS / (CARD_NEEDS + labelled_needs)
+        share = CARD_NEEDS / (CARD_NEEDS + labelled_needs) if labelled_needs >= FEWEST_NEEDS else 1.0
+        self._version = f"{card.version}+{model.version}"
+        self._features = card.features
+        self._worst, self._slope = card.worst[:, None], share * card.slope[:, None]
+        self._lookup = model.lookup.scaled(1 - share)
+        self._weights = share * card.weights + self._lookup.most
 
     @property
     def version(self) -> str:
-        return f"{self._card.version}+{self._model.version}"
+        return self._version
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self._card.features
+        return self._features
 
     @property
     def weights(self) -> FloatArray:
-        return self._share * self._card.weights + (1 - self._share) * self._model.weights
+        return self._weights
 
     def score(self, values: FloatArray) -> Scores:
-        parts = self._share * self._card.score(values).parts + (1 - self._share) * self._model.score(values).parts
-        return Scores(total=parts.sum(axis=1), parts=parts)
+        check_features(values, len(self._features))
+        columns = np.ascontiguousarray(values.T)
+        by_feature = (columns - self._worst) * self._slope
+        by_feature[self._lookup.used] += self._lookup.look_up(columns[self._lookup.used])
+        return Scores(total=by_feature.sum(axis=0), parts=by_feature.T)
+
+
+class Lookup(Struct, frozen=True, eq=False):
+    """The tables of k features, laid out to be looked up all at once.
+
+    `most` [k]: the points of each feature at its best. Those that give the same points to everyone, most of a wide
+    model, are left out: `used` are the others, those with most edges first. `points` holds their tables one after the
+    other, each beginning at its `offsets` [used, 1]. The first are searched (`searched`: their edges), the rest
+    compared with `layers` of edges.
+    """
+
+    most: FloatArray
+    used: IntArray
+    points: FloatArray
+    offsets: IntArray
+    searched: tuple[FloatArray, ...]
+    layers: tuple[FloatArray, ...]
+
+    @classmethod
+    def of(cls, model: TableModel) -> Self:
+        """The tables without the edges that change nothing; 0 points at a feature's worst."""
+        lookups = [_merged(edges, table) for edges, table in zip(model.edges, model.tables, strict=True)]
+        used = sorted((j for j, (edges, _) in enumerate(lookups) if len(edges)), key=lambda j: -len(lookups[j][0]))
+        sizes = np.array([len(lookups[j][1]) for j in used], dtype=np.int64)
+        searched = tuple(lookups[j][0] for j in used if len(lookups[j][0]) > FEW)
+        return cls(
+            most=np.array([points.max() for _, points in lookups]),
+            used=np.array(used, dtype=np.int64),
+            points=np.concatenate([np.zeros(0), *(lookups[j][1] for j in used)]),
+            offsets=(np.cumsum(sizes) - sizes)[:, None],
+            searched=searched,
+            layers=tuple(_layers([lookups[j][0] for j in used[len(searched) :]])),
+        )
+
+    def scaled(self, factor: float) -> Self:
+        """The same with points `factor` times as large."""
+        return replace(self, most=factor * self.most, points=factor * self.points)
+
+    def look_up(self, columns: FloatArray) -> FloatArray:
+        """The points of n candidates, [used, n], for the values of the `used` features, [used, n]."""
+        codes = np.empty(columns.shape, dtype=np.int64)
+        for row, edges in enumerate(self.searched):
+            codes[row] = edges.searchsorted(columns[row])
+        narrow = columns[len(self.searched) :]
+        above = np.zeros(narrow.shape, dtype=np.uint8)  # bytes add up several times faster than codes
+        for layer in self.layers:
+            above[: len(layer)] += (narrow[: len(layer)] > layer).view(np.uint8)
+        codes[len(self.searched) :] = above
+        codes += self.offsets
+        return self.points.take(codes)
 
 
 def _merged(edges: Sequence[float], table: Sequence[float]) -> tuple[FloatArray, FloatArray]:

@@ -1,21 +1,36 @@
 """The whole flow: a need and the published offerings → hard rules → features → score → the best, with reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
+from itertools import count, repeat
 from typing import Self
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from matching.encode import OfferingArrays, Vocabularies, encode_need, encode_offerings, record_columns
+from matching.columns import Pairs
+from matching.encode import OfferingArrays, Vocabularies, encode_need, encode_offerings, in_territory, record_columns
 from matching.errors import FeatureError
 from matching.explore import Chance, propensities, shuffled
-from matching.features import FEATURES, FeatureMatrix, Pairs, feature_matrix
+from matching.features import FEATURES, FeatureMatrix, feature_matrix
+from matching.past import NO_PAST, Past
 from matching.rules import RULES, exclusions, first_broken
 from matching.scorer import Scorer, Scores
 from matching.text import TextIndex
-from matching.types import FloatArray, IntArray, NeedView, OfferingView, Part, Ranked, Ranking, Reading, Record
+from matching.types import (
+    FloatArray,
+    IntArray,
+    NeedView,
+    OfferingView,
+    Part,
+    Ranked,
+    Ranking,
+    Reading,
+    Record,
+    SecondOpinion,
+)
 
 # Understanding a text is never as sure as a person's confirmation, and once a person has confirmed an item the others
 # are only alternatives.
@@ -35,13 +50,15 @@ class OfferingIndex(Struct, frozen=True, eq=False):
     vocabularies: Vocabularies
     texts: TextIndex
     item_codes: Mapping[int, str]
+    past: Past
 
     @classmethod
-    def build(cls, offerings: Sequence[OfferingView]) -> Self:
+    def build(cls, offerings: Sequence[OfferingView], past: Past = NO_PAST) -> Self:
         """Seconds for ten thousand: done when the catalogue changes, not for every need."""
         arrays, vocabularies = encode_offerings(offerings)
         texts = TextIndex.fit([f"{offering.title} {offering.text}" for offering in offerings])
-        return cls(arrays, vocabularies, texts, {offering.offering_id: offering.item_code for offering in offerings})
+        item_codes = {offering.offering_id: offering.item_code for offering in offerings}
+        return cls(arrays, vocabularies, texts, item_codes, past)
 
     def item_of(self, offering_id: int) -> str:
         """The item under which an offering is published. Raises KeyError for one the index does not hold."""
@@ -59,6 +76,10 @@ class OfferingIndex(Struct, frozen=True, eq=False):
         columns = record_columns([records.get(offering_id, gone) for offering_id in ids])
         return replace(self, arrays=replace(self.arrays, published=published, **columns))
 
+    def with_past(self, past: Past) -> Self:
+        """The same offerings, with what their institutions have done by now."""
+        return replace(self, past=past)
+
 
 def rank(
     need: NeedView,
@@ -70,8 +91,10 @@ def rank(
     seed: int,
     chance: Chance = NO_CHANCE,
     passed_over: int = 0,
+    second: Scorer | None = None,
 ) -> Ranking:
     """The `top` best offerings for a need; `reading` is of its text. `passed_over`: how many of the others to keep.
+    `second`: asked for its opinion on the same candidates.
 
     Deterministic, and independent of the offerings' order. Ties are broken by `seed`, never by name, id or age; so are
     near-ties, as far as `chance` goes.
@@ -88,14 +111,21 @@ def rank(
         need=encoded,
         offerings=index.arrays,
         similarity=index.texts.similarity(need.text),
-        item_fit=_item_fit(need, index, reading),
+        item_fit=_by_item(index, _likelihoods(need.item_codes, reading.scores)),
+        category=_by_item(index, _category_likelihoods(need.item_codes, reading)),
+        standing=index.past.standing(
+            need,
+            offering_ids=index.arrays.offering_id,
+            institution_ids=index.arrays.institution_id,
+            near=in_territory(encoded, index.arrays),
+        ),
     )
     matrix = feature_matrix(pairs).rows(eligible)
     scores = scorer.score(matrix.values)
     shown, propensity = _shown(scores.total, index.arrays.offering_id[eligible], chance, top=top, seed=seed)
     others = _others(index.arrays.offering_id[eligible], shown, passed_over, seed=seed)
     kept = np.concatenate([shown, others])
-    ranked = _ranked(
+    ranked = listed(
         scorer,
         matrix.rows(kept),
         scores.rows(kept),
@@ -110,6 +140,20 @@ def rank(
         ranked=ranked[: len(shown)],
         excluded=exclusions(index.arrays, broken),
         passed_over=ranked[len(shown) :],
+        second=None if second is None or not len(shown) else _opinion(second, matrix.values, shown, kept, chance),
+    )
+
+
+def _opinion(second: Scorer, values: FloatArray, shown: IntArray, kept: IntArray, chance: Chance) -> SecondOpinion:
+    """On candidates with feature `values` [n, k], of which those at the positions `shown` are the list."""
+    scores = second.score(values).total
+    rounded = np.round(scores, TIE_DIGITS)
+    last = np.partition(rounded, -len(shown))[-len(shown)]
+    return SecondOpinion(
+        model_version=second.version,
+        scores=tuple(scores[kept].tolist()),
+        propensity=float(propensities(rounded, shown[:1], chance)[0]),
+        overlap=float((rounded[shown] >= last).mean()),
     )
 
 
@@ -135,15 +179,15 @@ def _others(offering_ids: IntArray, shown: IntArray, many: int, *, seed: int) ->
 
 def best_first(scores: FloatArray, offering_ids: IntArray, *, top: int, seed: int) -> IntArray:
     """Positions of the `top` highest scores, best first; ties by a hash of seed and offering."""
-    rounded = np.round(scores, TIE_DIGITS)
-    if 0 < top < len(rounded):
+    rounded = scores.round(TIE_DIGITS)
+    order: IntArray = np.argsort(-rounded)
+    first = rounded[order[: top + 1]]
+    if (first[1:] == first[:-1]).any():
         # Only what can reach the list is hashed; all that tie with its last place are kept for the hash to decide.
-        kept = np.flatnonzero(rounded >= np.partition(rounded, len(rounded) - top)[len(rounded) - top])
-    else:
-        kept = np.arange(len(rounded))
-    tie = np.fromiter((_tie(seed, offering_id) for offering_id in offering_ids[kept].tolist()), dtype=np.uint64)
-    order: IntArray = kept[np.lexsort((tie, -rounded[kept]))][:top]
-    return order
+        kept = order[rounded[order] >= first[:top].min(initial=np.inf)]
+        tie = np.fromiter((_tie(seed, offering_id) for offering_id in offering_ids[kept].tolist()), dtype=np.uint64)
+        order = kept[np.lexsort((tie, -rounded[kept]))]
+    return order[:top]
 
 
 def _tie(seed: int, offering_id: int) -> int:
@@ -156,19 +200,29 @@ def _completed(need: NeedView, reading: Reading) -> NeedView:
     return replace(need, rights=need.rights or found.rights, stages=need.stages or found.stages)
 
 
-def _item_fit(need: NeedView, index: OfferingIndex, reading: Reading) -> FloatArray:
-    """How well each offering's item fits the need, [n], 0..1."""
-    items = index.vocabularies.items
-    ceiling = ALTERNATIVE if need.item_codes else UNDERSTOOD
-    fit = np.array([ceiling * reading.scores.get(code, 0.0) for code in items], dtype=np.float64)
-    for code in need.item_codes:
-        if code in items:
-            fit[items[code]] = 1.0
-    by_offering: FloatArray = fit[index.arrays.item]
+def _likelihoods(confirmed: Collection[str], scores: Mapping[str, float]) -> dict[str, float]:
+    """How surely each is asked for, 0..1; 1 only for what a person confirmed."""
+    ceiling = ALTERNATIVE if confirmed else UNDERSTOOD
+    return {code: ceiling * score for code, score in scores.items()} | dict.fromkeys(confirmed, 1.0)
+
+
+def _category_likelihoods(confirmed: Collection[str], reading: Reading) -> dict[str, float]:
+    """How surely the group of each item is asked for, by item code."""
+    scores: dict[str, float] = defaultdict(float)
+    for code, score in reading.scores.items():
+        scores[reading.groups[code]] += score
+    by_group = _likelihoods({reading.groups[code] for code in confirmed if code in reading.groups}, scores)
+    return {code: by_group[group] for code, group in reading.groups.items()}
+
+
+def _by_item(index: OfferingIndex, values: Mapping[str, float]) -> FloatArray:
+    """Each offering's share of what is known of its item, [n]."""
+    by_item = np.array([values.get(code, 0.0) for code in index.vocabularies.items], dtype=np.float64)
+    by_offering: FloatArray = by_item[index.arrays.item]
     return by_offering
 
 
-def _ranked(
+def listed(
     scorer: Scorer,
     matrix: FeatureMatrix,
     scores: Scores,
@@ -177,17 +231,9 @@ def _ranked(
     versions: list[int],
     propensity: list[float],
 ) -> tuple[Ranked, ...]:
-    """All rows as values, in their order."""
+    """All rows as values, in their order; `ids`, `versions` and `propensity` are those of the rows."""
     weights, totals, points = scorer.weights.tolist(), scores.total.tolist(), scores.parts.tolist()
     values, evidence = matrix.values.tolist(), matrix.evidence.tolist()
-    return tuple(
-        Ranked(
-            rank=row + 1,
-            offering_id=ids[row],
-            offering_version=versions[row],
-            score=totals[row],
-            parts=tuple(map(Part, scorer.features, values[row], weights, points[row], evidence[row])),
-            propensity=propensity[row],
-        )
-        for row in range(len(ids))
-    )
+    names = scorer.features
+    parts = [tuple(map(Part, names, *columns)) for columns in zip(values, repeat(weights), points, evidence)]
+    return tuple(map(Ranked, count(1), ids, versions, totals, parts, propensity))

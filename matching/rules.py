@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from msgspec import Struct
 
-from matching.encode import EncodedNeed, OfferingArrays, covers, lies_in
+from matching.encode import EncodedNeed, OfferingArrays, covers, in_territory
 from matching.types import BoolArray, Exclusion, IntArray
 
 
@@ -31,7 +31,7 @@ def _declined(need: EncodedNeed, offerings: OfferingArrays) -> BoolArray:
 
 
 def _outside_territory(need: EncodedNeed, offerings: OfferingArrays) -> BoolArray:
-    return ~lies_in(offerings.institution_region, need.territory)
+    return ~in_territory(need, offerings)
 
 
 def _region_not_covered(need: EncodedNeed, offerings: OfferingArrays) -> BoolArray:

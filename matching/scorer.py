@@ -43,16 +43,22 @@ class Scorer(Protocol):
 
 # Points out of a hundred. The item decides, then the text; where these are level, nearness and free capacity come
 # before the record, so that a newcomer next door is seen.
-SCORECARD_1: Mapping[str, float] = {
-    "text_similarity": 20.0,
-    "item_fit": 32.0,
-    "right_fit": 8.0,
-    "stage_fit": 6.0,
-    "region_distance": 10.0,
-    "load": 8.0,
-    "acceptance": 6.0,
-    "on_time": 6.0,
-    "promised_limit": 4.0,
+SCORECARD_2: Mapping[str, float] = {
+    "text_similarity": 16.0,
+    "item_fit": 27.0,
+    "category_prior": 6.0,
+    "right_fit": 6.0,
+    "stage_fit": 4.0,
+    "kin": 6.0,
+    "industry": 2.0,
+    "region_distance": 9.0,
+    "load": 7.0,
+    "exposure": 2.0,
+    "acceptance": 4.0,
+    "on_time": 4.0,
+    "satisfaction": 3.0,
+    "promised_limit": 2.0,
+    "deadline_margin": 2.0,
 }
 
 
@@ -69,7 +75,7 @@ class Scorecard:
         if not (np.isfinite(self._weights) & (self._weights >= 0)).all():
             raise FeatureError("weights must be finite and not negative")
         self._worst = np.array([feature.worst for feature in FEATURES])
-        self._span = np.array([feature.best - feature.worst for feature in FEATURES])
+        self._slope: FloatArray = self._weights / np.array([feature.best - feature.worst for feature in FEATURES])
 
     @property
     def version(self) -> str:
@@ -83,12 +89,22 @@ class Scorecard:
     def weights(self) -> FloatArray:
         return self._weights
 
+    @property
+    def worst(self) -> FloatArray:
+        """[k], each feature's value that gives no points."""
+        return self._worst
+
+    @property
+    def slope(self) -> FloatArray:
+        """[k], points per unit of each feature, below 0 where less is better."""
+        return self._slope
+
     def score(self, values: FloatArray) -> Scores:
         check_features(values, len(self._features))
-        parts = self._weights * (values - self._worst) / self._span
+        parts: FloatArray = (values - self._worst) * self._slope
         return Scores(total=parts.sum(axis=1), parts=parts)
 
 
 def default_scorecard() -> Scorecard:
     """The hand-set weights that rank until enough decisions have been seen to learn from."""
-    return Scorecard("scorecard-1", SCORECARD_1)
+    return Scorecard("scorecard-2", SCORECARD_2)

@@ -2,65 +2,95 @@
 
 Needs arrive one by one; a scorer makes a list from the real features; a coordinator, who knows the truth only roughly
 and reads from the top, approves or overrides; the institution accepts or declines, delivers on time or late, is rated.
-Records and load follow, so that what is never shown stays unknown, as in life.
+Records, load and past follow, so that what is never shown stays unknown, as in life. Every offering is an institution
+of its own.
 """
+
+from collections import deque
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
 from matching.assign import Queue
+from matching.columns import BEST_LEVEL, Pairs
 from matching.encode import EncodedNeed, OfferingArrays
 from matching.explore import Chance, shuffled
-from matching.features import FEATURES, Pairs, feature_matrix
-from matching.learn import GRADES, Outcome, Training, grade
-from matching.scorer import SCORECARD_1, Scorer
+from matching.features import FEATURES, feature_matrix
+from matching.grades import GRADES, Outcome, grade
+from matching.learn import Training
+from matching.monitor import exposure
+from matching.past import MOST_KIN, Standing
+from matching.scorer import SCORECARD_2, Scorer
 from matching.types import BoolArray, FloatArray, IntArray
 
 SHOWN = 10
 PASSED_OVER = 20
 CITIES = np.array([440300, 440100, 441900, 110000, 310000, 330100], dtype=np.int64)
 ITEMS = 12
+GROUPS = 4
 RIGHTS = 6
 STAGES = 4
+INDUSTRIES = 5
+RATED = 0.5  # of completed matches
 BUSY = 150  # needs that arrive while a match is being delivered
-COUNTED = ("load", "accepted", "declined", "delivered", "on_time")
+RECENT = 300  # needs whose proposals count as recent
+COUNTED = ("load", "accepted", "declined", "delivered", "on_time", "rated", "rating_points")
+QUALITY_WEIGHT, SKILL_WEIGHT = 0.15, 0.1
 GRADE_SHARES = (0.03, 0.08, 0.16, 0.3)  # of a need's candidates that are truly of grade 4, ≥ 3, ≥ 2, ≥ 1
 
 
 class Truth(Struct, frozen=True, eq=False):
-    """What nobody in the market sees: k feature weights and curves, and how well each offering [n] serves.
+    """What nobody in the market sees: k feature weights and curves, how well each offering [n] serves (`quality`), and
+    how well it knows each industry (`skill` [n, INDUSTRIES]).
 
-    Worth = Σ weight · goodness^curve, with goodness 0 at a feature's worst and 1 at its best, plus the weight of
-    quality times quality.
+    Worth = Σ weight · goodness^curve, with goodness 0 at a feature's worst and 1 at its best, plus what quality and
+    skill weigh. Records are signs of quality; industry and kin of skill. Exposure weighs nothing: to be seen less
+    makes nobody better.
     """
 
     weights: FloatArray
     curves: FloatArray
     quality: FloatArray
-    quality_weight: float
+    skill: FloatArray
 
-    def worth(self, values: FloatArray, rows: IntArray) -> FloatArray:
-        """True worth of candidates `rows` [c] with feature `values` [c, k], about 0..1."""
+    def worth(self, values: FloatArray, rows: IntArray, industry: int) -> FloatArray:
+        """True worth of candidates `rows` [c] with feature `values` [c, k] for a need of that industry, about 0..1."""
         worst = np.array([feature.worst for feature in FEATURES])
         best = np.array([feature.best for feature in FEATURES])
         goodness = np.clip((values - worst) / (best - worst), 0.0, 1.0)
         seen: FloatArray = goodness**self.curves @ self.weights
-        return (1 - self.quality_weight) * seen + self.quality_weight * self.quality[rows]
+        hidden: FloatArray = QUALITY_WEIGHT * self.quality[rows] + SKILL_WEIGHT * self.skill[rows, industry]
+        return (1 - QUALITY_WEIGHT - SKILL_WEIGHT) * seen + hidden
+
+
+class Arrival(Struct, frozen=True, eq=False):
+    """A new need: features [c, k] of the offerings that have capacity, their rows [c], and its industry."""
+
+    values: FloatArray
+    rows: IntArray
+    industry: int
 
 
 class Log(Struct, frozen=True, eq=False):
     """What a run leaves behind, as production does.
 
     `judged`: features, grades and needs of the candidates shown and of some that were passed over; `propensity` of
-    each shown one at its position; `served` [n]
-    matches by offering; `worth` [needs] of what each need got, 0 for none.
+    each shown one at its position. By offering [n]: `served`, its matches; `seen`, its exposure in lists; `eligible`,
+    the needs it could have served. `worth` [needs] of what each need got, 0 for none.
     """
 
     judged: Training
     propensity: FloatArray
     served: IntArray
+    seen: FloatArray
+    eligible: IntArray
     worth: FloatArray
+
+    def newcomers_exposure(self, newcomer: BoolArray) -> float:
+        """What offerings without a record were seen, over what they would have been had all been shown alike."""
+        seen, eligible = (float(column[newcomer].sum() / column.sum()) for column in (self.seen, self.eligible))
+        return seen / eligible
 
 
 class Market:
@@ -72,17 +102,21 @@ class Market:
         self.truth = _truth(offerings, self._random)
         self.newcomer = self._random.random(offerings) < newcomers
         self.offerings = _offerings(self.truth.quality, self.newcomer, self._random)
+        # Completed needs by offering and industry, and the offerings proposed lately.
+        shares = self.truth.skill / self.truth.skill.sum(axis=1, keepdims=True)
+        self._completed: IntArray = self._random.multinomial(self.offerings.delivered, shares)
+        self._proposed: deque[int] = deque(maxlen=RECENT)
         self._ending: list[tuple[int, int]] = []
         self._clock = 0
 
     def __len__(self) -> int:
         return len(self.offerings)
 
-    def arrival(self) -> tuple[FloatArray, IntArray]:
-        """A new need: features [c, k] of the offerings that have capacity, and their rows [c]."""
+    def arrival(self) -> Arrival:
+        """The next need."""
         random, offerings = self._random, self.offerings
-        item = int(random.integers(ITEMS))
-        same = offerings.item == item
+        item, industry = int(random.integers(ITEMS)), int(random.integers(INDUSTRIES))
+        same, group = offerings.item == item, offerings.item % GROUPS == item % GROUPS
         noise = random.random(len(self))
         need = EncodedNeed(
             region=int(random.choice(CITIES)),
@@ -92,6 +126,7 @@ class Market:
             stages=1 << (item % STAGES),
             stages_asked=int(random.integers(2)),
             audience=0,
+            days_left=int(random.integers(1, 40)) if random.random() < 0.4 else None,
             conflicts=np.zeros(0, dtype=np.int64),
             declined_by=np.zeros(0, dtype=np.int64),
         )
@@ -100,22 +135,29 @@ class Market:
             offerings=offerings,
             similarity=np.where(same, 0.1 + 0.4 * noise, 0.25 * noise**2),
             item_fit=np.where(same, 0.5 + 0.4 * random.random(len(self)), 0.3 * random.random(len(self)) ** 3),
+            category=np.where(group, 0.6 + 0.3 * random.random(len(self)), 0.2 * random.random(len(self)) ** 3),
+            standing=self._standing(same, industry),
         )
         rows = np.flatnonzero(offerings.load < offerings.capacity)
-        return feature_matrix(pairs).values[rows], rows
+        return Arrival(feature_matrix(pairs).values[rows], rows, industry)
 
     def run(self, scorer: Scorer, needs: int, *, chance: Chance | None = None) -> Log:
         """`needs` arrivals, ranked by `scorer`, with or without chance in the order."""
         judged, propensities = [], []
-        served, worths = np.zeros(len(self), dtype=np.int64), np.zeros(needs)
+        served, seen, worths = np.zeros(len(self), dtype=np.int64), np.zeros(len(self)), np.zeros(needs)
+        eligible = np.zeros(len(self), dtype=np.int64)
         for number in range(needs):
-            values, rows = self.arrival()
+            need = self.arrival()
+            values, rows = need.values, need.rows
             scores = scorer.score(values).total
             seed = int(self._random.integers(2**32))
             order, propensity = shuffled(scores, chance or Chance(gap=0.0), top=SHOWN, seed=seed)
-            worth = self.truth.worth(values[order], rows[order])
+            self._proposed.append(int(rows[order[0]]))
+            seen[rows[order]] += exposure(np.arange(1, len(order) + 1))
+            eligible[rows] += 1
+            worth = self.truth.worth(values[order], rows[order], need.industry)
             chosen = self._chosen(worth)
-            outcome = self._outcome(rows[order[chosen]], float(worth[chosen]))
+            outcome = self._outcome(int(rows[order[chosen]]), float(worth[chosen]), need.industry)
             others = np.setdiff1d(self._random.choice(len(rows), min(PASSED_OVER, len(rows)), replace=False), order)
             grades = np.repeat([GRADES["shortlisted"], GRADES["passed_over"]], [len(order), len(others)]).astype(
                 np.float64
@@ -127,18 +169,31 @@ class Market:
             if outcome != "approved":
                 served[rows[order[chosen]]] += 1
                 worths[number] = worth[chosen]
-        return Log(_joined(judged), np.concatenate(propensities), served, worths)
+        return Log(_joined(judged), np.concatenate(propensities), served, seen, eligible, worths)
 
     def exam(self, needs: int) -> Training:
         """Fresh needs with all their candidates and true grades; leaves records and load as they are."""
         papers = []
         for number in range(needs):
-            values, rows = self.arrival()
-            worth = self.truth.worth(values, rows)
+            need = self.arrival()
+            worth = self.truth.worth(need.values, need.rows, need.industry)
             place = np.argsort(np.argsort(-worth)) / len(worth)
             grades = sum((place < share).astype(np.float64) for share in GRADE_SHARES)
-            papers.append(Training(values, np.asarray(grades), np.full(len(rows), number)))
+            papers.append(Training(need.values, np.asarray(grades), np.full(len(need.rows), number)))
         return _joined(papers)
+
+    def _standing(self, same: BoolArray, industry: int) -> Standing:
+        """What the past says of every offering; kin are past needs of the same item, mostly of the same industry."""
+        of_item = np.where(same, self._completed.sum(axis=1) + 3 * self._completed[:, industry], 0)
+        similar = MOST_KIN if of_item.any() else 0
+        return Standing(
+            kin=self._random.multinomial(similar, of_item / max(of_item.sum(), 1)),
+            similar=similar,
+            completed=self._completed.sum(axis=1),
+            in_industry=self._completed[:, industry],
+            industry_share=float(self._completed[:, industry].sum() / max(self._completed.sum(), 1)),
+            proposed=np.bincount(self._proposed, minlength=len(self)),
+        )
 
     def _chosen(self, worth: FloatArray) -> int:
         """The coordinator's choice: the best of those read, as noise shows them; a later place must be better."""
@@ -146,7 +201,7 @@ class Market:
         seen = worth + self._random.normal(0.0, 0.03, len(worth)) - 0.004 * np.arange(len(worth))
         return int(np.argmax(seen[:read]))
 
-    def _outcome(self, row: int, worth: float) -> Outcome:
+    def _outcome(self, row: int, worth: float, industry: int) -> Outcome:
         """How far the match comes; records and load follow."""
         random, quality = self._random, float(self.truth.quality[row])
         self._clock += 1
@@ -159,6 +214,10 @@ class Market:
             columns["load"][row] += 1
             columns["delivered"][row] += 1
             columns["on_time"][row] += on_time
+            rated = random.random() < RATED
+            columns["rated"][row] += rated
+            columns["rating_points"][row] += rated * random.binomial(BEST_LEVEL, 0.4 + 0.58 * quality)
+            self._completed[row, industry] += 1
             self._ending.append((self._clock + BUSY, row))
         self.offerings = replace(self.offerings, **columns)
         if not accepts:
@@ -196,14 +255,33 @@ def synthetic_queue(needs: int, offerings: int, candidates: int, *, seed: int) -
     )
 
 
+def half(queue: Queue, which: int) -> Queue:
+    """Every other need of a queue that has as many candidates for each, with half the capacity: yesterday and today."""
+    candidates = int(queue.start[1])
+    arcs = np.repeat(np.arange(len(queue.pinned)) % 2 == which, np.diff(queue.start))
+    pinned = queue.pinned[which::2]
+    return replace(
+        queue,
+        start=np.arange(len(pinned) + 1) * candidates,
+        offering=queue.offering[arcs],
+        utility=queue.utility[arcs],
+        conflict=queue.conflict[arcs],
+        capacity=np.maximum(queue.capacity // 2, 1),
+        pinned=pinned,
+    )
+
+
 def _truth(offerings: int, random: np.random.Generator) -> Truth:
     """A third what the scorecard believes, the rest chance: the card points the right way, with the wrong weights."""
-    card = np.array([SCORECARD_1[feature.name] for feature in FEATURES]) / 100
+    card = np.array([SCORECARD_2[feature.name] for feature in FEATURES]) / 100
+    weights = 0.3 * card + 0.7 * random.dirichlet(np.full(len(card), 0.7))
+    weights[[feature.name == "exposure" for feature in FEATURES]] = 0.0
+    skill = random.dirichlet(np.full(INDUSTRIES, 0.7), offerings)
     return Truth(
-        weights=0.3 * card + 0.7 * random.dirichlet(np.full(len(card), 0.7)),
+        weights=weights / weights.sum(),
         curves=np.exp(random.normal(0.0, 0.7, len(card))),
         quality=random.beta(3.0, 2.0, offerings),
-        quality_weight=0.15,
+        skill=skill / skill.max(axis=1, keepdims=True),
     )
 
 
@@ -213,6 +291,7 @@ def _offerings(quality: FloatArray, newcomer: BoolArray, random: np.random.Gener
     numbers, item = np.arange(count), random.integers(0, ITEMS, count)
     asked = np.where(newcomer, 0, random.integers(5, 60, count))
     accepted = random.binomial(asked, 0.6 + 0.38 * quality)
+    rated = random.binomial(accepted, RATED)
     everything = random.random(count) < 0.3
     return OfferingArrays(
         offering_id=numbers,
@@ -220,6 +299,7 @@ def _offerings(quality: FloatArray, newcomer: BoolArray, random: np.random.Gener
         institution_id=numbers,
         institution_region=random.choice(CITIES, count),
         item=item,
+        service=numbers,
         rights=np.where(everything, 0, 1 << (item % RIGHTS)),
         stages=np.where(everything, 0, 1 << (item % STAGES)),
         audience=np.zeros(count, dtype=np.int64),
@@ -233,6 +313,8 @@ def _offerings(quality: FloatArray, newcomer: BoolArray, random: np.random.Gener
         declined=asked - accepted,
         delivered=accepted,
         on_time=random.binomial(accepted, 0.4 + 0.58 * quality),
+        rated=rated,
+        rating_points=random.binomial(BEST_LEVEL * rated, 0.4 + 0.58 * quality),
     )
 
 

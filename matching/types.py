@@ -1,5 +1,6 @@
 """What goes into matching and what comes out: plain values, ready to be stored as JSON."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -18,8 +19,10 @@ class NeedView(Struct, frozen=True):
 
     `item_codes`, `rights` and `stages` are what a person confirmed; where they are empty, the text is understood
     instead. `territory` is the region of the node that ranks: it has the institutions there and below to offer.
-    `audience` is the code of the enterprise's kind. `conflicts` are institutions that must not serve this
-    need because they are the enterprise itself (same 统一社会信用代码); `declined_by` those that declined it before.
+    `audience` is the code of the enterprise's kind, `industry` the section letter of its industry (GB/T 4754).
+    `days_left` are working days from today to the day the need is wanted by. `conflicts` are institutions that must
+    not serve this need because they are the enterprise itself (same 统一社会信用代码); `declined_by` those that
+    declined it before.
     """
 
     text: str
@@ -29,6 +32,8 @@ class NeedView(Struct, frozen=True):
     rights: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     audience: str | None = None
+    industry: str | None = None
+    days_left: int | None = None
     conflicts: tuple[int, ...] = ()
     declined_by: tuple[int, ...] = ()
 
@@ -36,7 +41,8 @@ class NeedView(Struct, frozen=True):
 class Record(Struct, frozen=True):
     """What changes with every match of an offering: counts since the beginning, and the load now.
 
-    `delivered` are finished matches, `on_time` those of them that kept their deadline.
+    `delivered` are finished matches, `on_time` those of them that kept their deadline. `rated` are ratings received,
+    `rating_points` their sum, each from 0 (非常不满意) to 4 (非常满意).
     """
 
     capacity: int
@@ -45,6 +51,8 @@ class Record(Struct, frozen=True):
     declined: int = 0
     delivered: int = 0
     on_time: int = 0
+    rated: int = 0
+    rating_points: int = 0
 
 
 class OfferingView(Struct, frozen=True):
@@ -69,7 +77,7 @@ class OfferingView(Struct, frozen=True):
     promised_days: float | None = None
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """One feature's share of a score.
 
     `value` in the feature's unit; `points` what it adds to the score, of at most `weight`; `evidence` the number of
@@ -105,10 +113,24 @@ class Exclusion(Struct, frozen=True):
     rule: str
 
 
+class SecondOpinion(Struct, frozen=True):
+    """How another model would have ranked for the same need; it has no influence on the list.
+
+    `scores` of those ranked, then of those passed over. `propensity`: the probability with which it would have put
+    first whom the list has first. `overlap`: the share of the list that would be on its own, of the same length.
+    """
+
+    model_version: str
+    scores: tuple[float, ...]
+    propensity: float
+    overlap: float
+
+
 class Ranking(Struct, frozen=True):
     """One ranking: the best candidates, best first; how many offerings were looked at; who was excluded and why.
 
     `passed_over`: a random few of the others that could have served, kept to learn from and shown to nobody.
+    `second`: where a second model was asked and there are candidates.
     """
 
     model_version: str
@@ -117,6 +139,7 @@ class Ranking(Struct, frozen=True):
     ranked: tuple[Ranked, ...]
     excluded: tuple[Exclusion, ...]
     passed_over: tuple[Ranked, ...] = ()
+    second: SecondOpinion | None = None
 
 
 class ItemText(Struct, frozen=True):
@@ -198,6 +221,14 @@ class PastNeed(Struct, frozen=True):
     item_code: str | None
 
 
+class PastService(Struct, frozen=True):
+    """A need that an institution completed; `industry` of the enterprise as in `NeedView`."""
+
+    text: str
+    institution_id: int
+    industry: str | None = None
+
+
 class UnderstoodItem(Struct, frozen=True):
     """A service item that may answer a need; `score` 0..1."""
 
@@ -226,8 +257,9 @@ class Understanding(Struct, frozen=True):
 class Reading(Struct, frozen=True):
     """One text, read once: what was understood, and how likely each item of the catalogue answers it, by item code.
 
-    `scores` sum to 1 over the catalogue, whether or not the text is within scope.
+    `scores` sum to 1 over the catalogue, whether or not the text is within scope. `groups`: the group of each item.
     """
 
     understanding: Understanding
-    scores: dict[str, float]
+    scores: Mapping[str, float]
+    groups: Mapping[str, str]

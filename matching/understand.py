@@ -28,6 +28,8 @@ class Understander:
         `history`: oldest first; past needs vote beside names and aliases.
         """
         self._items = tuple(items)
+        # An item without a group is one of its own.
+        self._groups = {item.code: item.group or item.code for item in items}
         self._source = EvidenceSource(items, lexicon.cues, lexicon.sounds, history)
         self._item_weights = np.array(astuple(lexicon.weights.item))
         self._scope_weights = np.array(astuple(lexicon.weights.scope))
@@ -44,6 +46,7 @@ class Understander:
         return Reading(
             understanding=self._understanding(evidence, likelihoods),
             scores={item.code: score for item, score in zip(self._items, likelihoods.tolist(), strict=True)},
+            groups=self._groups,
         )
 
     def _understanding(self, evidence: Evidence, likelihoods: FloatArray) -> Understanding:

@@ -7,14 +7,22 @@ from random import Random
 from argon2 import PasswordHasher
 from msgspec import Struct
 
-from infra.db import Transaction
+from infra.db import Database, Transaction
+from infra.settings import Settings
 from market.accounts import queries as accounts
 from market.accounts.model import Actor, Role
 from market.accounts.service import hash_token
+from market.calendars.service import DeadlinesSource
 from market.enterprises import queries as enterprises
+from market.enterprises.model import Party
 from market.enterprises.uscc import generate
 from market.institutions import service as institutions
 from market.institutions.model import InstitutionForm
+from market.matches import queries as match_queries
+from market.matches import ranking
+from market.matches import service as matches
+from market.needs import service as needs
+from market.needs.model import Submission
 from market.offerings import service as offerings
 from market.offerings.model import OfferingForm, OfferingState
 from market.regions import queries as regions
@@ -138,3 +146,42 @@ class World(Struct, frozen=True):
 
 def _token(login: str) -> str:
     return "zp_test_" + hashlib.sha256(login.encode()).hexdigest()
+
+
+async def serve(
+    db: Database,
+    settings: Settings,
+    world: World,
+    *,
+    party: Party | None = None,
+    confirmed: bool = True,
+    item: str = AID,
+    login: str = "institution",
+) -> int:
+    """A need served by the institution of that login and confirmed, by the use cases; for ``party`` at the counter."""
+    deadlines = DeadlinesSource(settings)
+    filer, node, server = (world.actors[name] for name in ("clerk" if party else "enterprise", "coordinator", login))
+    async with db.transaction() as tx:
+        submission = Submission(body="产品被人仿冒，想申请维权援助", item_codes=(item,), party=party)
+        need = await needs.submit(tx, filer, submission, await deadlines.get(tx))
+        job = await ranking.read(tx, ranking.CatalogueSource(), need.id)
+        assert job is not None
+    outcome = ranking.compute(job, top=20, gap=0.0)
+    async with db.transaction() as tx:
+        assert await ranking.store(tx, job, outcome)
+        due = await deadlines.get(tx)
+        match = await match_queries.latest(tx, need.id)
+        assert match is not None
+        if match.institution_id == server.institution_id:
+            await matches.approve(tx, node, need.id, match.id, due)
+        else:
+            of_item = "SELECT id FROM offerings WHERE item_code = $1 AND institution_id = $2"
+            other = await tx.fetchval(of_item, item, server.institution_id)
+            await matches.override(tx, node, need.id, other, "就近", due)
+        match = await match_queries.latest(tx, need.id)
+        assert match is not None
+        await matches.accept(tx, server, match.id, due)
+        await matches.deliver(tx, server, match.id, "已出具意见书")
+        if confirmed:
+            await matches.confirm(tx, filer, need.id)
+    return need.id

@@ -28,7 +28,7 @@ async def match_need(context: Context, row: outbox.Row, need_id: int) -> None:
     outcome = await asyncio.to_thread(ranking.compute, job, top=limits.shortlist_size, gap=limits.explore_gap)
     async with context.db.transaction() as tx:
         await outbox.done(tx, row.id, row.attempt)
-        stored = await ranking.store(tx, job, outcome)
+        stored = await ranking.store(tx, job, outcome, prices_hours=limits.prices_hours)
     log.info("need ranked", need_id=need_id, stored=stored, **_figures(outcome))
 
 

@@ -1,4 +1,4 @@
-"""Learning from what was decided, every night."""
+"""Learning from what was decided and measuring what ranks, every night."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ async def train_nightly(ctx: dict[str, Any]) -> None:
     """``zhipei train`` in a process of its own: it may take minutes of one core, and ranking goes on meanwhile."""
     context: Context = ctx["context"]
     settings = context.settings
-    promoting = ["--promote"] if settings.promote_nightly else []
+    climbing = ["--climb"] if settings.promote_nightly else []
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "market.cli", "train", *promoting),
+        *(sys.executable, "-m", "market.cli", "train", *climbing),
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",

@@ -44,6 +44,13 @@ class Actor(Struct, frozen=True, kw_only=True):
     node_name: str | None = None
     node_prefix: str | None = None
     """The digits that all region codes below the actor's node begin with; None without a node."""
+    node_is_top: bool = False
+    """Whether no node is above the actor's."""
+
+    @property
+    def steers_models(self) -> bool:
+        """Whether the actor may say which model ranks: it ranks for all nodes, so only who is above all of them."""
+        return self.role is Role.ADMIN or (self.role is Role.COORDINATOR and self.node_is_top)
 
     @property
     def role_name(self) -> str:

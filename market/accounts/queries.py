@@ -7,7 +7,8 @@ from market.accounts.model import Actor, ApiToken, Credentials
 
 ACTOR = """
 SELECT a.id, a.login, a.name, a.role, a.enterprise_id, a.institution_id, a.node_id,
-       n.name AS node_name, n.region_prefix AS node_prefix
+       n.name AS node_name, n.region_prefix AS node_prefix,
+       n.id IS NOT NULL AND n.parent_id IS NULL AS node_is_top
 FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id
 """
 ACTOR_BY_ID = f"{ACTOR} WHERE a.id = $1 AND a.disabled_at IS NULL"

@@ -25,6 +25,7 @@ from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, NeedBody, Submission
 from market.offerings import queries as offerings
 from market.offerings.model import Offering, OfferingFilter
+from market.ratings import service as ratings
 from market.regions import queries as regions
 from market.regions.model import Node, nearest
 from market.web import AppRequest, Rejected, VersionQuery, go, go_once, one_time_key, page, services
@@ -102,7 +103,13 @@ async def show(tx: NamedDependency[Transaction], code: FromPath[str], version: V
     """One service item with its guide, and who offers it."""
     item: ServiceItem = await service.find(tx, code, version)
     offered = await offerings.page(tx, OfferingFilter(item_code=code), None, after=None, limit=6)
-    return page("catalogue/item.html", item=item, offered=offered, current=await service.find(tx, code))
+    return page(
+        "catalogue/item.html",
+        item=item,
+        offered=offered,
+        current=await service.find(tx, code),
+        rated=await ratings.by_institution(tx, code),
+    )
 
 
 async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:

@@ -130,6 +130,24 @@ class EnterpriseKindData(Struct, frozen=True):
     name_en: str
 
 
+class RatingIndicatorData(Struct, frozen=True):
+    """Something one can tick with a level of 好差评; ``channels``: where it can be true, online and counter."""
+
+    code: str
+    name: str
+    name_en: str
+    channels: tuple[str, ...]
+
+
+class RatingLevelData(Struct, frozen=True):
+    """A level of 好差评, 5 the best, with its indicators."""
+
+    level: int
+    name: str
+    name_en: str
+    indicators: tuple[RatingIndicatorData, ...]
+
+
 class UsccDepartment(Struct, frozen=True):
     """A registering department; ``kinds`` is empty where the standard lists none."""
 
@@ -182,6 +200,11 @@ def load_institution_kinds() -> tuple[InstitutionKindData, ...]:
 def load_enterprise_kinds() -> tuple[EnterpriseKindData, ...]:
     """Kinds of enterprise; 个人 and 其他企业 are last."""
     return msgspec.json.decode(_bytes("enterprise_kinds.json"), type=tuple[EnterpriseKindData, ...])
+
+
+def load_rating_scale() -> tuple[RatingLevelData, ...]:
+    """The five levels of 好差评, best first."""
+    return msgspec.json.decode(_bytes("rating_scale.json"), type=tuple[RatingLevelData, ...])
 
 
 def load_uscc() -> UsccFacts:

@@ -7,20 +7,25 @@ records. A life that has not ended when the clock reaches now is a need somebody
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from market.calendars.model import ZONE, Calendar
 from market.demo.journal import Journal, Life
+from market.demo.memory import Memory
 from market.demo.needs import Words, wish
 from market.demo.people import CITY, PROVINCE
+from market.demo.ratings import Raters
 from market.demo.rows import Client, History, NeedRow, Node, Provider
 from market.matches.model import MatchAction as M
 from market.matches.ranking import Catalogue, Job, compute
 from market.needs.model import Channel, NeedState, Understanding
 from market.needs.model import NeedAction as N
+from market.rules.model import RuleName
 from matching.types import NeedView, Ranked, Record
 
 RANKED_AFTER = timedelta(seconds=2)
@@ -34,6 +39,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     match_days: int
     accept_days: int
     shortlist_size: int
+    rectification_days: Mapping[RuleName, int]
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -71,6 +77,16 @@ class _Simulation:
         self.world, self.rng, self.words = world, rng, world.words
         self.end = now - timedelta(minutes=5)
         self.journal = Journal(world.providers, now)
+        self.memory = Memory(now - timedelta(days=DAYS))
+        chance = Random(rng.getstate()[1][0])  # noqa: S311 - its own, drawn from without moving the other
+        self.raters = Raters(
+            self.journal,
+            chance,
+            world.calendar,
+            world.limits.rectification_days,
+            partial(self._hours, chance),
+            self.end,
+        )
 
     def run(self, beginnings: Sequence[tuple[int, datetime]]) -> History:
         clock = [(at, need_id, self._life(need_id, at)) for need_id, at in beginnings]
@@ -131,6 +147,7 @@ class _Simulation:
             node_id=world.nodes[CITY].id,
             owner_id=None,
             understanding=Understanding(),
+            wanted_by=self._wanted_by(at),
             due_at=due_at,
             due_provisional=provisional,
             created_at=at,
@@ -139,6 +156,12 @@ class _Simulation:
         return Life(
             need=need, client=client, wish=desired, wanted=wanted, node=world.nodes[CITY], filer=need.submitted_by
         )
+
+    def _wanted_by(self, at: datetime) -> date | None:
+        """The day a need is wanted by, where it says one."""
+        if self.rng.random() > 0.25:
+            return None
+        return self.world.calendar.add_working_days(at.astimezone(ZONE).date(), self.rng.randint(3, 40)).day
 
     def _complete(self, life: Life) -> Iterator[datetime]:
         """Returned once with all that is missing, completed by the enterprise."""
@@ -209,7 +232,8 @@ class _Simulation:
         result = self.rng.choice(self.world.results[provider.item_code])
         self._deliver(life, provider, result)
         yield self._office_hours(0, 4)
-        if self.rng.random() < 0.14 * (1 - provider.quality):
+        reworked = self.rng.random() < 0.14 * (1 - provider.quality)
+        if reworked:
             note = self.rng.choice(self.words.rework)
             self.journal.move(life, N.REWORK, life.filer, note)
             self.journal.advance(life, M.REWORK, life.filer, note=note)
@@ -218,6 +242,8 @@ class _Simulation:
             yield self._office_hours(0, 3)
         self.journal.move(life, N.CONFIRM, life.filer)
         self.journal.advance(life, M.CONFIRM, life.filer)
+        self.memory.keep_service(life.need.body, provider.institution_id, _industry(life))
+        yield from self.raters.rate(life, provider, self._coordinator(life), reworked=reworked)
 
     def _deliver(self, life: Life, provider: Provider, result: str) -> None:
         match = life.match
@@ -231,7 +257,7 @@ class _Simulation:
     def _rank(self, life: Life) -> None:
         """As the worker does it, seconds after the need is submitted."""
         self.journal.at += RANKED_AFTER
-        need, world = life.need, self.world
+        need, world, catalogue = life.need, self.world, self.world.catalogue
         job = Job(
             need_id=need.id,
             need_version=need.version,
@@ -242,9 +268,11 @@ class _Simulation:
                 territory=life.node.region_code,
                 item_codes=need.item_codes,
                 audience=life.client.who.kind,
+                industry=_industry(life),
+                days_left=self._days_left(need.wanted_by),
                 declined_by=life.declined_by,
             ),
-            catalogue=world.catalogue,
+            catalogue=replace(catalogue, index=catalogue.index.with_past(self.memory.past(self.journal.at))),
             records={p.id: _record(p) for p in world.providers.values()},
         )
         outcome = compute(job, top=world.limits.shortlist_size, gap=0.0)
@@ -260,6 +288,12 @@ class _Simulation:
         else:
             self.journal.move(life, N.PROPOSE, None, candidates=len(ranking.ranked))
             self.journal.make_match(life, world.providers[ranking.ranked[0].offering_id], M.PROPOSE, None, "")
+            self.memory.keep_proposal(self.journal.at, ranking.ranked[0].offering_id)
+
+    def _days_left(self, wanted_by: date | None) -> int | None:
+        if wanted_by is None:
+            return None
+        return self.world.calendar.working_days_between(self.journal.at.astimezone(ZONE).date(), wanted_by)
 
     def _choose(self, life: Life) -> Provider | None:
         """The candidate the coordinator takes: mostly the first, unless another plainly serves better."""
@@ -312,14 +346,20 @@ class _Simulation:
 
     def _office_hours(self, fewest: int, most: int) -> datetime:
         """Some moment at which people work, so many working days from now."""
-        rng, local, days = self.rng, self.journal.at.astimezone(ZONE), self.rng.randint(fewest, most)
+        return self._hours(self.rng, fewest, most)
+
+    def _hours(self, rng: Random, fewest: int, most: int) -> datetime:
+        local, days = self.journal.at.astimezone(ZONE), rng.randint(fewest, most)
         if days == 0 and self.world.calendar.is_working(local.date()) and 8 < local.hour < 16:
             return self.journal.at + timedelta(minutes=rng.randint(10, 100), seconds=rng.randrange(60))
         day = self.world.calendar.add_working_days(local.date(), max(days, 1)).day
         return datetime.combine(day, time(rng.randint(9, 16), rng.randrange(60), rng.randrange(60)), ZONE)
 
 
+def _industry(life: Life) -> str | None:
+    code = life.client.who.industry_code
+    return code[0] if code else None
+
+
 def _record(provider: Provider) -> Record:
-    return Record(
-        provider.capacity, provider.load, provider.accepted, provider.declined, provider.delivered, provider.on_time
-    )
+    return Record(**{name: getattr(provider, name) for name in Record.__struct_fields__})

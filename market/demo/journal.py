@@ -8,12 +8,25 @@ from typing import Any
 from msgspec import Struct
 
 from market.demo.needs import Wish
-from market.demo.rows import CandidateRow, Client, EventRow, History, MatchRow, NeedRow, Node, Provider, RunRow
+from market.demo.rows import (
+    CandidateRow,
+    Client,
+    EventRow,
+    History,
+    MatchRow,
+    NeedRow,
+    Node,
+    Provider,
+    RatingRow,
+    RunRow,
+)
 from market.matches.model import HOLDING, MatchState
 from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.matches.model import MatchAction as M
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
 from market.needs.model import NeedAction as N
+from market.ratings.model import RATING_TRANSITIONS, RatingAction, RatingState, RectificationAction, RectificationState
+from market.ratings.model import TRANSITIONS as RECTIFICATION_TRANSITIONS
 from matching.types import Exclusion, Ranking
 
 
@@ -39,7 +52,7 @@ class Journal:
 
     def __init__(self, providers: Mapping[int, Provider], at: datetime) -> None:
         self.at = at
-        self.history = History([], [], [], [], [])
+        self.history = History([], [], [], [], [], [])
         self._providers = providers
 
     def make_match(self, life: Life, provider: Provider, action: M, actor: int | None, note: str) -> None:
@@ -85,6 +98,37 @@ class Journal:
         match.state = after
         _count(self._providers[match.offering_id], before, after, on_time=match.delivered_on_time)
         self._event(match.need_id, match.id, "match", before, action, after, actor, note, {})
+
+    def rate(self, life: Life, rating: RatingRow) -> RatingRow:
+        """The rating of the match that ended the need."""
+        self.history.ratings.append(rating)
+        said = {"level": rating.level, "anonymous": rating.anonymous}
+        self.judge(life, rating, RatingAction.RATE, rating.rated_by, rating.remark, **said)
+        return rating
+
+    def judge(self, life: Life, rating: RatingRow, action: RatingAction, actor: int, note: str, **data: Any) -> None:
+        """Move a rating, and count it as the trigger ratings_count does."""
+        before, after = rating.state, RATING_TRANSITIONS[rating.state, action]
+        rating.state = after
+        counted = (after is not RatingState.WITHHELD) - (before not in (RatingState.NEW, RatingState.WITHHELD))
+        provider = self._providers[rating.offering_id]
+        provider.rated += counted
+        provider.rating_points += counted * (rating.level - 1)
+        self._event(life.need.id, rating.match_id, "rating", before, action, after, actor, note, data)
+
+    def open_rectification(self, life: Life, rating: RatingRow, due_at: datetime, *, provisional: bool) -> None:
+        """The rectification of a bad rating."""
+        rating.due_at, rating.due_provisional = due_at, provisional
+        self.step(life, rating, RectificationAction.OPEN, rating.rated_by)
+
+    def step(
+        self, life: Life, rating: RatingRow, action: RectificationAction, actor: int, note: str = ""
+    ) -> RectificationState:
+        """Move a rectification; where it stands now."""
+        before, after = rating.rectification, RECTIFICATION_TRANSITIONS[rating.rectification, action]
+        rating.rectification = after
+        self._event(life.need.id, rating.match_id, "rectification", before, action, after, actor, note, {})
+        return after
 
     def _event(
         self,

@@ -7,9 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from infra.db import Transaction, many
-from market.demo.rows import CandidateRow, EventRow, MatchRow, NeedRow, RunRow
+from market.demo.rows import CandidateRow, EventRow, MatchRow, NeedRow, RatingRow, RunRow
 from market.matches.model import MatchState
 from market.needs.model import NeedState
+from market.ratings.model import RatingState, RectificationState
 
 PRESENT = "SELECT EXISTS (SELECT FROM institutions WHERE demo)"
 TAKEN = "SELECT login FROM accounts WHERE login = ANY($1::text[]) ORDER BY login"
@@ -60,14 +61,14 @@ PAUSE = "UPDATE offerings SET state = 'paused' WHERE id = ANY($1::bigint[])"
 # Needs are born submitted and matches as they first were: the triggers allow nothing else. Then they move step by step.
 NEEDS = """
 INSERT INTO needs (id, enterprise_id, submitted_by, channel, state, body, item_codes, contact_name, contact_phone,
-                   region_code, node_id, owner_id, understanding, due_at, due_provisional, created_at)
+                   region_code, node_id, owner_id, understanding, wanted_by, due_at, due_provisional, created_at)
 OVERRIDING SYSTEM VALUE
 SELECT id, enterprise_id, submitted_by, channel, 'submitted', body, item_codes, contact_name, contact_phone,
-       region_code, node_id, owner_id, understanding, due_at, due_provisional, created_at
+       region_code, node_id, owner_id, understanding, wanted_by, due_at, due_provisional, created_at
 FROM jsonb_to_recordset($1) AS g (
     id bigint, enterprise_id bigint, submitted_by bigint, channel text, body text, item_codes text[], contact_name text,
-    contact_phone text, region_code text, node_id bigint, owner_id bigint, understanding jsonb, due_at timestamptz,
-    due_provisional boolean, created_at timestamptz)
+    contact_phone text, region_code text, node_id bigint, owner_id bigint, understanding jsonb, wanted_by date,
+    due_at timestamptz, due_provisional boolean, created_at timestamptz)
 """
 MOVE_NEED = "UPDATE needs SET state = $2, version = version + 1 WHERE id = $1"
 RUNS = """
@@ -92,6 +93,26 @@ INSERT INTO matches (id, need_id, run_id, state, offering_id, offering_version, 
 OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 """
 MOVE_MATCH = "UPDATE matches SET state = $2 WHERE id = $1"
+# With all that was ever said in them: the triggers allow no second word, and check how states change.
+RATINGS = """
+INSERT INTO ratings (id, match_id, institution_id, offering_id, state, level, indicators, remark, anonymous, rated_by,
+                     on_behalf, source, later_remark, reply, created_at)
+OVERRIDING SYSTEM VALUE
+SELECT id, match_id, institution_id, offering_id, 'published', level, indicators, remark, anonymous, rated_by,
+       on_behalf, convert_to(source, 'UTF8'), later_remark, reply, created_at
+FROM jsonb_to_recordset($1) AS g (
+    id bigint, match_id bigint, institution_id bigint, offering_id bigint, level smallint, indicators text[],
+    remark text, anonymous boolean, rated_by bigint, on_behalf boolean, source text, later_remark text, reply text,
+    created_at timestamptz)
+"""
+MOVE_RATING = "UPDATE ratings SET state = $2 WHERE id = $1"
+RECTIFICATION = """
+INSERT INTO rectifications (rating_id, state, due_at, due_provisional, answer, satisfied)
+VALUES ($1, 'verifying', $2, $3, $4, $5)
+"""
+MOVE_RECTIFICATION = """
+UPDATE rectifications SET state = $2, due_at = CASE $2 WHEN 'closed' THEN NULL ELSE due_at END WHERE rating_id = $1
+"""
 EVENTS = """
 INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, actor_id, note, data, at)
 SELECT need_id, match_id, machine, from_state, action, to_state, actor_id, note, data, at
@@ -207,6 +228,27 @@ async def insert_match(tx: Transaction, match: MatchRow) -> None:
 async def move_match(tx: Transaction, match_id: int, state: MatchState) -> None:
     """Move a match one step."""
     await tx.execute(MOVE_MATCH, match_id, state)
+
+
+async def insert_ratings(tx: Transaction, ratings: Sequence[RatingRow]) -> None:
+    """Ratings, just given."""
+    await tx.execute(RATINGS, ratings)
+
+
+async def move_rating(tx: Transaction, rating_id: int, state: RatingState) -> None:
+    """Move a rating one step."""
+    await tx.execute(MOVE_RATING, rating_id, state)
+
+
+async def insert_rectification(tx: Transaction, rating: RatingRow) -> None:
+    """The rectification of a bad rating, to be verified."""
+    values = (rating.due_at, rating.due_provisional, rating.answer, rating.satisfied)
+    await tx.execute(RECTIFICATION, rating.id, *values)
+
+
+async def move_rectification(tx: Transaction, rating: RatingRow, state: RectificationState) -> None:
+    """Move a rectification one step."""
+    await tx.execute(MOVE_RECTIFICATION, rating.id, state)
 
 
 async def insert_events(tx: Transaction, events: Sequence[EventRow]) -> None:

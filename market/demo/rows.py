@@ -1,6 +1,6 @@
 """Rows of the demo's history, as the tables have them; runs and matches are numbered from 0 until they are stored."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -8,6 +8,7 @@ from msgspec import Struct
 from market.demo.people import Enterprise
 from market.matches.model import MatchState
 from market.needs.model import Channel, NeedState, Understanding
+from market.ratings.model import RatingLevel, RatingState, RectificationState
 from matching.types import Exclusion, Part
 
 
@@ -31,6 +32,8 @@ class Provider(Struct, kw_only=True):
     declined: int = 0
     delivered: int = 0
     on_time: int = 0
+    rated: int = 0
+    rating_points: int = 0
 
 
 class Client(Struct, frozen=True, kw_only=True):
@@ -65,6 +68,7 @@ class NeedRow(Struct, kw_only=True):
     node_id: int
     owner_id: int | None
     understanding: Understanding
+    wanted_by: date | None
     due_at: datetime
     due_provisional: bool
     created_at: datetime
@@ -121,6 +125,32 @@ class MatchRow(Struct, kw_only=True):
     state: MatchState = MatchState.NEW
 
 
+class RatingRow(Struct, kw_only=True):
+    """A rating as it stands when the history ends, with its rectification; their states as in NeedRow."""
+
+    id: int
+    match_id: int
+    institution_id: int
+    offering_id: int
+    level: RatingLevel
+    indicators: tuple[str, ...]
+    remark: str
+    anonymous: bool
+    rated_by: int
+    on_behalf: bool
+    created_at: datetime
+    source: str | None = None
+    later_remark: str | None = None
+    reply: str | None = None
+    state: RatingState = RatingState.NEW
+    rectification: RectificationState = RectificationState.NEW
+    due_at: datetime | None = None
+    due_provisional: bool = False
+    answer: str | None = None
+    satisfied: bool | None = None
+    sent_back: bool = False
+
+
 class EventRow(Struct, kw_only=True):
     """One step of a need, or of a match."""
 
@@ -143,4 +173,5 @@ class History(Struct, frozen=True):
     runs: list[RunRow]
     candidates: list[CandidateRow]
     matches: list[MatchRow]
+    ratings: list[RatingRow]
     events: list[EventRow]

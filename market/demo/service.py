@@ -23,15 +23,19 @@ from market.demo.history import Limits, World
 from market.demo.offerings import Plan
 from market.demo.people import LOGINS
 from market.demo.queries import Counts
+from market.demo.ratings import give_addresses
 from market.demo.rows import History, Provider
 from market.enterprises import queries as enterprises
 from market.errors import Conflict
 from market.importing import queries as importing
+from market.learning import service as learning
 from market.matches.model import MatchState
 from market.matches.ranking import CatalogueSource
 from market.needs import service as need_service
 from market.needs.model import NeedState, Submission
 from market.offerings.model import OfferingState
+from market.ratings.model import RatingState, RectificationState
+from market.rules import queries as rules
 
 __all__ = ["LOGINS", "PASSWORD", "DemoReport", "load", "load_demo", "read_questions", "submit_questions"]
 
@@ -75,6 +79,7 @@ async def load_demo(tx: Transaction, settings: Settings, *, now: datetime, seed:
         raise Conflict(f"登录名 {'、'.join(taken)} 已有人使用，演示数据只能装进新的数据库。")
     await importing.be_patient(tx)
     await _load(tx, settings, now, Random(seed))  # noqa: S311 - invents texts and times, guards nothing
+    await learning.measure(tx)  # as the last night would have
     return True
 
 
@@ -114,7 +119,10 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
         calendar=await calendars.calendar(tx),
         words=needs.load_words(),
         limits=Limits(
-            match_days=settings.match_days, accept_days=settings.accept_days, shortlist_size=settings.shortlist_size
+            match_days=settings.match_days,
+            accept_days=settings.accept_days,
+            shortlist_size=settings.shortlist_size,
+            rectification_days={rule.name: rule.working_days for rule in await rules.in_force(tx, people.CITY)},
         ),
     )
     need_ids = await queries.draw_ids(tx, "needs", NEEDS)
@@ -170,11 +178,16 @@ async def _store_history(tx: Transaction, happened: History) -> None:
         match.id, match.run_id = match_ids[match.id], run_ids[match.run_id]
     for event in happened.events:
         event.match_id = None if event.match_id is None else match_ids[event.match_id]
+    rating_ids = await queries.draw_ids(tx, "ratings", len(happened.ratings))
+    give_addresses(happened.ratings)
+    for rating in happened.ratings:
+        rating.id, rating.match_id = rating_ids[rating.id], match_ids[rating.match_id]
     await queries.insert_needs(tx, happened.needs)
     await queries.insert_runs(tx, happened.runs)
     for start in range(0, len(happened.candidates), CHUNK):
         await queries.insert_candidates(tx, happened.candidates[start : start + CHUNK])
     await _replay(tx, happened)
+    await _replay_ratings(tx, happened)
     await queries.insert_events(tx, happened.events)
 
 
@@ -184,7 +197,23 @@ async def _replay(tx: Transaction, happened: History) -> None:
     await queries.move_needs(tx, [(event.need_id, NeedState(event.to_state)) for event in moves])
     matches = {match.id: match for match in happened.matches}
     for event in happened.events:
-        if event.match_id is not None and event.from_state == MatchState.NEW:
-            await queries.insert_match(tx, matches[event.match_id])
-        elif event.match_id is not None:
-            await queries.move_match(tx, event.match_id, MatchState(event.to_state))
+        if event.machine == "match" and event.match_id is not None:
+            if event.from_state == MatchState.NEW:
+                await queries.insert_match(tx, matches[event.match_id])
+            else:
+                await queries.move_match(tx, event.match_id, MatchState(event.to_state))
+
+
+async def _replay_ratings(tx: Transaction, happened: History) -> None:
+    """Move ratings and rectifications step by step; what is said in them is there from the beginning."""
+    await queries.insert_ratings(tx, happened.ratings)
+    ratings = {rating.match_id: rating for rating in happened.ratings}
+    for event in happened.events:
+        if event.machine == "rating" and event.from_state not in (RatingState.NEW, event.to_state):
+            await queries.move_rating(tx, ratings[event.match_id or 0].id, RatingState(event.to_state))
+        if event.machine == "rectification":
+            rating = ratings[event.match_id or 0]
+            if event.from_state == RectificationState.NEW:
+                await queries.insert_rectification(tx, rating)
+            else:
+                await queries.move_rectification(tx, rating, RectificationState(event.to_state))

@@ -22,6 +22,11 @@ class Enterprise(Struct, frozen=True, kw_only=True):
     contact_phone: str
     demo: bool
 
+    @property
+    def industry(self) -> str | None:
+        """The section of its industry: the letter its GB/T 4754 code begins with."""
+        return self.industry_code[0] if self.industry_code else None
+
 
 class Profile(Struct, frozen=True):
     """An enterprise with its codes in words."""

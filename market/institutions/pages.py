@@ -9,12 +9,16 @@ from infra.db import Transaction
 from market.institutions import queries, service
 from market.offerings import service as offerings
 from market.offerings.model import OfferingFilter
+from market.ratings import queries as rating_queries
+from market.ratings import service as ratings
 from market.regions import service as regions
 from market.web import PathId, SearchQuery, page, page_of, read_cursor
 from search.terms import like_patterns
 
 ROWS = 20
 MOST_OFFERINGS = 50
+SAID = 3
+"""Ratings shown beside the figures."""
 
 
 @get("/institutions")
@@ -54,6 +58,8 @@ async def show(tx: NamedDependency[Transaction], institution_id: PathId) -> Temp
         "institutions/show.html",
         institution=institution,
         offered=await offerings.browse(tx, wanted, limit=MOST_OFFERINGS),
+        rated=ratings.overall(await ratings.by_item(tx, institution_id)),
+        said=await rating_queries.published(tx, institution_id, item_code=None, before=None, limit=SAID),
     )
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from market.learning.model import Line
-from market.learning.service import scorer_of
+from market.learning.model import Line, grade_of
+from market.learning.serving import scorer_of
 from matching.calibrate import fit_platt
 from matching.evaluate import Bars, Snips, Trial, Verdict, gate, held_out, snips
 from matching.explore import Chance, propensities
 from matching.features import FEATURES
-from matching.learn import AdditiveRanker, LearningError, Outcome, Training, grade, spread, table_model
+from matching.grades import BEST
+from matching.learn import AdditiveRanker, LearningError, Training, spread, table_model
 from matching.model import TableModel
 from matching.rank import TIE_DIGITS
 from matching.scorer import Scorer, default_scorecard
@@ -35,7 +36,8 @@ class Decided(Struct, frozen=True, eq=False):
     """Candidates [n] of decided lists, as arrays.
 
     ``data.needs`` numbers the lists; ``taken`` are candidates a coordinator approved and an institution answered, with
-    ``accepted`` its answer. ``day`` is a proleptic ordinal; ``city`` the first four digits of the need's region.
+    ``accepted`` its answer. ``first`` led their list and were proposed. ``day`` is a proleptic ordinal; ``city`` the
+    first four digits of the need's region.
     """
 
     data: Training
@@ -65,7 +67,7 @@ class Decided(Struct, frozen=True, eq=False):
             ),
             need_id=column(np.int64, (line.need_id for line in lines)),
             day=column(np.int64, (line.day.toordinal() for line in lines)),
-            first=column(np.bool_, (line.rank == 1 for line in lines)),
+            first=column(np.bool_, (line.rank == 1 and line.proposed for line in lines)),
             propensity=column(np.float64, (line.propensity for line in lines)),
             taken=column(np.bool_, (line.accepted or line.declined for line in lines)),
             accepted=column(np.bool_, (line.accepted for line in lines)),
@@ -140,25 +142,14 @@ def judged(model: TableModel, champion: TableModel | None, future: Decided, *, g
         challenger=new,
         grades=future.data.grades,
         needs=future.data.needs,
-        groups={"item": future.item, "city": future.city},
+        groups={"事项": future.item, "地区": future.city},
         probability=promised,
         accepted=answered[: len(promised)],
         champion_snips=_snips(old, future, Chance(gap=gap)),
         challenger_snips=_snips(new, future, Chance(gap=gap)),
     )
-    return gate(trial, Bars(calibration_error=Bars().calibration_error + noise(promised)))
-
-
-def grade_of(line: Line) -> int:
-    """How far the candidate came."""
-    outcome: Outcome = "shortlisted" if line.shown else "passed_over"
-    if line.completed:
-        outcome = "completed"
-    elif line.accepted:
-        outcome = "accepted"
-    elif line.approved:
-        outcome = "approved"
-    return grade(outcome, by_override=line.by_override)
+    bars = Bars(calibration_error=Bars().calibration_error + noise(promised))
+    return gate(trial, bars, lang="zh")
 
 
 def noise(probability: FloatArray) -> float:
@@ -180,14 +171,17 @@ def _scores(scorer: Scorer, values: FloatArray) -> FloatArray:
 def _snips(scores: FloatArray, lists: Decided, chance: Chance) -> Snips:
     """What the proposals would have earned, had these scores made them: the grade of the first of every list.
 
-    Among the candidates that were logged, which are those shown and some of the others.
+    Among the candidates that were logged, which are those shown and some of the others. Where prices made the proposal,
+    no scores did.
     """
     starts = np.flatnonzero(np.diff(lists.data.needs, prepend=-1))
-    target = np.zeros(len(starts))
-    for number, rows in enumerate(np.split(np.arange(len(scores)), starts[1:])):
-        target[number] = propensities(scores[rows], np.flatnonzero(lists.first[rows]), chance)[0]
+    target = [
+        propensities(scores[rows], np.flatnonzero(lists.first[rows]), chance)[0]
+        for rows in np.split(np.arange(len(scores)), starts[1:])
+        if lists.first[rows].any()
+    ]
     first = lists.first
-    return snips(lists.data.grades[first] / 5, lists.propensity[first], target)
+    return snips(lists.data.grades[first] / BEST, lists.propensity[first], np.array(target))
 
 
 def _date(ordinal: int) -> str:

@@ -6,14 +6,14 @@ from typing import Annotated
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
 from market.forms import visible
-from market.matches import queries, service
+from market.matches import queries, service, work
 from market.matches.model import LIVE as LIVE_STATES
 from market.matches.model import (
     Answer,
@@ -31,16 +31,24 @@ from market.matches.model import (
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, Need, Understanding
-from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, LangQuery, Page, PageSize, PathId, actor_of, lang_of, once, page_of, read_cursor
+
+
+class Explained(Candidate, frozen=True, kw_only=True):
+    """A candidate with its strongest reasons in words, strongest first."""
+
+    reasons: list[str]
 
 
 class Shortlist(Struct, frozen=True):
     """A ranking with its candidates, best first, and what became of it."""
 
     run: RankingRun
-    candidates: list[Candidate]
+    candidates: list[Explained]
     match: Match | None
     """The proposal to approve, or the match in force."""
+    moved: str
+    """Why another than the first candidate is proposed; empty where the first is."""
 
 
 async def _need_after(
@@ -74,9 +82,14 @@ async def understanding(catalogue: NamedDependency[Catalogue], text: FromQuery[s
 
 
 @get("/needs/{need_id:int}/ranking", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Show candidates")
-async def shortlist(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Shortlist:
+async def shortlist(
+    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, lang: LangQuery = None
+) -> Shortlist:
     """The newest ranking of a need: candidates with every part of their scores, and what was left out and why."""
-    return Shortlist(*await service.ranking(tx, actor_of(request), need_id))
+    told = lang_of(request, lang)
+    run, candidates, match = await service.ranking(tx, actor_of(request), need_id)
+    explained = [Explained(**structs.asdict(one), reasons=work.choice_of(one, told).reasons) for one in candidates]
+    return Shortlist(run, explained, match, work.moved_in_words(run, candidates, match, told))
 
 
 @post("/needs/{need_id:int}/approve", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Approve")

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from market.catalogue.model import ItemList
 from market.errors import InvalidTransition
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, NeedBody, Note
+from matching.calibrate import Platt
 from matching.types import Exclusion, Part
 
 
@@ -170,6 +171,41 @@ class Candidate(Struct, frozen=True, kw_only=True):
     load: int
 
 
+class OfferingPrice(Struct, frozen=True):
+    """How much better than the next a match must be to get this offering, in utility: what it is worth to others."""
+
+    offering_id: int
+    price: float
+
+
+class Prices(Struct, frozen=True, kw_only=True):
+    """What a node's last plan left behind. They mean something only beside utilities of the same scale.
+
+    ``calibration``: the utility is the probability that it gives; without one, the score's share.
+    """
+
+    plan_id: int
+    scored_by: str
+    """The scorer's version."""
+    calibration: Platt | None
+    offerings: tuple[OfferingPrice, ...]
+    """Whoever is not among them costs nothing."""
+    at: datetime
+
+
+class PricesUsed(Struct, frozen=True, kw_only=True):
+    """Prices that a proposal was made with, of the candidates that have one."""
+
+    plan_id: int
+    at: datetime
+    offerings: tuple[OfferingPrice, ...]
+
+    @property
+    def points(self) -> Mapping[int, float]:
+        """By offering, in points of a hundred."""
+        return {one.offering_id: 100 * one.price for one in self.offerings}
+
+
 class RankingRun(Struct, frozen=True, kw_only=True):
     """One ranking of one need: which model, how many offerings, which were left out and why."""
 
@@ -184,6 +220,9 @@ class RankingRun(Struct, frozen=True, kw_only=True):
     """Offerings of the items asked for that a hard rule left out."""
     excluded_counts: dict[str, int]
     """How many of all offerings each rule left out."""
+    proposed_rank: int
+    """The candidate that was proposed: the first, unless prices moved the proposal."""
+    prices: PricesUsed | None
     created_at: datetime
 
 

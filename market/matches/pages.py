@@ -22,6 +22,7 @@ from market.matches.model import Answer, Approval, OneTimeNotice, Override, Rema
 from market.needs import queries as needs
 from market.needs.model import NeedRow, NeedState
 from market.plans import queries as plans
+from market.ratings import service as ratings
 from market.web import (
     AppRequest,
     IdQuery,
@@ -30,6 +31,7 @@ from market.web import (
     Rejected,
     actor_of,
     go,
+    lang_of,
     one_time_key,
     page,
     page_of,
@@ -126,14 +128,18 @@ async def work_page(
 ) -> Template:
     """A need as staff see it: what ``/needs/{need_id}`` shows to coordinators and admins.
 
-    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one.
+    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one, ``?lang=`` the
+    language of reasons.
     """
     actor, asked = actor_of(request), request.query_params
-    done = _number(asked.get("done"))
+    done, lang = _number(asked.get("done")), lang_of(request, asked.get("lang"))
+    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")), lang=lang)
     return page(
         "queue/work.html",
         status=status,
-        work=await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick"))),
+        work=opened,
+        lang=lang,
+        rating=await ratings.of_need(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
         draft=draft or Draft(),

@@ -22,7 +22,7 @@ async def fitting(tx: Transaction, known: Catalogue, view: NeedView, item_codes:
         lambda: rank(
             view,
             known.index.with_records(records),
-            known.scorer,
+            known.serving.champion,
             known.understander.read(view.text),
             top=RANKED,
             seed=0,

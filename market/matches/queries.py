@@ -17,10 +17,12 @@ from market.matches.model import (
     Match,
     MatchAction,
     MatchState,
+    Prices,
+    PricesUsed,
     PublishedOffering,
     RankingRun,
 )
-from matching.types import Exclusion, PastNeed, Ranking, Record
+from matching.types import Exclusion, PastNeed, PastService, Ranking, Record
 
 TAKES_NO_MORE = "ZP001"
 
@@ -52,7 +54,9 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.state = 'published' ORDER BY f.id
 """
 RECORDS = """
-SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time
+SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time,
+       f.rated[1] + f.rated[2] + f.rated[3] + f.rated[4] + f.rated[5] AS rated,
+       f.rated[2] + 2 * f.rated[3] + 3 * f.rated[4] + 4 * f.rated[5] AS rating_points
 FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.state = 'active' WHERE f.state = 'published'
 """
 # What people confirmed: the item a need was served under to the end, or that it was none of the platform's business.
@@ -64,15 +68,25 @@ UNION ALL
  ORDER BY id DESC LIMIT $1)
 ORDER BY at
 """
+COMPLETED = """
+SELECT n.body AS text, m.institution_id, left(e.industry_code, 1) AS industry
+FROM matches m JOIN needs n ON n.id = m.need_id JOIN enterprises e ON e.id = n.enterprise_id
+WHERE m.state = 'completed' ORDER BY m.id DESC LIMIT $1
+"""
+# What was proposed, whoever was chosen in the end.
+PROPOSED = """
+SELECT m.offering_id, count(*) AS times
+FROM matches m JOIN candidates c ON c.run_id = m.run_id AND c.offering_id = m.offering_id AND c.rank = 1
+WHERE m.created_at > now() - make_interval(days => $1) GROUP BY m.offering_id
+"""
 OWN_INSTITUTION = """
 SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
 """
-ENTERPRISE_KIND = "SELECT kind FROM enterprises WHERE id = $1"
 DECLINED_BY = "SELECT DISTINCT institution_id FROM matches WHERE need_id = $1 AND state = 'declined'"
 INSERT_RUN = """
 INSERT INTO ranking_runs (need_id, need_version, node_id, model_version, seed, considered, excluded,
-                          excluded_counts, request_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+                          excluded_counts, request_id, proposed_rank, prices)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
 """
 INSERT_CANDIDATES = """
 INSERT INTO candidates (run_id, rank, offering_id, offering_version, score, parts, propensity, shown)
@@ -106,7 +120,8 @@ SELECT need_id, id, 'match', $2, $3, $4, $5::bigint, $6, $7, $8 FROM moved
 SET_DUE = "UPDATE matches SET due_at = $2, due_provisional = $3 WHERE id = $1"
 SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = due_at IS NULL OR now() <= due_at WHERE id = $1"
 RUN = """
-SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, created_at
+SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, proposed_rank,
+       prices, created_at
 FROM ranking_runs WHERE need_id = $1 ORDER BY id DESC LIMIT 1
 """
 CANDIDATES = """
@@ -120,6 +135,17 @@ JOIN offerings f ON f.id = c.offering_id JOIN institutions i ON i.id = f.institu
 JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 JOIN regions r ON r.code = n.region_code
 WHERE c.run_id = $1 AND c.shown ORDER BY c.rank
+"""
+# The newest plan whose queue this node's needs stand in: its own, or that of a node above.
+PRICES = """
+SELECT p.plan_id, p.scored_by, p.calibration, p.offerings, p.at
+FROM nodes n JOIN nodes d ON starts_with(n.region_prefix, d.region_prefix) JOIN prices p ON p.node_id = d.id
+WHERE n.id = $1 AND p.at > now() - make_interval(secs => 3600 * $2::float8) ORDER BY p.at DESC LIMIT 1
+"""
+SET_PRICES = """
+INSERT INTO prices (node_id, plan_id, scored_by, calibration, offerings, at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (node_id) DO UPDATE SET plan_id = excluded.plan_id, scored_by = excluded.scored_by,
+    calibration = excluded.calibration, offerings = excluded.offerings, at = excluded.at
 """
 TITLES = """
 SELECT f.id, n.name || '：' || v.title AS title
@@ -193,16 +219,20 @@ async def confirmed(tx: Transaction, most: int) -> list[PastNeed]:
     return [PastNeed(row["text"], row["item_code"]) for row in await tx.fetch(CONFIRMED, most)]
 
 
+async def completed(tx: Transaction, most: int) -> list[PastService]:
+    """The newest so many needs that were completed, and by whom."""
+    return many(PastService, await tx.fetch(COMPLETED, most))
+
+
+async def proposed(tx: Transaction, days: int) -> dict[int, int]:
+    """How often each offering was proposed over the last so many days."""
+    return {row["offering_id"]: row["times"] for row in await tx.fetch(PROPOSED, days)}
+
+
 async def own_institution(tx: Transaction, enterprise_id: int) -> int | None:
     """The institution that is this enterprise itself (the same social credit code)."""
     institution_id: int | None = await tx.fetchval(OWN_INSTITUTION, enterprise_id)
     return institution_id
-
-
-async def enterprise_kind(tx: Transaction, enterprise_id: int) -> str:
-    """The enterprise's kind, which offerings may be limited to."""
-    kind: str = await tx.fetchval(ENTERPRISE_KIND, enterprise_id)
-    return kind
 
 
 async def declined_by(tx: Transaction, need_id: int) -> tuple[int, ...]:
@@ -218,6 +248,9 @@ async def insert_run(
     ranking: Ranking,
     excluded: Sequence[Exclusion],
     excluded_counts: Mapping[str, int],
+    *,
+    proposed_rank: int,
+    prices: PricesUsed | None,
 ) -> int:
     """The id of the stored ranking, with its candidates: those shown, and those kept of the others after them."""
     run_id: int = await tx.fetchval(
@@ -231,6 +264,8 @@ async def insert_run(
         excluded,
         excluded_counts,
         request_id(),
+        proposed_rank,
+        prices,
     )
     kept = [*ranking.ranked, *ranking.passed_over]
     await tx.execute(
@@ -304,6 +339,16 @@ async def latest_run(tx: Transaction, need_id: int) -> RankingRun | None:
 async def candidates(tx: Transaction, run_id: int) -> list[Candidate]:
     """The run's candidates that are shown, best first."""
     return many(Candidate, await tx.fetch(CANDIDATES, run_id))
+
+
+async def prices(tx: Transaction, node_id: int, hours: float) -> Prices | None:
+    """The prices that hold for the node's needs, no older than so many hours."""
+    return one_or_none(Prices, await tx.fetchrow(PRICES, node_id, hours))
+
+
+async def set_prices(tx: Transaction, node_id: int, found: Prices) -> None:
+    """A node's prices, in place of those it had."""
+    await tx.execute(SET_PRICES, node_id, found.plan_id, found.scored_by, found.calibration, found.offerings, found.at)
 
 
 async def titles(tx: Transaction, offering_ids: list[int]) -> dict[int, str]:

@@ -1,66 +1,97 @@
 """Ranking a need: what the worker reads, the ranking itself, and what it stores."""
 
 import asyncio
+import math
+import time
 from collections import Counter
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from infra.db import Transaction
+from market.calendars import queries as calendars
+from market.calendars.model import ZONE
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data import language
-from market.learning.service import ScorerSource
+from market.enterprises import service as enterprises
+from market.learning import service as learning
+from market.learning.serving import Serving, ServingSource
 from market.matches import queries
+from market.matches.choosing import Proposal, choose
 from market.matches.model import MatchAction, MatchState, PublishedOffering
 from market.needs import queries as needs
 from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
 from matching.explore import Chance
+from matching.past import NO_PAST, Past
 from matching.rank import OfferingIndex, rank
-from matching.scorer import Scorer
 from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
 from matching.types import Understanding as Understood
 from matching.understand import Understander
 
 PAST_NEEDS = 1_000
 """Past needs that help to understand a new one: the latest, beside the examples shipped."""
+COMPLETED = 2_000
+"""Completed needs by which institutions are judged to know a kind of need or an industry: the latest."""
+PROPOSED_DAYS = 30
+"""Proposals of so many days count as exposure, as the feature's sentence says."""
+PAST_SECONDS = 3_600
+"""The past is read anew so often: completed needs and exposure tell the same an hour later."""
 PASSED_OVER = 20
 """Candidates kept of those not shown: from a shown list alone a model learns that what all on it share is worthless."""
 
 
 class Catalogue(Struct, frozen=True, eq=False):
-    """The catalogue of one moment, ready to understand and to rank with, and the scorer then in force."""
+    """The catalogue of one moment, ready to understand and to rank with, and the models then in force."""
 
     stamp: int
     item_names: dict[str, str]
     understander: Understander
     index: OfferingIndex
-    scorer: Scorer
+    serving: Serving
 
 
 class CatalogueSource:
-    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved.
+    """Keeps the catalogue vectorised in memory and reads it anew when PostgreSQL's stamp has moved; what institutions
+    have done, every hour.
 
-    Needs confirmed since then wait for the next move, which any change of the catalogue brings.
+    Needs confirmed since then wait for the next move to be understood by, which any change of the catalogue brings.
     """
 
     def __init__(self) -> None:
         self._current: Catalogue | None = None
+        self._past, self._past_at = NO_PAST, -math.inf
         self._building = asyncio.Lock()
-        self._scorers = ScorerSource()
+        self._serving = ServingSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
-        scorer = await self._scorers.get(tx)
-        if self._current is None or self._current.stamp < await catalogue.stamp(tx):
+        serving = await self._serving.get(tx)
+        if self._current is None or self._is_old(self._current, await catalogue.stamp(tx)):
             async with self._building:
                 stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
-                if self._current is None or self._current.stamp < stamp:
-                    items, offerings = await catalogue.items(tx), await queries.published(tx)
-                    past = await queries.confirmed(tx, PAST_NEEDS)
-                    self._current = await asyncio.to_thread(_build, stamp, items, offerings, past, scorer)
-        return replace(self._current, scorer=scorer)
+                if self._current is None or self._is_old(self._current, stamp):
+                    self._current = await self._read(tx, stamp, serving)
+        return replace(self._current, serving=serving)
+
+    def _is_old(self, current: Catalogue, stamp: int) -> bool:
+        return current.stamp < stamp or self._past_is_old()
+
+    def _past_is_old(self) -> bool:
+        return time.monotonic() - self._past_at > PAST_SECONDS
+
+    async def _read(self, tx: Transaction, stamp: int, serving: Serving) -> Catalogue:
+        if self._past_is_old():
+            services, proposed = await queries.completed(tx, COMPLETED), await queries.proposed(tx, PROPOSED_DAYS)
+            self._past = await asyncio.to_thread(Past.build, services, proposed)
+            self._past_at = time.monotonic()
+        if self._current is not None and self._current.stamp == stamp:
+            return replace(self._current, index=self._current.index.with_past(self._past))
+        items, offerings = await catalogue.items(tx), await queries.published(tx)
+        known = await queries.confirmed(tx, PAST_NEEDS)
+        return await asyncio.to_thread(_build, stamp, items, offerings, known, self._past, serving)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -87,6 +118,7 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
     if need is None or need.state is not NeedState.SUBMITTED:
         return None
     own = await queries.own_institution(tx, need.enterprise_id)
+    enterprise = await enterprises.find(tx, need.enterprise_id)
     return Job(
         need_id=need.id,
         need_version=need.version,
@@ -96,7 +128,9 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
             region_code=need.region_code,
             territory=need.node_region,
             item_codes=need.item_codes,
-            audience=await queries.enterprise_kind(tx, need.enterprise_id),
+            audience=enterprise.kind,
+            industry=enterprise.industry,
+            days_left=await _days_left(tx, need),
             conflicts=() if own is None else (own,),
             declined_by=await queries.declined_by(tx, need.id),
         ),
@@ -105,22 +139,30 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
     )
 
 
+async def _days_left(tx: Transaction, need: Need) -> int | None:
+    """Working days until the day the need is wanted by; below 0 once it has passed."""
+    if need.wanted_by is None:
+        return None
+    return (await calendars.calendar(tx)).working_days_between(datetime.now(ZONE).date(), need.wanted_by)
+
+
 def compute(job: Job, *, top: int, gap: float) -> Outcome:
     """Rank, outside of any transaction. The same need in the same version gets the same seed.
 
     ``gap``: candidates no further apart than so many points change places by chance.
     """
-    known = job.catalogue
+    known, arms = job.catalogue, job.catalogue.serving.arms(job.need_id)
     reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
         known.index.with_records(job.records),
-        known.scorer,
+        arms.ranks,
         reading,
         top=top,
         seed=(job.need_id << 20) + job.need_version,
         chance=Chance(gap=gap),
         passed_over=PASSED_OVER,
+        second=arms.second,
     )
     return Outcome(ranking, understanding=_stored(reading.understanding))
 
@@ -142,8 +184,11 @@ def _stored(found: Understood) -> Understanding:
     )
 
 
-async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
-    """Write the run, its candidates and the proposed match; False, and nothing, where the need has moved on."""
+async def store(tx: Transaction, job: Job, outcome: Outcome, *, prices_hours: float = 0.0) -> bool:
+    """Write the run, its candidates and the proposed match; False, and nothing, where the need has moved on.
+
+    ``prices_hours``: what is proposed heeds a plan's prices, where they are no older.
+    """
     need = await needs.find_for_job(tx, job.need_id, lock=True)
     if need is None or need.state is not NeedState.SUBMITTED or need.version != job.need_version:
         return False
@@ -151,23 +196,35 @@ async def store(tx: Transaction, job: Job, outcome: Outcome) -> bool:
     asked = set(need.item_codes or understanding.item_codes)
     excluded = [e for e in ranking.excluded if job.catalogue.index.item_of(e.offering_id) in asked]
     counts = Counter(e.rule for e in ranking.excluded)
-    run_id = await queries.insert_run(tx, need.id, need.version, need.node_id, ranking, excluded, counts)
+    proposal = choose(ranking, await queries.prices(tx, need.node_id, prices_hours)) if ranking.ranked else Proposal(1)
+    run_id = await queries.insert_run(
+        tx,
+        need.id,
+        need.version,
+        need.node_id,
+        ranking,
+        excluded,
+        counts,
+        proposed_rank=proposal.rank,
+        prices=proposal.prices,
+    )
+    await learning.log_trial(tx, run_id, job.catalogue.serving, need.id, ranking.second)
     await needs.set_understanding(tx, need.id, understanding)
     if understanding.outside_scope and not need.item_codes:
         await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="这条需求看起来不属于知识产权公共服务。")
     elif not ranking.ranked:
         await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="本节点范围内没有可以承接的服务。")
     else:
-        await _propose(tx, need, run_id, ranking)
+        await _propose(tx, need, run_id, ranking, proposal.rank)
     return True
 
 
-async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -> None:
+async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking, rank: int) -> None:
     await need_service.advance(tx, need, NeedAction.PROPOSE, None, candidates=len(ranking.ranked))
     await queries.insert(
         tx,
         run_id,
-        ranking.ranked[0].offering_id,
+        ranking.ranked[rank - 1].offering_id,
         state=MatchState.PROPOSED,
         action=MatchAction.PROPOSE,
         due_at=None,
@@ -178,7 +235,12 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking) -
 
 
 def _build(
-    stamp: int, items: list[ServiceItem], offerings: list[PublishedOffering], past: list[PastNeed], scorer: Scorer
+    stamp: int,
+    items: list[ServiceItem],
+    offerings: list[PublishedOffering],
+    known: list[PastNeed],
+    past: Past,
+    serving: Serving,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
@@ -186,10 +248,10 @@ def _build(
         understander=Understander(
             [_item_text(item) for item in items],
             language.load_lexicon(),
-            [*(example.as_past for example in language.load_examples()), *past],
+            [*(example.as_past for example in language.load_examples()), *known],
         ),
-        index=OfferingIndex.build([_view(offering) for offering in offerings]),
-        scorer=scorer,
+        index=OfferingIndex.build([_view(offering) for offering in offerings], past),
+        serving=serving,
     )
 
 

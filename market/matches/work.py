@@ -15,12 +15,12 @@ from market.needs import service as needs
 from market.needs.model import ACTORS, TRANSITIONS, Event, Need, NeedAction
 from market.regions import queries as regions
 from matching.features import FEATURES
-from matching.reasons import explain, reasons
+from matching.reasons import explain, moved_by_demand, reasons
 from matching.rules import RULES
-from matching.types import Part
+from matching.types import Lang, Part
 
-FEATURE_NAMES = {feature.name: feature.zh for feature in FEATURES}
-RULE_NAMES = {rule.code: rule.zh for rule in RULES}
+FEATURE_NAMES = {feature.name: {"zh": feature.zh, "en": feature.en} for feature in FEATURES}
+RULE_NAMES = {rule.code: {"zh": rule.zh, "en": rule.en} for rule in RULES}
 
 
 class PartInWords(Struct, frozen=True, kw_only=True):
@@ -65,6 +65,8 @@ class Work(Struct, frozen=True, kw_only=True):
     held: Choice | None
     """The candidate proposed or assigned."""
     left_out: list[LeftOut]
+    moved: str
+    """Why another than the first candidate is proposed; empty where the first is."""
     events: list[Event]
     actions: frozenset[NeedAction]
     node_above: str | None
@@ -80,8 +82,8 @@ class Decided(Struct, frozen=True, kw_only=True):
     match: Match | None
 
 
-async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | None = None) -> Work:
-    """The need with its newest ranking; ``pick`` is the offering to look at.
+async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | None = None, lang: Lang = "zh") -> Work:
+    """The need with its newest ranking, with reasons in ``lang``; ``pick`` is the offering to look at.
 
     Raises:
         NotFound: the need is not the actor's to see.
@@ -89,7 +91,8 @@ async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | 
     need = await needs.find(tx, actor, need_id)
     match = await queries.latest(tx, need.id)
     run = await queries.latest_run(tx, need.id)
-    choices = [choice_of(c) for c in await queries.candidates(tx, run.id)] if run else []
+    candidates = await queries.candidates(tx, run.id) if run else []
+    choices = [choice_of(candidate, lang) for candidate in candidates]
     events = await needs.history(tx, actor, need)
     node_above = await regions.node_above(tx, need.node_id)
     return Work(
@@ -100,7 +103,8 @@ async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | 
         choices=choices,
         picked=_of_offering(choices, pick),
         held=_of_offering(choices, match.offering_id if match else None),
-        left_out=await _left_out(tx, run) if run else [],
+        left_out=await _left_out(tx, run, lang) if run else [],
+        moved=moved_in_words(run, candidates, match, lang) if run else "",
         events=events,
         actions=_actions(actor, need, match, events, may_escalate=node_above is not None, may_choose=bool(choices)),
         node_above=node_above,
@@ -119,24 +123,31 @@ async def last_decision(tx: Transaction, actor: Actor, need_id: int) -> Decided 
     return Decided(need=need, action=NeedAction(own[-1].action), match=await service.current(tx, actor, need))
 
 
-def choice_of(candidate: Candidate) -> Choice:
+def moved_in_words(run: RankingRun, candidates: list[Candidate], match: Match | None, lang: Lang) -> str:
+    """Why another than the first candidate is proposed; empty where the first is, and once it is decided."""
+    if match is None or match.state is not MatchState.PROPOSED or run.prices is None or run.proposed_rank == 1:
+        return ""
+    return moved_by_demand(run.proposed_rank, run.prices.points.get(candidates[0].offering_id, 0.0), lang)
+
+
+def choice_of(candidate: Candidate, lang: Lang) -> Choice:
     """The candidate's score in words. Parts of a feature that no longer exists have none and are left out."""
     known = [part for part in candidate.parts if part.feature in FEATURE_NAMES]
     return Choice(
         candidate=candidate,
-        reasons=reasons(known, "zh"),
-        parts=tuple(_in_words(known)),
+        reasons=reasons(known, lang),
+        parts=tuple(_in_words(known, lang)),
         most=sum(part.weight for part in known),
     )
 
 
-def _in_words(parts: list[Part]) -> Iterable[PartInWords]:
+def _in_words(parts: list[Part], lang: Lang) -> Iterable[PartInWords]:
     starts = accumulate((part.points for part in parts), initial=0.0)
     for part, start in zip(parts, starts, strict=False):
         yield PartInWords(
             feature=part.feature,
-            name=FEATURE_NAMES[part.feature],
-            words=explain(part, "zh"),
+            name=FEATURE_NAMES[part.feature][lang],
+            words=explain(part, lang),
             start=start,
             points=part.points,
             weight=part.weight,
@@ -147,15 +158,15 @@ def _of_offering(choices: list[Choice], offering_id: int | None) -> Choice | Non
     return next((choice for choice in choices if choice.candidate.offering_id == offering_id), None)
 
 
-async def _left_out(tx: Transaction, run: RankingRun) -> list[LeftOut]:
+async def _left_out(tx: Transaction, run: RankingRun, lang: Lang) -> list[LeftOut]:
     titles = await queries.titles(tx, [e.offering_id for e in run.excluded])
     return [
         LeftOut(
-            name,
+            names[lang],
             run.excluded_counts[code],
             [titles[e.offering_id] for e in run.excluded if e.rule == code and e.offering_id in titles],
         )
-        for code, name in RULE_NAMES.items()
+        for code, names in RULE_NAMES.items()
         if code in run.excluded_counts
     ]
 

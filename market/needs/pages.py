@@ -23,7 +23,8 @@ from market.matches.pages import work_page
 from market.matches.ranking import Catalogue
 from market.needs import queries, service
 from market.needs.model import NOTE_LIMIT, NeedBody, Note, Submission
-from market.web import AppRequest, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
+from market.ratings.outlook import at_need
+from market.web import AppRequest, PathId, Rejected, actor_of, go, one_time_key, page, page_of, read_cursor, services
 
 Form = URLEncodedBody[dict[str, Any]]
 Act = Callable[[], Awaitable[None]]
@@ -149,9 +150,14 @@ async def _act(shown: Shown, act: Act, form: str, typed: Mapping[str, Any]) -> R
     try:
         await act()
     except DomainError as error:
-        await start_over(shown.tx)
-        raise Rejected(await _page(shown, form=form, typed=typed, error=error)) from None
+        raise await refused(shown, error, form=form, typed=typed) from None
     return go(f"/needs/{shown.need_id}")
+
+
+async def refused(shown: Shown, error: DomainError, *, form: str, typed: Mapping[str, Any]) -> Rejected:
+    """The need's page with what is wrong, and what was typed in the form of that name."""
+    await start_over(shown.tx)
+    return Rejected(await _page(shown, form=form, typed=typed, error=error))
 
 
 async def _page(
@@ -172,6 +178,8 @@ async def _page(
         events=await service.history(shown.tx, actor, need),
         items={code: shown.catalogue.item_names[code] for code in codes},
         calendar=shown.deadlines.calendar,
+        rated=await at_need(shown.tx, actor, need),
+        key=one_time_key(),
         form=form,
         values=typed or msgspec.structs.asdict(need),
         errors=error.fields if error else {},

@@ -1,5 +1,6 @@
 """Use cases of a need on its own; what concerns its match is in market.matches."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,29 @@ from market.errors import Forbidden, InvalidInput, NotFound
 from market.needs import queries
 from market.needs.model import ACTORS, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
-TOLD_TO_PARTY = frozenset({"return", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"})
-"""Actions whose reasons the enterprise, or whoever filed for it, reads."""
-TOLD_TO_INSTITUTION = frozenset(
-    {"decline", "request_decline", "grant_decline", "refuse_decline", "deliver", "rework", "close", "withdraw"}
+TOLD_OF_RATING = frozenset(
+    {"rate", "add_remark", "reply", "keep", "withhold", "verify", "dismiss", "rectify", "answer"}
+    | {"satisfied", "send_back", "unsatisfied", "close"}
 )
+"""Actions of a rating and its rectification whose words both sides read; why it reports one is for the node."""
+TOLD_TO_PARTY = TOLD_OF_RATING | {"return", "resubmit", "close", "withdraw", "deliver", "rework", "find_none"}
+"""Actions whose reasons the enterprise, or whoever filed for it, reads."""
+TOLD_TO_INSTITUTION = TOLD_OF_RATING | {
+    *(
+        "decline",
+        "request_decline",
+        "grant_decline",
+        "refuse_decline",
+        "deliver",
+        "rework",
+        "close",
+        "withdraw",
+        "report",
+    )
+}
 """Actions whose reasons the institution reads, of its own matches."""
+RATING_MACHINES = frozenset({"rating", "rectification"})
+"""Whose events an institution does not find in a need's history where the rating was anonymous."""
 MATCH_NEED = "match_need"
 """Topic of the outbox: this need waits to be ranked."""
 
@@ -213,8 +231,26 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     if actor.role is Role.INSTITUTION:  # its part of the story begins when it was approved
         begun = next(i for i, event in enumerate(events) if event.match_id in matches)
         events = [event for i, event in enumerate(events) if i >= begun or event.action == "submit"]
-    told = TOLD_TO_INSTITUTION if actor.role is Role.INSTITUTION else TOLD_TO_PARTY
-    events = [event if event.action in told else structs.replace(event, note="") for event in events]
+        if any(event.action == "rate" and event.data.get("anonymous") for event in events):
+            events = [event for event in events if event.machine not in RATING_MACHINES]
     return [
-        event for event in events if event.match_id is None or (event.match_id in matches and event.action != "propose")
+        event
+        for event in told(events, actor.role)
+        if event.match_id is None or (event.match_id in matches and event.action != "propose")
     ]
+
+
+def told(events: Sequence[Event], role: Role) -> list[Event]:
+    """The events without the words that were not written to this role."""
+    if role in (Role.COORDINATOR, Role.ADMIN):
+        return list(events)
+    read = TOLD_TO_INSTITUTION if role is Role.INSTITUTION else TOLD_TO_PARTY
+    return [event if event.action in read else structs.replace(event, note="") for event in events]
+
+
+def without_the_party(events: Sequence[Event]) -> list[Event]:
+    """The events of an anonymous rating as the rated reads them: neither who rated, nor when."""
+    kept = [event for event in events if event.action not in ("rate", "add_remark", "open")]
+    party = (Role.ENTERPRISE, Role.CLERK)
+    named = [structs.replace(event, actor_name="评价人") if event.actor_role in party else event for event in kept]
+    return told(named, Role.INSTITUTION)

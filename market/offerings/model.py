@@ -53,6 +53,8 @@ class Offering(Struct, frozen=True, kw_only=True):
     promised_days: int | None
     capacity: int
     load: int
+    rated: tuple[int, int, int, int, int]
+    """How many ratings of each level, 1 to 5."""
     demo: bool
     created_at: datetime
 

@@ -10,7 +10,7 @@ COLUMNS = """
 SELECT f.id, v.version, f.state, v.title, v.summary, v.guide, v.item_code, v.item_version, s.name AS item_name,
        s.item_list, s.rights, s.stages, f.institution_id, n.name AS institution_name,
        n.region_code AS institution_region, r.name AS region_name, v.region_codes, v.audience, v.channels, v.fee,
-       v.promised_days, f.capacity, f.load, i.demo, v.created_at
+       v.promised_days, f.capacity, f.load, f.rated, i.demo, v.created_at
 FROM offerings f JOIN offering_versions v ON v.offering_id = f.id
 JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
 JOIN institutions i ON i.id = f.institution_id

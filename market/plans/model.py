@@ -7,6 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.matches.model import Explanation
+from matching.evaluate import Balance
+
 MOST_NEEDS = 500
 """Needs in one plan, the first due first: as many as one transaction approves before others tire of waiting for it."""
 POINTS = 100
@@ -20,14 +23,37 @@ class PlanState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
+
+UNDERWAY = frozenset({PlanState.WAITING, PlanState.RUNNING})
 
 STATE_NAMES: Mapping[PlanState, str] = {
     PlanState.WAITING: "排队等候计算",
     PlanState.RUNNING: "正在计算",
     PlanState.DONE: "已做好",
     PlanState.FAILED: "没有做成",
+    PlanState.CANCELLED: "已取消",
 }
+PHASE_NAMES: Mapping[str, str] = {
+    "": "准备",
+    "reading": "读取候选",
+    "pruning": "缩小范围",
+    "solving": "求解",
+    "pricing": "计算名额紧张程度",
+    "proving": "核对有没有更好的安排",
+}
+"""What a running plan is at: reading, then the phases of a solve."""
+
+
+class RuleKind(StrEnum):
+    """A coordinator's word on a pair: this need to this offering, or never."""
+
+    PIN = "pin"
+    BAR = "bar"
+
+
+KIND_NAMES: Mapping[RuleKind, str] = {RuleKind.PIN: "固定", RuleKind.BAR: "排除"}
 
 
 # what the worker reads -----------------------------------------------------------------------------------------------
@@ -45,15 +71,22 @@ class QueuedNeed(Struct, frozen=True, kw_only=True):
 
 
 class QueuedCandidate(Struct, frozen=True, kw_only=True):
-    """A candidate of a queued need. ``utility``: its score as a share of a perfect one's, 0..1.
-
-    ``conflict``: the institution is the enterprise itself.
+    """A candidate of a queued need. ``score`` of at most ``most``, as its run had it; ``conflict``: the institution is
+    the enterprise itself.
     """
 
     need_id: int
     offering_id: int
-    utility: float
+    score: float
+    most: float
+    values: tuple[float, ...] | None
+    """Of the features, in their order; None where the run had others."""
     conflict: bool
+
+    @property
+    def share(self) -> float:
+        """The score as a share of a perfect one's, 0..1."""
+        return min(1.0, max(0.0, self.score / self.most)) if self.most > 0 else 0.0
 
 
 class QueuedOffering(Struct, frozen=True, kw_only=True):
@@ -65,6 +98,41 @@ class QueuedOffering(Struct, frozen=True, kw_only=True):
     title: str
     capacity: int
     load: int
+
+
+class PairRule(Struct, frozen=True, kw_only=True):
+    """What a coordinator has ruled for a need and one of its candidates; ``reason`` may be empty for a pin."""
+
+    need_id: int
+    offering_id: int
+    kind: RuleKind
+    reason: str
+    enterprise_name: str
+    institution_name: str
+    title: str
+    made_by_name: str
+    created_at: datetime
+
+    @property
+    def kind_name(self) -> str:
+        """The kind in words."""
+        return KIND_NAMES[self.kind]
+
+
+class Choosable(Struct, frozen=True, kw_only=True):
+    """A candidate by name."""
+
+    offering_id: int
+    rank: int
+    name: str
+
+
+class OpenNeed(QueuedNeed, frozen=True, kw_only=True):
+    """A queued need as rules are made for it: with what a coordinator may choose from, best first."""
+
+    due_at: datetime
+    due_provisional: bool
+    choices: tuple[Choosable, ...]
 
 
 # what a plan holds ---------------------------------------------------------------------------------------------------
@@ -98,6 +166,8 @@ class Pair(Struct, frozen=True, kw_only=True):
     """Why it is not the first choice; empty where it is."""
     price: str
     """How sought after the planned offering is, in words; empty where it has room."""
+    pinned: bool = False
+    """A coordinator had it so."""
 
     @property
     def changed(self) -> bool:
@@ -132,11 +202,16 @@ class InstitutionLoad(Struct, frozen=True, kw_only=True):
 
 
 class Total(Struct, frozen=True, kw_only=True):
-    """A way to serve the queue as a whole: needs with a match, the sum of their utilities, institutions without any."""
+    """A way to serve the queue as a whole: needs with a match, the sum of their utilities, institutions without any.
+
+    ``balance``: how loads are spread over the institutions then, and how the worst-served needs fare; None in plans of
+    earlier releases.
+    """
 
     matched: int
     utility: float
     idle: int
+    balance: Balance | None = None
 
     @property
     def points(self) -> float:
@@ -159,6 +234,12 @@ class Content(Struct, frozen=True, kw_only=True):
     first_choices: Total
     """What would come of approving each first choice, by deadline, until the capacities are used up."""
     beyond: int
+    rules: tuple[PairRule, ...] = ()
+    """What coordinators had ruled for pairs of these needs."""
+    unsolvable: tuple[str, ...] = ()
+    """Why no plan keeps all rules, in words; there are no pairs then."""
+    by_acceptance: bool = False
+    """Utilities are probabilities of acceptance; otherwise shares of the score."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -180,6 +261,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     node_prefix: str
     made_by_name: str
     state: PlanState
+    phase: str
     needs_done: int
     needs_left: int
     content: Content | None
@@ -190,6 +272,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def state_name(self) -> str:
         """The state in words."""
         return STATE_NAMES[self.state]
+
+    @property
+    def phase_name(self) -> str:
+        """What it is at, in words."""
+        return PHASE_NAMES[self.phase]
 
     @property
     def outcome_of(self) -> Mapping[int, Outcome]:
@@ -207,3 +294,12 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
     """The needs whose pairs a coordinator approves."""
 
     needs: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**63 - 1)], ...], Meta(min_length=1, max_length=MOST_NEEDS)]
+
+
+class RuleForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule for a pair of a need and one of its candidates. Who bars a pair says why."""
+
+    need_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    offering_id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    kind: RuleKind
+    reason: Explanation = ""

@@ -1,4 +1,4 @@
-"""Use cases of a plan: have one made, look at it, approve what is ticked."""
+"""Use cases of a plan: rule for pairs, have one made, look at it, cancel it, approve what is ticked."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from market.matches.model import MatchState
 from market.needs import service as needs
 from market.needs.model import NeedAction, NeedState
 from market.plans import queries
-from market.plans.model import Outcome, Pair, Plan, PlanState
+from market.plans.model import UNDERWAY, OpenNeed, Outcome, Pair, PairRule, Plan, PlanState, RuleForm, RuleKind
 
 MAKE_PLAN = "make_plan"
 """Topic of the outbox: this plan waits to be made."""
@@ -26,8 +26,7 @@ async def make(tx: Transaction, actor: Actor) -> Plan:
         Conflict: nothing waits.
     """
     assert actor.node_id is not None, "accounts' CHECK gives a coordinator a node"
-    assert actor.node_prefix is not None
-    if not await queries.count(tx, actor.node_prefix):
+    if not await queries.count(tx, _prefix(actor)):
         raise Conflict("现在没有等待审核的需求，不需要派单方案。")
     plan_id = await queries.insert(tx, actor.node_id, actor.id)
     await outbox.add(tx, MAKE_PLAN, plan_id=plan_id)
@@ -44,6 +43,20 @@ async def find(tx: Transaction, actor: Actor, plan_id: int, *, lock: bool = Fals
     if plan is None or actor.role is not Role.COORDINATOR or plan.node_id != actor.node_id:
         raise NotFound
     return plan
+
+
+async def cancel(tx: Transaction, actor: Actor, plan_id: int) -> Plan:
+    """End a plan that is not done yet; a worker that solves it notices within a second, and stores nothing.
+
+    Raises:
+        NotFound: as ``find``.
+        Conflict: it has ended already.
+    """
+    plan = await find(tx, actor, plan_id, lock=True)
+    if plan.state not in UNDERWAY and plan.state is not PlanState.CANCELLED:
+        raise Conflict(f"这份方案{plan.state_name}，不用取消；在您批准之前不会派出任何需求。")
+    await queries.set_state(tx, plan_id, PlanState.CANCELLED)
+    return await find(tx, actor, plan_id)
 
 
 async def approve(tx: Transaction, actor: Actor, plan_id: int, need_ids: tuple[int, ...], deadlines: Deadlines) -> Plan:
@@ -98,6 +111,8 @@ async def _approve(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadli
     if pair.changed:
         reason = f"整体派单方案 #{plan.id}"
         await matches.override(tx, actor, need.id, pair.planned.offering_id, reason, deadlines)
+        # Learning must not take it for a judgement on the first choice: what others need has moved it.
+        await queries.set_proposed(tx, pair.match_id, pair.planned.offering_id)
     else:
         await matches.approve(tx, actor, need.id, pair.match_id, deadlines)
 
@@ -106,4 +121,60 @@ async def give_up(tx: Transaction, plan_id: int) -> None:
     """The plan could not be made, and will not be if it is tried again."""
     plan = await queries.find(tx, plan_id, lock=True)
     if plan is not None and plan.state is PlanState.RUNNING:
-        await queries.set_progress(tx, plan_id, PlanState.FAILED, done=plan.needs_done, left=plan.needs_left)
+        await queries.set_state(tx, plan_id, PlanState.FAILED)
+
+
+# rules for pairs -----------------------------------------------------------------------------------------------------
+
+
+async def waiting(tx: Transaction, actor: Actor) -> int:
+    """How many needs wait for approval at the coordinator's node and below."""
+    return await queries.count(tx, _prefix(actor))
+
+
+async def rules(tx: Transaction, actor: Actor) -> list[PairRule]:
+    """What was ruled for needs that wait at the coordinator's node and below."""
+    return await queries.rules(tx, _prefix(actor))
+
+
+async def open_needs(
+    tx: Transaction, actor: Actor, *, after: tuple[datetime, int] | None, limit: int
+) -> list[OpenNeed]:
+    """Needs that wait at the coordinator's node and below, with their candidates, the first due first."""
+    return await queries.open_needs(tx, _prefix(actor), after=after, limit=limit)
+
+
+async def set_rule(tx: Transaction, actor: Actor, rule: RuleForm) -> None:
+    """Pin a need to one of its candidates, or bar the pair, for every plan until it is taken back.
+
+    A pair has one rule and a need one pin: what stands against the new one goes.
+
+    Raises:
+        NotFound, Forbidden: the need is not the coordinator's to act on.
+        Conflict: it does not wait for approval any more.
+        InvalidInput: it is no candidate, or there is no reason for barring it.
+    """
+    need = await needs.find_to_act(tx, actor, rule.need_id, NeedAction.APPROVE)
+    if need.state is not NeedState.PROPOSED:
+        raise Conflict(f"这条需求现在是「{need.state_name}」，不在等待审核的需求里。")
+    if rule.kind is RuleKind.BAR and not rule.reason:
+        raise InvalidInput(fields={"reason": "请写明为什么排除，方案和同事都会看到。"})
+    if not await queries.set_rule(tx, rule, actor.id):
+        raise InvalidInput(fields={"offering_id": "请从这条需求的候选中选择一项服务。"})
+
+
+async def drop_rule(tx: Transaction, actor: Actor, need_id: int, offering_id: int) -> None:
+    """Take a rule back, anybody's of the node.
+
+    Raises:
+        NotFound: there is none, or the need is not the coordinator's to see.
+        Forbidden: it was handed to a node above.
+    """
+    await needs.find_to_act(tx, actor, need_id, NeedAction.APPROVE)
+    if not await queries.drop_rule(tx, need_id, offering_id):
+        raise NotFound("这条固定或排除已经取消了。")
+
+
+def _prefix(actor: Actor) -> str:
+    assert actor.node_prefix is not None, "accounts' CHECK gives a coordinator a node"
+    return actor.node_prefix

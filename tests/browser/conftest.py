@@ -32,9 +32,15 @@ Visit = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture(scope="session")
-async def site(clone: Clone) -> AsyncIterator[str]:
-    """The address of a running site on a database of its own."""
-    settings = await clone()
+async def site_settings(clone: Clone) -> Settings:
+    """Of the site's own database."""
+    return await clone()
+
+
+@pytest.fixture(scope="session")
+async def site(site_settings: Settings) -> AsyncIterator[str]:
+    """The address of a running site."""
+    settings = site_settings
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

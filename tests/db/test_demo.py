@@ -15,6 +15,8 @@ from market.catalogue import queries as catalogue
 from market.data import load_regions
 from market.demo import offerings, people, service
 from market.errors import Conflict
+from market.ratings import service as ratings
+from market.ratings.model import RectificationState
 from tests.conftest import Clone, open_database
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +30,28 @@ SELECT 'need', n.id FROM needs n WHERE n.state IS DISTINCT FROM (
     SELECT to_state FROM events e WHERE e.need_id = n.id AND e.machine = 'need' ORDER BY e.id DESC LIMIT 1)
 UNION ALL
 SELECT 'match', m.id FROM matches m WHERE m.state IS DISTINCT FROM (
-    SELECT to_state FROM events e WHERE e.match_id = m.id ORDER BY e.id DESC LIMIT 1)
+    SELECT to_state FROM events e WHERE e.match_id = m.id AND e.machine = 'match' ORDER BY e.id DESC LIMIT 1)
+UNION ALL
+SELECT 'rating', r.id FROM ratings r WHERE r.state IS DISTINCT FROM (
+    SELECT to_state FROM events e WHERE e.match_id = r.match_id AND e.machine = 'rating' ORDER BY e.id DESC LIMIT 1)
+UNION ALL
+SELECT 'rectification', r.id FROM ratings r LEFT JOIN rectifications x ON x.rating_id = r.id
+WHERE x.state IS DISTINCT FROM (
+    SELECT to_state FROM events e WHERE e.match_id = r.match_id AND e.machine = 'rectification'
+    ORDER BY e.id DESC LIMIT 1)
+"""
+BAD_AND_NOT_RECTIFIED = """
+SELECT r.id FROM ratings r LEFT JOIN rectifications x ON x.rating_id = r.id
+WHERE (r.level <= 2) <> (x.rating_id IS NOT NULL)
+UNION ALL
+SELECT r.id FROM ratings r JOIN matches m ON m.id = r.match_id WHERE m.state <> 'completed'
+"""
+COUNTS_ARE_NOT_THE_RATINGS = """
+SELECT f.id FROM offerings f WHERE f.rated <> (
+    SELECT array_agg(n ORDER BY level) FROM (
+        SELECT of.level, count(r.id)::integer AS n FROM generate_series(1, 5) AS of (level)
+        LEFT JOIN ratings r ON r.level = of.level AND r.offering_id = f.id AND r.state <> 'withheld' GROUP BY of.level
+    ) AS told)
 """
 EVENTS_DO_NOT_FOLLOW = """
 SELECT * FROM (
@@ -88,6 +111,8 @@ async def contradictions(tx: Transaction) -> dict[str, int]:
         "need and match agree": NEED_AND_MATCH_DISAGREE,
         "what waits is asked for": WAITS_FOR_NO_RANKING,
         "what is under way has an owner": OWNED_BY_NOBODY,
+        "what is bad is rectified, what is rated completed": BAD_AND_NOT_RECTIFIED,
+        "counts are the ratings": COUNTS_ARE_NOT_THE_RATINGS,
     }
     found = {rule: len(await tx.fetch(statement)) for rule, statement in rules.items()}
     return {rule: count for rule, count in found.items() if count}
@@ -171,6 +196,23 @@ async def test_the_history_has_something_of_everything(reading: Transaction) -> 
     bodies = "SELECT count(DISTINCT body)::float / count(*) FROM needs"
     assert await reading.fetchval(bodies) > 0.9
     assert await reading.fetchval("SELECT max(at) < now() AND min(at) > now() - interval '367 days' FROM events")
+
+
+async def test_most_services_are_rated_and_some_badly(reading: Transaction) -> None:
+    rated = "SELECT count(*)::float FROM ratings"
+    completed = "SELECT count(*)::float FROM needs WHERE state = 'completed'"
+    assert 0.5 < await reading.fetchval(rated) / await reading.fetchval(completed) < 0.85
+    levels = dict(await reading.fetch("SELECT level, count(*) FROM ratings GROUP BY level"))
+    assert set(levels) == {1, 2, 3, 4, 5}
+    assert sum(levels.values()) * 0.04 < levels[1] + levels[2] < sum(levels.values()) * 0.25
+    steps = {row[0] for row in await reading.fetch("SELECT DISTINCT state FROM rectifications")}
+    assert steps == set(RectificationState) - {"new"}
+    states = {row[0] for row in await reading.fetch("SELECT DISTINCT state FROM ratings")}
+    assert {"published", "kept", "withheld"} <= states
+    assert await reading.fetchval("SELECT bool_or(on_behalf) AND bool_or(anonymous) FROM ratings")
+    admin = await accounts.actor_by_login(reading, "admin")
+    assert admin is not None
+    assert "one_source" in {hint.rule for hint in await ratings.suspicions(reading, admin)}
 
 
 async def test_the_record_tells_the_good_from_the_bad(reading: Transaction) -> None:

@@ -19,6 +19,8 @@ from infra.settings import Settings
 from market.matches.model import TRANSITIONS as MATCH_TRANSITIONS
 from market.needs import queries as needs
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
+from market.ratings.model import RATING_TRANSITIONS
+from market.ratings.model import TRANSITIONS as RECTIFICATION_TRANSITIONS
 from tests.conftest import Clone, open_database
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +102,12 @@ async def test_schema_sql_is_what_the_migrations_make(settings: Settings) -> Non
 
 
 async def test_transitions_are_the_models(tx: Transaction) -> None:
-    for machine, table in (("need", NEED_TRANSITIONS), ("match", MATCH_TRANSITIONS)):
+    for machine, table in (
+        ("need", NEED_TRANSITIONS),
+        ("match", MATCH_TRANSITIONS),
+        ("rating", RATING_TRANSITIONS),
+        ("rectification", RECTIFICATION_TRANSITIONS),
+    ):
         ours = {(before.value, action.value): after.value for (before, action), after in table.items()}
         assert await needs.transitions(tx, machine) == ours
 

@@ -27,3 +27,18 @@ async def test_from_the_request_to_the_approval(api: Api) -> None:
     events = (await coordinator.get(f"/needs/{need['id']}/events")).json()
     match = (await coordinator.get(f"/matches/{events[-1]['match_id']}")).json()
     assert match["offering_id"] == pair["planned"]["offering_id"]
+
+
+async def test_the_worker_heeds_what_was_ruled(api: Api) -> None:
+    enterprise, coordinator = api("enterprise"), api("coordinator")
+    need = await submit(enterprise, "想申请专利，不知道怎么准备材料", "plan-2")
+    await until(coordinator, f"/needs/{need['id']}", "proposed")
+    shown = (await coordinator.get(f"/needs/{need['id']}/ranking")).json()
+    last = shown["candidates"][-1]["offering_id"]
+    rule = {"need_id": need["id"], "offering_id": last, "kind": "pin"}
+    assert (await coordinator.post("/plans/rules", json=rule)).status_code == 201
+    asked = (await coordinator.post("/plans")).json()
+    content = (await until(coordinator, f"/plans/{asked['id']}", "done"))["content"]
+    (pair,) = [pair for pair in content["pairs"] if pair["need_id"] == need["id"]]
+    assert pair["pinned"]
+    assert pair["planned"]["offering_id"] == last

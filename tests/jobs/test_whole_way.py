@@ -41,7 +41,7 @@ async def test_from_submission_to_confirmation(api: Api) -> None:
 
     await until(coordinator, path, "proposed")
     shortlist = (await coordinator.get(f"{path}/ranking")).json()
-    assert shortlist["run"]["model_version"] == "scorecard-1"
+    assert shortlist["run"]["model_version"] == "scorecard-2"
     best = shortlist["candidates"][0]
     assert best["item_code"] == "SZ-2024-01"
     for candidate in shortlist["candidates"]:

@@ -11,6 +11,8 @@ import pytest
 from infra.settings import Settings, SettingsError, load
 from market.app import create_app
 from market.cli import main
+from matching.features import FEATURES
+from matching.scorer import SCORECARD_2
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -70,6 +72,20 @@ def route_rows() -> list[list[str]]:
 
 def test_every_route_is_documented() -> None:
     assert table((DOCS / "api.md").read_text(), "## Routes") == route_rows()
+
+
+def test_every_feature_is_documented() -> None:
+    rows = [
+        [f"`{f.name}` {f.zh}", f"{SCORECARD_2[f.name]:g}", f.unit, "more" if f.direction == 1 else "less"]
+        for f in FEATURES
+    ]
+    assert table((DOCS / "decisions" / "0006-scorecard.md").read_text(), "## The features") == rows
+
+
+def test_every_feature_has_a_colour() -> None:
+    rules = re.findall(r"^\.p-(\w+) \{ fill: (#\w+); \}$", (ROOT / "market/static/staff.css").read_text(), re.MULTILINE)
+    assert {name for name, _ in rules} == set(SCORECARD_2)
+    assert len({colour for _, colour in rules}) == len(rules)
 
 
 def test_every_folder_is_documented() -> None:

@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from matching.encode import EncodedNeed, OfferingArrays, covers, encode_need, encode_offerings, region_steps
+from matching.columns import Pairs
+from matching.encode import (
+    EncodedNeed,
+    OfferingArrays,
+    covers,
+    encode_need,
+    encode_offerings,
+    in_territory,
+    region_steps,
+)
 from matching.errors import EncodingError, FeatureError
-from matching.features import FEATURES, Feature, Pairs, check_features, feature_matrix
+from matching.features import FEATURES, check_features, feature_matrix
+from matching.past import MOST_KIN, NO_PAST, Past
 from matching.rules import RULES, exclusions, first_broken
-from matching.types import NeedView, OfferingView, Record
+from matching.types import NeedView, OfferingView, PastService, Record
+from matching.wording import Feature
 
 NEED = NeedView(
     text="商标续展", region_code="440305", rights=("trademark",), stages=("management",), audience="tech_sme"
@@ -33,13 +44,29 @@ def encoded(offering: OfferingView, need: NeedView = NEED) -> tuple[EncodedNeed,
     return encode_need(need, vocabularies), arrays
 
 
-def feature(name: str, offering: OfferingView, need: NeedView = NEED, **pair: float) -> tuple[float, int]:
-    arrays_need, arrays = encoded(offering, need)
-    matrix = feature_matrix(
-        Pairs(arrays_need, arrays, np.array([pair.get("similarity", 0.0)]), np.array([pair.get("item_fit", 0.0)]))
+def features(
+    name: str, offerings: list[OfferingView], need: NeedView = NEED, past: Past = NO_PAST, **pair: float
+) -> list[tuple[float, int]]:
+    """Value and evidence of that feature for each offering."""
+    arrays, vocabularies = encode_offerings(offerings)
+    encoded_need = encode_need(need, vocabularies)
+    standing = past.standing(
+        need,
+        offering_ids=arrays.offering_id,
+        institution_ids=arrays.institution_id,
+        near=in_territory(encoded_need, arrays),
     )
+    given = [np.full(len(offerings), pair.get(what, 0.0)) for what in ("similarity", "item_fit", "category")]
+    matrix = feature_matrix(Pairs(encoded_need, arrays, *given, standing))
     column = [f.name for f in FEATURES].index(name)
-    return float(matrix.values[0, column]), int(matrix.evidence[0, column])
+    return list(zip(matrix.values[:, column].tolist(), matrix.evidence[:, column].tolist(), strict=True))
+
+
+def feature(
+    name: str, offering: OfferingView, need: NeedView = NEED, past: Past = NO_PAST, **pair: float
+) -> tuple[float, int]:
+    (found,) = features(name, [offering], need, past, **pair)
+    return found
 
 
 def recorded(**counts: int) -> OfferingView:
@@ -81,6 +108,12 @@ def test_malformed_region(code: str) -> None:
         encoded(OFFERING, replace(NEED, region_code=code))
     with pytest.raises(EncodingError):
         encoded(OFFERING, replace(NEED, territory=code))
+
+
+@pytest.mark.parametrize("days", [-1.0, np.nan, np.inf])
+def test_a_promise_that_is_no_number_of_days(days: float) -> None:
+    with pytest.raises(EncodingError, match="offering 1 promises"):
+        encoded(replace(OFFERING, promised_days=days))
 
 
 def test_too_many_kinds() -> None:
@@ -145,9 +178,10 @@ def test_unpublished_and_order_of_rules() -> None:
 # --- features --------------------------------------------------------------------------------------------------------
 
 
-def test_similarity_and_item_fit_pass_through() -> None:
+def test_what_is_known_of_the_text_passes_through() -> None:
     assert feature("text_similarity", OFFERING, similarity=0.4) == (0.4, 1)
     assert feature("item_fit", OFFERING, item_fit=0.7) == (0.7, 1)
+    assert feature("category_prior", OFFERING, category=0.9) == (0.9, 1)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +238,94 @@ def test_promised_limit_unknown_is_neutral_and_never_zero_days() -> None:
     assert feature("promised_limit", replace(OFFERING, promised_days=30))[0] == pytest.approx(0.25)
 
 
+def test_satisfaction_is_smoothed_from_the_five_levels() -> None:
+    assert feature("satisfaction", recorded()) == (0.8, 0)
+    assert feature("satisfaction", recorded(rated=5, rating_points=20)) == (0.9, 5)
+    assert feature("satisfaction", recorded(rated=15, rating_points=0)) == (0.2, 15)
+
+
+@pytest.mark.parametrize(
+    ("promised", "left", "value", "evidence"),
+    [
+        (5, 8, 3.0, 1),
+        (5, 5, 0.0, 1),
+        (5, 1, -4.0, 1),
+        (0, 0, 0.0, 1),
+        (2, 60, 10.0, 1),
+        (30, -3, -10.0, 1),
+        (5, None, 0.0, 0),
+        (None, 5, 0.0, 0),
+    ],
+)
+def test_deadline_margin(promised: int | None, left: int | None, value: float, evidence: int) -> None:
+    got = feature("deadline_margin", replace(OFFERING, promised_days=promised), replace(NEED, days_left=left))
+    assert got == (value, evidence)
+
+
+# --- the past --------------------------------------------------------------------------------------------------------
+
+RIVAL = replace(OFFERING, offering_id=2, institution_id=20)
+FAR = replace(OFFERING, offering_id=3, institution_id=30, institution_region="110000")
+NEWCOMER = replace(OFFERING, offering_id=4, institution_id=40)
+
+
+def services(institution_id: int, count: int, text: str = "商标续展", industry: str | None = None) -> list[PastService]:
+    return [PastService(text, institution_id, industry) for _ in range(count)]
+
+
+def test_kin_are_the_most_similar_of_the_past() -> None:
+    past = Past.build([*services(10, 15), *services(20, 25, "商标续展吧"), *services(20, 9, "专利检索")], {})
+    assert features("kin", [OFFERING, RIVAL, NEWCOMER], past=past) == [
+        (15 / MOST_KIN, MOST_KIN),
+        (5 / MOST_KIN, MOST_KIN),
+        (0.0, MOST_KIN),
+    ]
+
+
+def test_kin_who_are_not_similar_or_far_away_tell_nothing() -> None:
+    past = Past.build([*services(10, 3, "专利检索"), *services(30, 30)], {})
+    assert feature("kin", OFFERING, past=past) == (0.0, 0)
+    near = replace(NEED, territory="440300")
+    assert features("kin", [OFFERING, FAR], near, past) == [(0.0, 0), (0.0, 0)]
+    assert features("kin", [OFFERING, FAR], NEED, past) == [(0.0, MOST_KIN), (1.0, MOST_KIN)]
+
+
+def test_industry_is_a_share_smoothed_to_the_markets() -> None:
+    past = Past.build([*services(10, 5, industry="C"), *services(20, 15, industry="I")], {})
+    need = replace(NEED, industry="C")
+    assert features("industry", [OFFERING, RIVAL, NEWCOMER], need, past) == [
+        ((5 + 5 * 0.25) / 10, 5),
+        (5 * 0.25 / 20, 15),
+        (0.25, 0),
+    ]
+    assert feature("industry", OFFERING, replace(NEED, industry="A"), past) == (0.0, 5)
+    assert feature("industry", OFFERING, NEED, past) == (0.5, 0)
+    assert feature("industry", OFFERING, need, NO_PAST) == (0.5, 0)
+
+
+def test_exposure_is_in_even_shares_of_those_with_the_same_item() -> None:
+    other_item = replace(OFFERING, offering_id=5, institution_id=20, item_code="SZ-01")
+    past = Past.build([], {1: 9, 2: 3, 3: 90, 5: 7, 99: 50})
+    offerings = [OFFERING, RIVAL, NEWCOMER, FAR, other_item]
+    got = features("exposure", offerings, replace(NEED, territory="440300"), past)
+    assert got[:3] == [(9 / 4, 12), (3 / 4, 12), (0.0, 12)]
+    assert got[4] == (1.0, 7)
+    assert features("exposure", offerings, NEED, past)[3] == (3.0, 102)  # 90 of 102, of four: cut
+    assert features("exposure", offerings, NEED) == [(1.0, 0)] * 5
+
+
+def test_publishing_the_same_twice_gives_no_second_share() -> None:
+    twin = replace(OFFERING, offering_id=6)
+    past = Past.build([], {1: 2, 6: 2, 2: 4})
+    assert features("exposure", [OFFERING, twin, RIVAL], past=past) == [(1.0, 8)] * 3
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
 def test_direction() -> None:
     falling = {f.name for f in FEATURES if f.direction == -1}
-    assert falling == {"region_distance", "load"}
+    assert falling == {"region_distance", "load", "exposure"}
 
 
 @pytest.mark.parametrize("this", FEATURES, ids=lambda feature: feature.name)
@@ -227,6 +346,15 @@ def test_sentences_tell_counts_and_days() -> None:
     assert by_name["on_time"].sentence(0.8, 0, "zh") == "还没有办结记录，按平均水平计"
     assert by_name["promised_limit"].sentence(10 / 17, 1, "zh") == "承诺 7 个工作日内办结"
     assert by_name["promised_limit"].sentence(1.0, 1, "en") == "promises to finish on the same day"
+    assert by_name["kin"].sentence(0.35, 20, "zh") == "最相似的 20 条往期需求中，该机构办结了 7 条"
+    assert by_name["kin"].sentence(0.0, 20, "en") == "others completed the 20 most similar needs"
+    assert by_name["industry"].sentence(0.42, 8, "zh") == "熟悉同一行业（已办结 8 条，同行业约 42%）"
+    assert by_name["exposure"].sentence(0.25, 12, "zh") == "近 30 天很少被推荐（约为平均的 0.2 倍）"
+    assert by_name["satisfaction"].sentence(0.9, 5, "en") == "rated very well (about 90 % in 5 ratings)"
+    assert by_name["deadline_margin"].sentence(-4.0, 1, "zh") == "承诺时限比希望日期晚 4 个工作日"
+    assert by_name["deadline_margin"].sentence(0.0, 1, "zh") == "承诺时限正好赶上希望日期"
+    assert by_name["deadline_margin"].sentence(10.0, 1, "zh") == "承诺时限比希望日期早 10 个工作日以上"
+    assert by_name["category_prior"].sentence(1.0, 1, "zh") == "与需求已确认的事项属于同一类别"
     assert by_name["region_distance"].sentence(4.0, 1, "zh") == "机构较远（行政区划相隔 4 级）"
 
 

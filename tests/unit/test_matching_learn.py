@@ -16,6 +16,7 @@ from matching.calibrate import Platt
 from matching.errors import FeatureError
 from matching.evaluate import ndcg
 from matching.features import FEATURES
+from matching.grades import grade
 from matching.lambdarank import graded_pairs, lambdas
 from matching.learn import (
     EXACT,
@@ -23,13 +24,12 @@ from matching.learn import (
     LearningError,
     Training,
     encode,
-    grade,
     quantile_edges,
     spread,
     table_model,
     tuned,
 )
-from matching.model import Blended, TableModel, TableScorer
+from matching.model import FEWEST_NEEDS, Blended, TableModel, TableScorer
 from matching.scorer import default_scorecard
 from matching.types import FloatArray
 
@@ -258,13 +258,13 @@ def test_a_blend_moves_from_card_to_model() -> None:
     data = Training(values, np.round(4 * random.random(240)), needs)
     ranker.fit(data.values, data.grades, data.needs)
     model = TableScorer(table_model(ranker, version="m-2", features=card.features, points=8.0, data=data))
-    for judged, share in ((0, 1.0), (30, 0.5), (10**9, 0.0)):
+    for judged, share in ((0, 1.0), (FEWEST_NEEDS - 1, 1.0), (FEWEST_NEEDS, 0.6), (30, 0.5), (10**9, 0.0)):
         blend = Blended(card, model, judged)
         scores = blend.score(values)
         expected = share * card.score(values).parts + (1 - share) * model.score(values).parts
         assert scores.parts == pytest.approx(expected, abs=1e-5)
         assert scores.total == pytest.approx(scores.parts.sum(axis=1), abs=1e-12)
         assert (scores.parts <= blend.weights + 1e-9).all()
-    assert (blend.version, blend.features) == ("scorecard-1+m-2", card.features)
+    assert (blend.version, blend.features) == ("scorecard-2+m-2", card.features)
     with pytest.raises(FeatureError):
         Blended(card, TableScorer(MODEL), 5)

@@ -13,10 +13,11 @@ from market.data.language import load_lexicon
 from matching.errors import FeatureError
 from matching.explore import Chance
 from matching.features import FEATURES
+from matching.past import Past
 from matching.rank import OfferingIndex, best_first, rank
 from matching.reasons import MOST_REASONS, explain, reasons
-from matching.scorer import SCORECARD_1, Scorecard, default_scorecard
-from matching.types import FloatArray, ItemText, NeedView, OfferingView, Part, Ranking, Record
+from matching.scorer import SCORECARD_2, Scorecard, default_scorecard
+from matching.types import FloatArray, ItemText, NeedView, OfferingView, Part, PastService, Ranking, Record
 from matching.understand import Understander
 
 K = len(FEATURES)
@@ -112,9 +113,9 @@ def test_a_feature_that_is_no_number(bad: float) -> None:
     "points",
     [
         {},
-        {**SCORECARD_1, "beauty": 1.0},
-        {**SCORECARD_1, "load": -1.0},
-        {**SCORECARD_1, "load": math.nan},
+        {**SCORECARD_2, "beauty": 1.0},
+        {**SCORECARD_2, "load": -1.0},
+        {**SCORECARD_2, "load": math.nan},
     ],
 )
 def test_weights_that_do_not_fit(points: dict[str, float]) -> None:
@@ -132,7 +133,7 @@ class OtherFeatures(Scorecard):
 
 def test_a_model_for_other_features() -> None:
     with pytest.raises(FeatureError, match="odd-1"):
-        ranking([offering(1)], card=OtherFeatures("odd-1", SCORECARD_1))
+        ranking([offering(1)], card=OtherFeatures("odd-1", SCORECARD_2))
 
 
 # --- the flow --------------------------------------------------------------------------------------------------------
@@ -143,10 +144,35 @@ def test_the_item_asked_for_comes_first() -> None:
     assert [r.offering_id for r in got.ranked] == [2, 1]
     assert [r.rank for r in got.ranked] == [1, 2]
     assert [(e.offering_id, e.rule) for e in got.excluded] == [(3, "region_not_covered")]
-    assert (got.model_version, got.considered, got.seed) == ("scorecard-1", 3, 1)
+    assert (got.model_version, got.considered, got.seed) == ("scorecard-2", 3, 1)
     for candidate in got.ranked:
         assert [part.feature for part in candidate.parts] == NAMES
         assert abs(sum(part.points for part in candidate.parts) - candidate.score) < 1e-9
+
+
+def test_a_second_opinion_changes_nothing_and_tells_what_it_would_have_done() -> None:
+    views = [offering(n, (RENEWAL, PATENT)[n % 2], record=Record(capacity=10, load=n % 10)) for n in range(30)]
+    contrary = Scorecard("contrary", {name: 100.0 * (name == "load") for name in NAMES})
+    index, reading = OfferingIndex.build(views), UNDERSTANDER.read(NEED.text)
+    alone = rank(NEED, index, CARD, reading, top=5, seed=1, passed_over=8)
+    both = rank(NEED, index, CARD, reading, top=5, seed=1, passed_over=8, second=contrary)
+    assert replace(both, second=None) == alone
+    opinion = both.second
+    assert opinion is not None
+    listed = [*both.ranked, *both.passed_over]
+    assert len(opinion.scores) == len(listed)
+    load = NAMES.index("load")
+    for score, candidate in zip(opinion.scores, listed, strict=True):
+        assert score == pytest.approx(100 * (1 - candidate.parts[load].value))
+    emptiest = sorted(view.record.load for view in views)[:5]
+    theirs = [candidate for candidate in both.ranked if candidate.parts[load].value <= max(emptiest) / 10]
+    assert opinion.overlap == len(theirs) / 5
+    assert opinion.propensity == (both.ranked[0].parts[load].value == 0) / 3, "three are empty, the tie is drawn"
+    own = rank(NEED, index, CARD, reading, top=5, seed=1, second=CARD).second
+    assert own is not None
+    assert (own.propensity, own.overlap) == (both.ranked[0].propensity, 1.0)
+    nobody = rank(replace(NEED, territory="110000"), index, CARD, reading, top=5, seed=1, second=CARD)
+    assert nobody.second is None
 
 
 def test_a_confirmed_item_outweighs_the_text() -> None:
@@ -226,7 +252,7 @@ def test_any_text_gives_a_ranking(text: str) -> None:
 
 
 def test_no_offerings_one_offering_none_left() -> None:
-    assert ranking([]) == Ranking("scorecard-1", 1, 0, (), ())
+    assert ranking([]) == Ranking("scorecard-2", 1, 0, (), ())
     assert len(ranking([offering(1)]).ranked) == 1
     full = ranking([offering(1, record=Record(capacity=0))])
     assert full.ranked == ()
@@ -256,6 +282,39 @@ def test_records_are_refreshed_without_the_texts() -> None:
     assert len(rank(NEED, index, CARD, UNDERSTANDER.read(NEED.text), top=5, seed=0).ranked) == 2
 
 
+def test_the_category_leads_where_the_item_is_not_known() -> None:
+    grouped = [replace(RENEWAL, group="商标相关"), ItemText(3, "A-3", "商标变更", group="商标相关"), PATENT]
+    understander = Understander(grouped, load_lexicon())
+    need = replace(NEED, item_codes=("A-1",))
+    index = OfferingIndex.build([offering(number, item) for number, item in enumerate(grouped)])
+    got = rank(need, index, CARD, understander.read(need.text), top=3, seed=1)
+    values = {r.offering_id: r.parts[NAMES.index("category_prior")].value for r in got.ranked}
+    assert (values[0], values[1]) == (1.0, 1.0)
+    assert values[2] < 0.1
+    read = rank(NEED, index, CARD, understander.read(NEED.text), top=3, seed=1)
+    by_id = {
+        r.offering_id: [r.parts[NAMES.index(name)].value for name in ("item_fit", "category_prior")]
+        for r in read.ranked
+    }
+    assert by_id[1][1] == by_id[0][1] > by_id[1][0]
+    assert sum(by_id[n][0] for n in (0, 1)) == pytest.approx(by_id[0][1])
+
+
+def test_what_was_done_and_shown_before_counts() -> None:
+    views = [offering(1), offering(2), offering(3)]
+    past = Past.build([PastService(NEED.text, 2, "C")] * 3, {1: 4, 2: 1})
+    need = replace(NEED, industry="C", days_left=5)
+    index = OfferingIndex.build(views).with_past(past)
+    got = rank(need, index, CARD, UNDERSTANDER.read(need.text), top=3, seed=1)
+    assert [r.offering_id for r in got.ranked] == [2, 3, 1]
+    told = [explain(got.ranked[0].parts[NAMES.index(name)], "zh") for name in ("kin", "industry", "exposure")]
+    assert told == [
+        "最相似的 3 条往期需求中，该机构办结了 3 条",
+        "熟悉同一行业（已办结 3 条，同行业约 100%）",
+        "近 30 天很少被推荐（约为平均的 0.6 倍）",
+    ]
+
+
 def test_what_is_worth_more() -> None:
     base = score_of(offering(1))
     assert score_of(offering(1, institution_region="440305")) > base
@@ -263,6 +322,9 @@ def test_what_is_worth_more() -> None:
     assert score_of(offering(1, record=Record(capacity=10, load=9))) < base
     assert score_of(offering(1, record=Record(capacity=10, accepted=50))) > base
     assert score_of(offering(1, record=Record(capacity=10, delivered=50, on_time=10))) < base
+    assert score_of(offering(1, record=Record(capacity=10, rated=20, rating_points=80))) > base
+    urgent = replace(NEED, days_left=4)
+    assert score_of(offering(1, promised_days=3), urgent) > score_of(offering(1, promised_days=30), urgent)
     assert score_of(offering(1, promised_days=3)) > base > score_of(offering(1, promised_days=30))
 
 

@@ -8,7 +8,7 @@ from matching.explore import Chance
 from matching.features import FEATURES
 from matching.learn import AdditiveRanker, Training, spread, table_model
 from matching.model import Blended, TableScorer
-from matching.scorer import Scorer, default_scorecard
+from matching.scorer import Scorecard, Scorer, default_scorecard
 from matching.simulate import SHOWN, Log, Market, synthetic_queue
 
 CARD = default_scorecard()
@@ -50,6 +50,15 @@ def test_newcomers_are_not_starved_by_what_was_learned() -> None:
     scorer = learned(market.run(CARD, 200, chance=Chance()).judged)
     later = market.run(scorer, 300, chance=Chance())
     assert newcomers_share(market, later) > 0.5
+    assert 0.8 < later.newcomers_exposure(market.newcomer) < 1.25
+
+
+def test_whoever_ranks_by_records_alone_does_starve_newcomers() -> None:
+    """So that the test above can fail."""
+    market = Market(150, newcomers=0.3, seed=7)
+    market.run(CARD, 100)
+    records = Scorecard("records", {name: 100.0 * (name in ("acceptance", "on_time")) for name in CARD.features})
+    assert market.run(records, 200).newcomers_exposure(market.newcomer) < 0.6
 
 
 def test_a_market_keeps_its_books() -> None:
@@ -59,10 +68,21 @@ def test_a_market_keeps_its_books() -> None:
     assert (offerings.load <= offerings.capacity).all()
     assert (offerings.load >= 0).all()
     assert (offerings.on_time <= offerings.delivered).all()
+    assert (offerings.rated <= offerings.delivered).all()
+    assert (offerings.rating_points <= 4 * offerings.rated).all()
     assert log.served.sum() == (log.worth > 0).sum()
     assert log.propensity.min() > 0
     assert len(log.propensity) == 400 * SHOWN
     assert set(log.judged.grades.tolist()) <= {0.0, 1.0, 2.0, 4.0, 5.0}
+
+
+def test_every_feature_has_something_to_tell() -> None:
+    market = Market(80, newcomers=0.3, seed=4)
+    judged = market.run(CARD, 150, chance=Chance()).judged
+    assert (judged.values.std(axis=0) > 0).all()
+    exposure = [feature.name for feature in FEATURES].index("exposure")
+    assert market.truth.weights[exposure] == 0
+    assert np.count_nonzero(market.truth.weights) == len(FEATURES) - 1
 
 
 def test_the_same_seed_is_the_same_market() -> None:

@@ -1,6 +1,7 @@
 """The state machines of need and match, walked state by action."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from market.accounts.model import Role
 from market.errors import InvalidTransition
 from market.matches import model as matches
 from market.needs import model as needs
+from market.ratings import model as ratings
 
 
 @pytest.mark.parametrize(("state", "action"), list(product(needs.NeedState, needs.NeedAction)))
@@ -31,8 +33,30 @@ def test_every_state_and_action_of_a_match(state: matches.MatchState, action: ma
         assert matches.STATE_NAMES[state] in str(told.value)
 
 
+@pytest.mark.parametrize(("state", "action"), list(product(ratings.RatingState, ratings.RatingAction)))
+def test_every_state_and_action_of_a_rating(state: ratings.RatingState, action: ratings.RatingAction) -> None:
+    if (state, action) in ratings.RATING_TRANSITIONS:
+        assert ratings.next_rating_state(state, action) is ratings.RATING_TRANSITIONS[state, action]
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            ratings.next_rating_state(state, action)
+        assert ratings.RATING_STATE_NAMES[state] in str(told.value)
+
+
+def test_a_rating_is_never_silenced_without_a_report_nor_ruled_on_twice() -> None:
+    leads_there = {before for (before, _), after in ratings.RATING_TRANSITIONS.items() if after == "withheld"}
+    assert leads_there == {ratings.RatingState.REPORTED}
+    reported = [before for before, action in ratings.RATING_TRANSITIONS if action is ratings.RatingAction.REPORT]
+    assert reported == [ratings.RatingState.PUBLISHED]
+
+
 def test_every_state_is_reached_and_every_live_one_left() -> None:
-    for machine, ended in ((needs, needs.ENDED), (matches, set(matches.MatchState) - matches.LIVE)):
+    machines: tuple[tuple[Any, frozenset[str] | set[Any]], ...] = (
+        (needs, needs.ENDED),
+        (matches, set(matches.MatchState) - matches.LIVE),
+        (ratings, frozenset({"closed"})),
+    )
+    for machine, ended in machines:
         reached = set(machine.TRANSITIONS.values())
         states = {state for state in machine.STATE_NAMES if state != "new"}
         assert reached == states
@@ -43,6 +67,9 @@ def test_every_state_is_reached_and_every_live_one_left() -> None:
 def test_every_action_has_actors_and_words() -> None:
     assert set(needs.ACTORS) == set(needs.NeedAction) == set(needs.ACTION_NAMES)
     assert set(matches.ACTION_NAMES) == set(matches.MatchAction)
+    assert set(ratings.ACTORS) == set(ratings.RectificationAction) == set(ratings.ACTION_NAMES)
+    assert set(ratings.RATING_ACTORS) == set(ratings.RatingAction) == set(ratings.RATING_ACTION_NAMES)
+    assert not any(Role.ADMIN in roles for roles in (*ratings.ACTORS.values(), *ratings.RATING_ACTORS.values()))
     assert not any(Role.ADMIN in roles for roles in needs.ACTORS.values()), "an admin runs the system, not needs"
 
 

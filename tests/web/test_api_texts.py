@@ -63,7 +63,7 @@ async def test_nonsense_in_every_body(app: Litestar, api: Api, db: Database) -> 
     serious: list[str] = []
     for method, path, fields in bodies(app):
         target = path.removeprefix("/api/v1").replace("{need_id}", "1").replace("{match_id}", "1")
-        target = target.replace("{offering_id}", "1")
+        target = target.replace("{offering_id}", "1").replace("{rating_id}", "1").replace("{region_code}", "440305")
         for field in fields or [""]:
             for number, value in enumerate(NONSENSE):
                 body = {"body": "想申请专利", "note": "说明", "title": "标题"} | ({field: value} if field else {})

@@ -13,8 +13,9 @@ from infra.db import Database, Transaction, savepoint
 from infra.settings import Settings
 from market.calendars.service import DeadlinesSource
 from market.matches import service as matches
-from market.plans import planning, queries, service
+from market.plans import planning, queries, service, solving
 from market.plans.model import Content, PlanState
+from matching.assign import NEAR
 from tests.conftest import Api, Login
 from tests.factories import AID, CONSULTING, PATENT, World
 from tests.web.test_pages_staff import file_need, match_of, need_page, post, proposal, rank_need, state
@@ -48,15 +49,14 @@ async def leave_room(db: Database, world: World, **rooms: int) -> None:
 
 async def make(db: Database, plan_id: int) -> Content:
     """What the worker does with a plan."""
-    async with db.transaction() as tx:
-        job = await planning.read(tx, plan_id)
+    job = await planning.gather(db, plan_id)
     assert job is not None
-    content = planning.compute(job)
+    solved = solving.compute(job)
     async with db.transaction() as tx:
-        assert await planning.store(tx, job, content)
-        assert not await planning.store(tx, job, content)
-        assert await planning.read(tx, plan_id) is None
-    return content
+        assert await planning.store(tx, job, solved)
+        assert not await planning.store(tx, job, solved)
+    assert await planning.gather(db, plan_id) is None
+    return solved.content
 
 
 async def planned(db: Database, coordinator: httpx.AsyncClient) -> tuple[int, Content]:
@@ -115,7 +115,7 @@ async def test_the_optimum_where_first_choices_exceed_the_capacity(
     assert {pair.need_id for pair in content.pairs} | {left.need_id} == set(needs)
 
     for pair in content.pairs:
-        assert all(option.utility >= planning.NEAR * pair.first.utility for option in (pair.planned, *pair.alternates))
+        assert all(option.utility >= NEAR * pair.first.utility for option in (pair.planned, *pair.alternates))
     outcomes = await approve(coordinator, plan_id, *(pair.need_id for pair in content.pairs))
     assert all(outcome["approved"] for outcome in outcomes.values())
     for pair in content.pairs:
@@ -243,8 +243,8 @@ async def test_a_plan_that_cannot_be_made(
 ) -> None:
     await file_need(db, settings, world, "知识产权政策咨询", CONSULTING)
     plan_id = (await api("coordinator").post("/plans")).json()["id"]
+    await planning.gather(db, plan_id)
     async with db.transaction() as tx:
-        await planning.read(tx, plan_id)
         await service.give_up(tx, plan_id)
     async with db.reading() as tx:
         plan = await queries.find(tx, plan_id)
@@ -270,9 +270,8 @@ async def test_the_page_from_the_click_to_the_outcome(
     assert 'hx-trigger="every 1s"' in waiting
     assert "批准所选" not in waiting
     plan_id = int(here.rsplit("/", 1)[1])
-    async with db.transaction() as tx:
-        await planning.read(tx, plan_id)
-    assert "已安排 0 条，还有 3 条" in (await browser.get(here)).text
+    await planning.gather(db, plan_id)
+    assert "已完成 3 条需求，还有 0 条" in (await browser.get(here)).text
     await make(db, plan_id)
     html = (await browser.get(here)).text
     assert "<script>alert" not in html

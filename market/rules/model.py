@@ -1,0 +1,51 @@
+"""Rules: named time limits in working days, set by region. Below a region its rule holds until a nearer one does."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+MOST_DAYS = 250
+"""A year of working days: whoever means longer has mistyped."""
+WorkingDays = Annotated[int, Meta(ge=0, le=MOST_DAYS)]
+
+
+class RuleName(StrEnum):
+    """What a rule limits. A new one needs words below, and a row for 000000 in a migration."""
+
+    RECTIFICATION_VERIFY = "rectification_verify"
+    RECTIFICATION_RECTIFY = "rectification_rectify"
+    RECTIFICATION_ANSWER = "rectification_answer"
+    RECTIFICATION_REVISIT = "rectification_revisit"
+    RECTIFICATION_CLOSE = "rectification_close"
+
+
+RULE_WORDS: Mapping[RuleName, str] = {
+    RuleName.RECTIFICATION_VERIFY: "差评核实：骨干节点收到差评后",
+    RuleName.RECTIFICATION_RECTIFY: "整改：机构收到核实结果后",
+    RuleName.RECTIFICATION_ANSWER: "答复：机构完成整改后",
+    RuleName.RECTIFICATION_REVISIT: "回访：机构答复后，等评价人答复",
+    RuleName.RECTIFICATION_CLOSE: "办结：回访后",
+}
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """The rule in force for a region, and where it comes from: ``region_code`` is that region or one above."""
+
+    name: RuleName
+    region_code: str
+    region_name: str
+    working_days: int
+
+    @property
+    def words(self) -> str:
+        """What it limits, in words."""
+        return RULE_WORDS[self.name]
+
+
+class RuleChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """A region's own limit; None: as in the region above."""
+
+    name: RuleName
+    working_days: WorkingDays | None

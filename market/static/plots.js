@@ -1,0 +1,117 @@
+// Makes charts of the figures that templates/_plots.html writes, with the page's colours. Their data is in data-plot (see
+// market/plots.py); each figure's table stays, behind a fold. Drawn on canvas: ECharts' SVG and HTML tooltips would write
+// style attributes, which the content security policy refuses.
+import { BarChart, LineChart, ScatterChart } from "echarts/charts";
+import { GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import * as echarts from "echarts/core";
+import { CanvasRenderer } from "echarts/renderers";
+
+echarts.use([
+  BarChart, LineChart, ScatterChart, GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent, CanvasRenderer,
+]);
+
+const COLOURS = ["--accent", "--wait", "--ok", "--soft"];
+// So that lines are told apart without colours too.
+const DASHES = ["solid", "dashed", "dotted", "solid"];
+const SYMBOLS = ["circle", "rect", "triangle", "diamond"];
+const ROW = 34; // pixels of a lying bar with its gap
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const charts = new Map();
+
+const number = (value, percent) =>
+  value === null || value === undefined ? "–" : percent ? `${Math.round(value * 1000) / 10}%` : `${Math.round(value * 1000) / 1000}`;
+
+function option(plot) {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name) => style.getPropertyValue(name).trim();
+  const body = getComputedStyle(document.body);
+  const size = parseFloat(body.fontSize);
+  const text = { color: token("--soft"), fontFamily: body.fontFamily, fontSize: size * 0.8125 };
+  const told = (value) => number(value, plot.percent);
+  const lines = { lineStyle: { color: token("--line") } };
+  const valueAxis = (name) => ({
+    type: "value", name, nameTextStyle: text, min: plot.least, max: plot.most, splitLine: lines,
+    axisLabel: { ...text, formatter: told },
+  });
+  const categoryAxis = (name) => ({
+    type: "category", name, nameTextStyle: text, data: plot.categories, inverse: Boolean(plot.sideways),
+    axisTick: { show: false }, axisLine: { lineStyle: { color: token("--edge") } },
+    axisLabel: { ...text, hideOverlap: !plot.sideways, interval: plot.sideways ? 0 : "auto" },
+  });
+  const across = { nameLocation: "middle", nameGap: size * 2.2 };
+  let [x, y] = plot.sideways ? [valueAxis(plot.x), categoryAxis(plot.y)] : [categoryAxis(plot.x), valueAxis(plot.y)];
+  if (plot.kind === "scatter") [x, y] = [valueAxis(plot.x), valueAxis(plot.y)];
+  const several = plot.series.length > 1;
+  // Room for the legend; for the name of the upright axis, or those of marks on lying bars.
+  const above = (several ? 2.2 : 0.6) + (plot.y || (plot.sideways && plot.marks) ? 1.6 : 0);
+  return {
+    animation: !still.matches,
+    animationDuration: 120,
+    color: COLOURS.map(token),
+    textStyle: text,
+    grid: { left: 4, right: 16, top: size * above, bottom: plot.x ? size * 1.8 : 4, containLabel: true },
+    legend: several ? { top: 0, left: 0, textStyle: text, itemGap: 16 } : undefined,
+    tooltip: {
+      renderMode: "richText", trigger: plot.kind === "scatter" ? "item" : "axis", confine: true,
+      backgroundColor: token("--paper"), borderColor: token("--edge"), textStyle: { ...text, color: token("--ink") },
+      formatter: plot.kind === "scatter" ? ({ value }) => `${plot.x} ${told(value[0])}\n${plot.y} ${told(value[1])}\n${value[2]}` : undefined,
+      valueFormatter: told,
+    },
+    xAxis: { ...x, ...across },
+    yAxis: y,
+    series: plot.series.map((one, at) => series(plot, one, at, { token, text, told })),
+  };
+}
+
+function series(plot, one, at, { token, text, told }) {
+  const marks = at > 0 ? [] : [
+    ...(plot.marks ?? []).map(({ name, at }) => ({ name, [plot.sideways ? "xAxis" : "yAxis"]: at })),
+    ...(plot.diagonal ? [[{ name: plot.diagonal, coord: Array(2).fill(plot.least ?? 0) }, { coord: Array(2).fill(plot.most ?? 1) }]] : []),
+  ];
+  const drawn = {
+    type: plot.kind,
+    name: one.name,
+    data: one.values ?? one.points,
+    markLine: marks.length ? {
+      silent: true, symbol: "none", data: marks, animation: false,
+      lineStyle: { color: token("--edge"), type: "dashed" },
+      label: { ...text, formatter: "{b}", position: plot.sideways ? "start" : "insideEndTop" },
+    } : undefined,
+  };
+  if (plot.kind === "line") {
+    const short = drawn.data.length < 40;
+    return { ...drawn, symbol: SYMBOLS[at], symbolSize: 7, showSymbol: short, lineStyle: { width: 2, type: DASHES[at] } };
+  }
+  if (plot.kind === "bar") {
+    const label = plot.series.length === 1 && { show: true, position: plot.sideways ? "right" : "top", formatter: ({ value }) => told(value) };
+    return { ...drawn, barMaxWidth: 22, itemStyle: { borderRadius: 2 }, label: label ? { ...text, ...label } : undefined };
+  }
+  const most = Math.max(...one.points.map(([, , weight]) => weight), 1);
+  return { ...drawn, symbolSize: ([, , weight]) => 8 + 20 * Math.sqrt(weight / most), itemStyle: { opacity: 0.75 } };
+}
+
+function draw(figure) {
+  const plot = JSON.parse(figure.dataset.plot);
+  const canvas = document.createElement("div");
+  canvas.className = "plot-chart";
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", figure.querySelector("figcaption").innerText);
+  if (plot.sideways) canvas.style.height = `${plot.categories.length * ROW * Math.min(plot.series.length, 2) + 80}px`;
+  figure.querySelector("figcaption").after(canvas);
+  const table = figure.querySelector("details");
+  if (table) table.open = false;
+  const chart = echarts.init(canvas);
+  chart.setOption(option(plot));
+  charts.set(chart, plot);
+  new ResizeObserver(() => chart.resize()).observe(canvas);
+}
+
+for (const figure of document.querySelectorAll("figure[data-plot]")) draw(figure);
+
+for (const query of [dark, still]) {
+  query.addEventListener("change", () => {
+    for (const [chart, plot] of charts) chart.setOption(option(plot), true);
+  });
+}
