@@ -1,4 +1,4 @@
-"""Matching and search as libraries, against their bars: no server, no database. Each part turns what was measured into findings."""
+"""Matching and search as libraries, against their bars: no server, no database. Each part makes findings of them."""
 
 import asyncio
 import os
@@ -125,7 +125,8 @@ def understood(_effort: Effort) -> Part:
 
 
 def searching(effort: Effort) -> Part:
-    """Search: the judged set, and the embedded engine's times. The bench has an event loop; this takes one of its own."""
+    """Search: the judged set, and the embedded engine's times."""
+    # The bench has an event loop already; this takes one of its own.
     with ThreadPoolExecutor(1) as thread:
         found = thread.submit(asyncio.run, search.run(full=effort.thorough)).result()
     findings = []
@@ -139,7 +140,7 @@ def searching(effort: Effort) -> Part:
         findings.append(Finding("NDCG@10 of the engines apart", apart, "", 0.03, at_most=True))
     for size in found.sizes:
         many = f"{size.offerings:,} offerings"
-        findings.append(Finding(f"{many}: rebuilt, a second", size.documents_per_second))
+        findings.append(Finding(f"{many}: rebuilt, 100,000 in", 100_000 / size.documents_per_second, "s"))
         for what, speed in size.speed.items():
             findings += [
                 Finding(f"{many}, {what}: p50", speed.p50_ms, "ms"),
