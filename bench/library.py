@@ -1,12 +1,14 @@
-"""Matching as a library, against its bars: no server, no database. Each part turns what was measured into findings."""
+"""Matching and search as libraries, against their bars: no server, no database. Each part makes findings of them."""
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from bench import assignment, coldstart, understanding
+from bench import assignment, coldstart, search, understanding
 from bench.report import Finding, Part
 from bench.stage import Effort
 from market.evaluate_cli import RetrievalSet, retrieval_report
@@ -122,6 +124,31 @@ def understood(_effort: Effort) -> Part:
     return Part("understanding", [], findings)
 
 
+def searching(effort: Effort) -> Part:
+    """Search: the judged set, and the embedded engine's times."""
+    # The bench has an event loop already; this takes one of its own.
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(asyncio.run, search.run(full=effort.thorough)).result()
+    findings = []
+    for engine, quality in found.quality.items():
+        findings += [
+            Finding(f"{engine}: NDCG@10 of {quality.queries} judged queries", quality.ndcg),
+            Finding(f"{engine}: queries without a result", 100 * quality.no_result, "%", 1),
+        ]
+    if peer := found.quality.get("meilisearch"):
+        apart = abs(peer.ndcg - found.quality["embedded"].ndcg)
+        findings.append(Finding("NDCG@10 of the engines apart", apart, "", 0.03, at_most=True))
+    for size in found.sizes:
+        many = f"{size.offerings:,} offerings"
+        findings.append(Finding(f"{many}: rebuilt, 100,000 in", 100_000 / size.documents_per_second, "s"))
+        for what, speed in size.speed.items():
+            findings += [
+                Finding(f"{many}, {what}: p50", speed.p50_ms, "ms"),
+                Finding(f"{many}, {what}: p99", speed.p99_ms, "ms", speed.goal),
+            ]
+    return Part("search", [], findings)
+
+
 def missing(name: str, path: Path) -> Part:
     """A part that cannot be measured here."""
     return Part(name, [], [], skipped=f"{path} is not there")
@@ -133,4 +160,5 @@ PARTS: Mapping[str, Callable[[Effort], Part]] = {
     "assignment": assigning,
     "coldstart": cold_start,
     "understanding": understood,
+    "search": searching,
 }

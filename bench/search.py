@@ -1,12 +1,9 @@
 """Search: how good it is on the judged set, and how fast the embedded engine is on synthetic offerings.
 
-`python -m bench.search` takes two minutes; with --full, a million offerings as well, eight minutes and 2 GB of disk.
 Times are of single searches after each other: `ms`, from the words to the page with its marks, in the engine's thread;
 `cpu_ms`, processor time of the whole process, which neighbours disturb less.
 """
 
-import asyncio
-import json
 import os
 import resource
 import tempfile
@@ -16,8 +13,6 @@ from pathlib import Path
 from random import Random
 from time import perf_counter, process_time
 
-import click
-import msgspec
 from msgspec import Struct
 
 from bench.search_corpus import corpus, shipped_language
@@ -199,15 +194,3 @@ async def _speed(search: Callable[[], Awaitable[float]], goal: float | None) -> 
 async def _batches(batches: Sequence[Sequence[Document]]) -> AsyncIterator[Sequence[Document]]:
     for batch in batches:
         yield batch
-
-
-@click.command()
-@click.option("--full", is_flag=True, help="With a million offerings, too.")
-def main(*, full: bool) -> None:
-    """Measure, and print as JSON."""
-    report = asyncio.run(run(full=full))
-    click.echo(json.dumps(msgspec.to_builtins(report), ensure_ascii=False, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -83,3 +83,13 @@ def spaced(text: str) -> str:
         run = match.group()
         words += rjieba.cut_for_search(run) if is_chinese(run) else [run[:LONGEST_WORD]]
     return " ".join(words)
+
+
+def parts(word: str) -> list[str]:
+    """A long Chinese word as the words of two characters it is made of, if it is: 申请专利 → 申请 专利.
+
+    As one word it is found only where it stands as one.
+    """
+    halves = [word[i : i + 2] for i in range(0, len(word), 2)]
+    within = rjieba.cut_for_search(word) if len(word) > 3 and len(word) % 2 == 0 else []
+    return halves if within and set(halves) <= set(within) else [word]

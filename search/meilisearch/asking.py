@@ -12,8 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from search.documents import tie
 from search.engine import (
     MOST_CHARS,
+    MOST_HITS,
     MOST_NEED_CHARS,
     NEARNESS,
     RELEVANCE,
@@ -35,7 +37,7 @@ from search.settings import SCHEMAS
 from search.slips import heard_slips, mended
 from search.sounds import Sounds
 from search.suggesting import suggestions
-from search.text import spaced
+from search.text import parts, spaced
 
 _Raw = dict[str, Any]
 _SAMPLE = 10
@@ -44,15 +46,19 @@ _MOST_RECALLED_WORDS = 20
 
 
 class _Looked(Struct, frozen=True):
-    """What the server is asked for."""
+    """What the server is asked for: documents with all the words, or those found before."""
 
     words: str
-    all_words: bool
     finds: Finds
+    among: dict[str, float] | None = None
+    """Ids found before, with their scores."""
 
-    def query(self) -> _Raw:
+    def query(self, filters: tuple[Filter, ...] = ()) -> _Raw:
         """The part of a search that says what is looked for."""
-        return {"q": self.words, "matchingStrategy": "all" if self.all_words else "frequency"}
+        narrowed = shape.filters(filters)
+        if self.among is None:
+            return {"q": self.words, "matchingStrategy": "all", "filter": narrowed}
+        return {"q": "", "filter": [*narrowed, shape.any_id(self.among)]}
 
 
 class Asking:
@@ -91,30 +97,38 @@ class Asking:
         words = parse(text, self._synonyms) if len(text) <= MOST_CHARS else []
         if not words:
             return []
-        looked = self._all_of(words)
+        if found := self._suggest(words, limit):
+            return found
+        right = mended(text, heard_slips(words[: shape.MOST_WORDS], self, self._sounds))
+        return self._suggest(parse(right, self._synonyms), limit) if right != text else []
+
+    def _suggest(self, words: Sequence[Word], limit: int) -> list[Suggestion]:
         names = [field for one in self._schema.texts if one.named for field in (shape.words_of(one.name), one.name)]
         within = {"attributesToSearchOn": [*names, shape.SOUNDS, shape.INITIALS], "limit": 4 * limit}
-        ways = [one for one in (looked, self._as_pinyin(words)) if one is not None]
-        found = self._ask(*(one.query() | within for one in ways))
+        ways = [one for one in (self._all_of(words), self._as_pinyin(words)) if one is not None]
         called = self._schema.name.name
-        for one, answer in zip(ways, found, strict=True):
+        for one, answer in zip(ways, self._ask(*(one.query() | within for one in ways)), strict=True):
             named = [(hit[shape.KEY], hit[called]) for hit in answer.hits if called in hit]
-            if kept := suggestions(self._index, named, Marker(one.finds, self._sounds)):
-                return kept
+            if found := suggestions(self._index, named, Marker(one.finds, self._sounds)):
+                return found
         return []
 
     def recall(self, text: str, filters: tuple[Filter, ...], depth: int) -> list[Candidate]:
         """See ``Engine.recall``. The server has no "any of": each word is a query, the rarer the more it counts."""
-        words = [word.text for word in parse(text[:MOST_NEED_CHARS], self._synonyms)][:_MOST_RECALLED_WORDS]
+        words = parse(text[:MOST_NEED_CHARS], self._synonyms)
+        return self._recalled([part for word in words for part in parts(word.text)], filters, depth)
+
+    def _recalled(self, words: Sequence[str], filters: tuple[Filter, ...], depth: int) -> list[Candidate]:
         common = {"filter": shape.filters(filters), "page": 1, "hitsPerPage": depth, "showRankingScore": True}
-        answers = self._ask(*({"q": word, "attributesToRetrieve": [shape.KEY]} | common for word in words))
+        some = list(dict.fromkeys(words))[:_MOST_RECALLED_WORDS]
+        answers = self._ask(*({"q": word, "attributesToRetrieve": [shape.KEY]} | common for word in some))
         most = max((answer.total_hits for answer in answers), default=0)
         scores: dict[str, float] = {}
         for answer in answers:
             rarity = log(1 + most / max(1, answer.total_hits))
             for hit in answer.hits:
                 scores[hit[shape.KEY]] = scores.get(hit[shape.KEY], 0.0) + rarity * hit["_rankingScore"]
-        best = sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:depth]
+        best = sorted(scores.items(), key=lambda one: (-one[1], tie(one[0])))[:depth]
         return [Candidate(id_, score) for id_, score in best]
 
     def written(self, text: str) -> int:
@@ -131,7 +145,7 @@ class Asking:
         return [hit[text] for hit in answer.hits for text in self._schema.shown if text in hit]
 
     def _all_of(self, words: Sequence[Word]) -> _Looked:
-        return _Looked(_typed(words), True, self._finds(words))
+        return _Looked(_typed(words), self._finds(words))
 
     def _instead(self, query: Query, words: Sequence[Word]) -> tuple[_Looked, str | None]:
         """What to look for where nothing has all the words, and the text it stands for if that is another."""
@@ -142,7 +156,12 @@ class Asking:
                 corrected, words = right, parse(right, self._synonyms)
         tried = [self._all_of(words), self._as_pinyin(words)]
         looked = next((one for one in tried if one is not None and self._count(one)), None)
-        return looked or _Looked(_typed(words), False, self._finds(words)), corrected
+        return looked or self._any_of(words), corrected
+
+    def _any_of(self, words: Sequence[Word]) -> _Looked:
+        """The best documents of those with any word. (The server's own way of leaving words out never leaves all.)"""
+        found = self._recalled([part for word in words for part in parts(word.text)], (), MOST_HITS)
+        return _Looked("", self._finds(words), {one.id: one.score for one in found})
 
     def _as_pinyin(self, words: Sequence[Word]) -> _Looked | None:
         """The words with those that are pinyin as their sounds; None if none is."""
@@ -150,12 +169,12 @@ class Asking:
         read = [None if word.chinese else self._sounds.split(word.text) for word in words]
         if not any(one and len(one[0]) > 1 for one in read):
             return None
-        parts: list[str] = []
+        pieces: list[str] = []
         for word, one in zip(words, read, strict=True):
             syllables = [*one[0], *([one[1]] if one[1] else [])] if one else []
-            parts += map("".join, pairwise(syllables)) if len(syllables) > 1 else [word.text]
+            pieces += map("".join, pairwise(syllables)) if len(syllables) > 1 else [word.text]
         heard = tuple(tuple(one[0]) for one in read if one and one[0])
-        return _Looked(" ".join(parts[: shape.MOST_WORDS]), True, Finds(heard=heard))
+        return _Looked(" ".join(pieces[: shape.MOST_WORDS]), Finds(heard=heard))
 
     def _finds(self, words: Sequence[Word]) -> Finds:
         letters = tuple(word.text for word in words if not word.chinese and len(word.text) > 1)
@@ -164,25 +183,35 @@ class Asking:
     def _page(self, query: Query, looked: _Looked) -> tuple[int, list[_Raw], dict[str, dict[str, int]]]:
         """How many there are, the page, and counts of the facets."""
         passes = self._facet_passes(query)
-        counting = [
-            looked.query() | {"filter": shape.filters(others), "facets": facets, "page": 1, "hitsPerPage": 0}
-            for others, facets in passes
-        ]
+        counting = [looked.query(others) | _COUNT | {"facets": facets} for others, facets in passes]
         if query.sort == NEARNESS and query.near is not None:
             total, hits = self._nearest(query, looked)
             counted = self._ask(*counting)
+        elif query.sort == RELEVANCE and looked.among is not None:
+            total, hits = self._best(query, looked, looked.among)
+            counted = self._ask(*counting)
         else:
             offset_of(query)
-            wanted = looked.query() | {"filter": shape.filters(query.filters), "page": query.page}
-            wanted |= {"hitsPerPage": query.size, "sort": _sort(query)} | _SHOWING
-            page, *counted = self._ask(wanted, *counting)
+            wanted = {"page": query.page, "hitsPerPage": query.size, "sort": _sort(query)} | _SHOWING
+            page, *counted = self._ask(looked.query(query.filters) | wanted, *counting)
             total, hits = page.total_hits, page.hits
         return total, hits, _counts(query, passes, counted)
+
+    def _best(self, query: Query, looked: _Looked, scores: dict[str, float]) -> tuple[int, list[_Raw]]:
+        """The page of what was found before, in the order of its scores."""
+        wanted = {"limit": MOST_HITS, "attributesToRetrieve": [shape.KEY]}
+        (every,) = self._ask(looked.query(query.filters) | wanted)
+        order = sorted((hit[shape.KEY] for hit in every.hits), key=lambda id_: (-scores[id_], tie(id_)))
+        start = offset_of(query)
+        shown = order[start : start + query.size]
+        (page,) = self._ask({"q": "", "filter": [shape.any_id(shown)], "limit": query.size})
+        by_id = {hit[shape.KEY]: hit | {"_rankingScore": scores[hit[shape.KEY]]} for hit in page.hits}
+        return len(order), [by_id[id_] for id_ in shown if id_ in by_id]
 
     def _nearest(self, query: Query, looked: _Looked) -> tuple[int, list[_Raw]]:
         """The page of all tiers after each other."""
         assert query.near is not None
-        nearer = [looked.query() | {"filter": shape.filters((*query.filters, *tier))} for tier in tiers(query.near)]
+        nearer = [looked.query((*query.filters, *tier)) for tier in tiers(query.near)]
         counts = [answer.total_hits for answer in self._ask(*(one | _COUNT for one in nearer))]
         stretches = zip(nearer, windows(counts, offset_of(query), query.size), strict=True)
         wanted = [one | {"offset": start, "limit": size} | _SHOWING for one, (start, size) in stretches if size]
@@ -228,7 +257,8 @@ _SHOWING: _Raw = {"showMatchesPosition": True, "showRankingScore": True}
 
 def _typed(words: Sequence[Word]) -> str:
     """The words as the server is given them. Without signs: a quote would make a phrase, a minus a negation."""
-    return " ".join(spaced(word.text) if word.run else word.text for word in words[: shape.MOST_WORDS])
+    typed = [part for word in words for part in (spaced(word.text).split() if word.run else parts(word.text))]
+    return " ".join(dict.fromkeys(typed[: shape.MOST_WORDS]))
 
 
 def _sounding(heard: list[str]) -> _Raw:

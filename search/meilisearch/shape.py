@@ -1,6 +1,7 @@
 """Indexes, documents and filters as Meilisearch takes them."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -103,6 +104,12 @@ def filters(wanted: tuple[Filter, ...]) -> list[str]:
     return [_expression(one) for one in wanted]
 
 
+def any_id(ids: Iterable[str]) -> str:
+    """The expression for documents with any of the ids."""
+    quoted = ", ".join(f'"{safe_id(id_)}"' for id_ in ids)
+    return f"{ID} IN [{quoted}]"
+
+
 def encode(value: str) -> str:
     """A keyword as the server stores it, in characters that need no escape: it can be decoded, and injects nothing.
 
@@ -146,7 +153,7 @@ def _synonyms(language: Language) -> dict[str, list[str]]:
     return same
 
 
-def _beginnings(letters: Any) -> list[str]:
+def _beginnings(letters: Iterable[str]) -> list[str]:
     """First letters that may be typed, whole: the server takes only the last word of a query for a beginning."""
     found = {one[:size]: None for one in letters for size in range(_SHORTEST_INITIALS, len(one) + 1)}
     return list(found)

@@ -80,10 +80,7 @@ class MeilisearchWriter:
         gone = [id_ for id_, document in changes.items() if document is None]
         kept = [document for document in changes.values() if document is not None]
         stored = [shape.convert(document, SCHEMAS[index], self._sounds) for document in kept]
-        tasks = []
-        for some in _chunks(gone):
-            ids = ", ".join(f'"{shape.safe_id(id_)}"' for id_ in some)
-            tasks.append(target.delete_documents(filter=f"{shape.ID} IN [{ids}]"))
+        tasks = [target.delete_documents(filter=shape.any_id(some)) for some in _chunks(gone)]
         tasks += [target.add_documents(some, primary_key=shape.ID) for some in _chunks(stored)]
         self._finished(tasks, wait)
 

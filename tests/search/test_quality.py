@@ -1,4 +1,4 @@
-"""How well each engine finds, on the judged set. Floors stand a little under the figures (docs/decisions/0009)."""
+"""How well each engine finds, on the judged set. Floors stand a little under the figures (docs/decisions/0011)."""
 
 from collections import Counter
 from pathlib import Path

@@ -10,7 +10,7 @@ from search.highlight import Finds, Marker, merge, snippet
 from search.nearness import tiers, windows
 from search.parse import STOP_WORDS, Synonyms, Word, join_syllables, parse
 from search.sounds import Sounds
-from search.text import fold, spaced, tokens
+from search.text import fold, parts, spaced, tokens
 
 SOUNDS = Sounds(language.load_search_sounds())
 NO_SYNONYMS = Synonyms(())
@@ -34,6 +34,20 @@ def test_a_word_is_found_in_every_text_that_has_it(text: str) -> None:
 
 def test_spaces_out_words_with_those_within_them() -> None:
     assert spaced("待处理PCT") == "处理 待处理 pct"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("申请专利", ["申请", "专利"]),
+        ("专利", ["专利"]),
+        ("专利权", ["专利权"]),
+        ("集成电路", ["集成", "电路"]),
+        ("pct1", ["pct1"]),
+    ],
+)
+def test_parts_of_long_words(word: str, expected: list[str]) -> None:
+    assert parts(word) == expected
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def test_what_is_not_there_is_said_so(client: httpx.AsyncClient, world: Wo
     assert "没有找到" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/offerings?cursor=x", "/offerings?right=x", "/offerings?q=" + "长" * 501])
+@pytest.mark.parametrize("path", ["/offerings?page=x", "/offerings?right=x", "/offerings?q=" + "长" * 501])
 async def test_wrong_parameters_are_refused_in_words(client: httpx.AsyncClient, world: World, path: str) -> None:
     answer = await client.get(path)
     assert 400 <= answer.status_code < 500
