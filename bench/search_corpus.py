@@ -1,6 +1,7 @@
 """The documents that search is judged on: the shipped items, and the demo's institutions and offerings."""
 
 from collections.abc import Mapping
+from datetime import date
 from random import Random
 
 from market import data
@@ -139,6 +140,7 @@ def _service_item(item: ItemData) -> ServiceItem:
         supervision=stated.supervision,
     )
     return ServiceItem(
+        effective_from=date(2024, 1, 1),
         code=item.code,
         version=1,
         number=item.number,
