@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +16,7 @@ async def worker(settings: Settings) -> AsyncIterator[None]:
     running = make_worker(settings, handle_signals=False)
     task = asyncio.create_task(running.async_run())
     yield
-    await running.close()
+    with suppress(asyncio.CancelledError):  # of a job that was just running
+        await running.close()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
