@@ -45,6 +45,8 @@ SELECT need_id, match_id, id, 'deadline', 'paused', 'resume', 'running',
 """
 # What time brings, in its order; each step once, for the row that is read is the row that is written, under its lock.
 # Needs that somebody holds are passed over until the next batch: whoever holds one may be about to end its deadlines.
+# Locks are taken in the order named, and kept for what is passed over after them: the need first, or a deadline passed
+# over for its need would stay locked, and others pass over it too.
 # A deadline that waits to be counted on a new calendar does not move.
 MOVE = """
 WITH due AS MATERIALIZED (
@@ -53,7 +55,7 @@ WITH due AS MATERIALIZED (
     WHERE d.next_at <= now()
       AND (d.state NOT IN ('running', 'reminded') OR d.stamp = (SELECT stamp FROM calendar_stamp))
     ORDER BY d.next_at, d.id LIMIT $1
-    FOR NO KEY UPDATE OF d SKIP LOCKED FOR KEY SHARE OF n SKIP LOCKED
+    FOR KEY SHARE OF n SKIP LOCKED FOR NO KEY UPDATE OF d SKIP LOCKED
 ), moved AS (
     UPDATE deadlines d SET state = CASE due.before
         WHEN 'running' THEN CASE WHEN d.remind_at IS NULL THEN 'overdue' ELSE 'reminded' END
@@ -95,7 +97,7 @@ STALE = """
 SELECT d.id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
 FROM deadlines d JOIN needs n ON n.id = d.need_id
 WHERE d.state IN ('running', 'reminded') AND d.stamp < $1 ORDER BY d.stamp, d.id LIMIT $2
-FOR NO KEY UPDATE OF d, n SKIP LOCKED
+FOR NO KEY UPDATE OF n, d SKIP LOCKED
 """
 # What did not move is only stamped, and nobody hears of it.
 RECOUNT = """
