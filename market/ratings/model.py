@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 
 from market.accounts.model import Role
 from market.data import RatingIndicatorData, RatingLevelData, load_rating_scale
+from market.deadlines.model import KIND_NAMES, LimitKind
 from market.errors import InvalidTransition
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Channel, Note
 
@@ -244,6 +245,10 @@ class Rating(Struct, frozen=True, kw_only=True):
     rectification: RectificationState | None
     due_at: datetime | None
     due_provisional: bool
+    awaits: LimitKind | None
+    """What is awaited beside the steps of the rectification: the institution's reply, or the coordinator's ruling."""
+    awaits_by: datetime | None
+    awaits_provisional: bool
     answer: str | None
     satisfied: bool | None
 
@@ -266,6 +271,11 @@ class Rating(Struct, frozen=True, kw_only=True):
     def step_name(self) -> str | None:
         """The step of the rectification, in words."""
         return STATE_NAMES[self.rectification] if self.rectification else None
+
+    @property
+    def awaits_name(self) -> str | None:
+        """What is awaited, in words."""
+        return KIND_NAMES[self.awaits] if self.awaits else None
 
     @property
     def is_open(self) -> bool:
@@ -338,7 +348,7 @@ OPEN_FILTERS = frozenset({RatingFilter.NODE, RatingFilter.INSTITUTION, RatingFil
 
 
 class Place(Struct, frozen=True, array_like=True):
-    """Where a part of a list ends: the last rating's deadline, and its id."""
+    """Where a part of a list ends: the last rating's next deadline, and its id."""
 
     due_at: datetime | None
     id: int
@@ -346,7 +356,7 @@ class Place(Struct, frozen=True, array_like=True):
 
 def place(rating: Rating) -> Place:
     """Its place in a list."""
-    return Place(rating.due_at, rating.id)
+    return Place(min(filter(None, (rating.due_at, rating.awaits_by)), default=None), rating.id)
 
 
 # what people send ----------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ async def add_remark(shown: NamedDependency[Shown], data: URLEncodedBody[Form]) 
     actor = actor_of(shown.request)
 
     async def act() -> None:
-        await service.add_remark(shown.tx, actor, shown.need_id, decode(LaterRemark, data).remark)
+        await service.add_remark(shown.tx, actor, shown.need_id, decode(LaterRemark, data).remark, shown.deadlines)
 
     return await _on_need(shown, act, "remark", data)
 
@@ -247,7 +247,12 @@ async def report(
 ) -> Redirect:
     """Put a rating before the coordinator."""
     return await _act(
-        request, tx, rating_id, "report", data, lambda _: service.report(tx, actor_of(request), rating_id, _note(data))
+        request,
+        tx,
+        rating_id,
+        "report",
+        data,
+        lambda deadlines: service.report(tx, actor_of(request), rating_id, _note(data), deadlines),
     )
 
 
@@ -257,9 +262,11 @@ async def rule(
 ) -> Redirect:
     """Keep a reported rating, or withhold it."""
     actor = actor_of(request)
-    return await _act(
-        request, tx, rating_id, "rule", data, lambda _: service.rule(tx, actor, rating_id, decode(Ruling, data))
-    )
+
+    async def act(deadlines: Deadlines) -> Rating:
+        return await service.rule(tx, actor, rating_id, decode(Ruling, data), deadlines)
+
+    return await _act(request, tx, rating_id, "rule", data, act)
 
 
 @post("/ratings/{rating_id:int}/verify", guards=NODE)

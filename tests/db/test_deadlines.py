@@ -194,6 +194,33 @@ async def test_a_promise_never_outlasts_the_law(tx: Transaction, world: World, d
     assert await due(tx, need.id, K.DELIVER) == calendar.due_at(datetime.now(UTC), 1)[0]
 
 
+async def test_law_and_promise_are_counted_side_by_side(tx: Transaction, world: World, deadlines: Deadlines) -> None:
+    """Where the law allows longer than was promised, its limit has a clock of its own, which stops with the other."""
+    need = await proposed(tx, world, deadlines, CONSULTING)
+    match = await approved(tx, world, deadlines, need)
+    await tx.execute("ALTER TABLE service_item_versions DISABLE TRIGGER USER")
+    await tx.execute(
+        "UPDATE service_item_versions SET statutory_limit = $2 WHERE item_code = $1",
+        CONSULTING,
+        {"value": 7, "unit": "working_day"},
+    )
+    at_work, now = server(world, match), datetime.now(UTC)
+    await matches.accept(tx, at_work, match.id, deadlines)
+    calendar = deadlines.calendar(need.region_code)
+    shown = {one.kind: one.due_at for one in await needs.clocks(tx, at_work, need)}
+    assert shown == {K.DELIVER: calendar.due_at(now, 1)[0], K.DELIVER_STATUTORY: calendar.due_at(now, 7)[0]}
+    assert (await match_of(tx, need.id)).due_at == shown[K.DELIVER], "lists show what was promised"
+    await pass_time(tx, need.id, K.DELIVER, days=30)
+    while (await service.move(tx, 100)).moved:
+        pass
+    assert (await live(tx, need.id))[K.DELIVER] is S.ESCALATED_ABOVE
+    assert (await live(tx, need.id))[K.DELIVER_STATUTORY] in (S.RUNNING, S.REMINDED), "the law still allows days"
+    await matches.deliver(tx, at_work, match.id, "已办好", deadlines)
+    assert set((await live(tx, need.id)).values()) == {S.PAUSED}
+    await matches.confirm(tx, world.actors["enterprise"], need.id)
+    assert await live(tx, need.id) == {}
+
+
 # pauses --------------------------------------------------------------------------------------------------------------
 
 

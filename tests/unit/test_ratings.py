@@ -123,6 +123,9 @@ def rating(**changes: Any) -> Rating:
         "rectification": RectificationState.VERIFYING,
         "due_at": NOON,
         "due_provisional": False,
+        "awaits": None,
+        "awaits_by": None,
+        "awaits_provisional": False,
         "answer": None,
         "satisfied": None,
     }
