@@ -206,6 +206,7 @@ class Counting(Struct, frozen=True, kw_only=True):
     """What counting a deadline again takes."""
 
     id: int
+    need_id: int
     kind: LimitKind
     region_code: str
     started_at: datetime

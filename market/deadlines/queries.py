@@ -94,7 +94,7 @@ WITH due AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM asked) AS asked
 """
 STALE = """
-SELECT d.id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
+SELECT d.id, d.need_id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
 FROM deadlines d JOIN needs n ON n.id = d.need_id
 WHERE d.state IN ('running', 'reminded') AND d.stamp < $1 ORDER BY d.stamp, d.id LIMIT $2
 FOR NO KEY UPDATE OF n, d SKIP LOCKED
@@ -120,6 +120,14 @@ WITH given AS (
 INSERT INTO events (need_id, match_id, deadline_id, machine, from_state, action, to_state, data)
 SELECT need_id, match_id, id, 'deadline', from_state, 'recount', 'running',
        jsonb_build_object('limit', kind, 'before', promised_at, 'due_at', due_at) FROM moved RETURNING id
+"""
+# $1: prefixes of region codes; $2: what is due earlier ends before the days that change.
+WITHIN_REGIONS = """
+SELECT d.id, d.need_id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
+FROM deadlines d JOIN needs n ON n.id = d.need_id
+WHERE d.state IN ('running', 'reminded') AND d.due_at >= $2
+  AND EXISTS (SELECT FROM unnest($1::text[]) AS p (prefix) WHERE starts_with(n.region_code, p.prefix))
+ORDER BY d.due_at, d.id LIMIT $3
 """
 BEHIND = """
 SELECT coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8 FROM deadlines WHERE next_at <= now()
@@ -215,6 +223,11 @@ async def stale(tx: Transaction, stamp: int, limit: int) -> list[Counting]:
 async def recount(tx: Transaction, counted: Sequence[Any], stamp: int) -> int:
     """Write what was counted anew; how many deadlines are due at another moment now."""
     return len(await tx.fetch(RECOUNT, counted, stamp))
+
+
+async def within_regions(tx: Transaction, prefixes: Sequence[str], since: datetime, limit: int) -> list[Counting]:
+    """Deadlines that run in regions whose codes have one of the prefixes, due from ``since`` on, by due moment."""
+    return many(Counting, await tx.fetch(WITHIN_REGIONS, prefixes, since, limit))
 
 
 async def behind(tx: Transaction) -> float:
