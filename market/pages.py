@@ -21,6 +21,7 @@ from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
@@ -58,6 +59,7 @@ def routers() -> list[Router]:
         own_ratings,
         plans,
         ratings,
+        receipts,
         rules,
         standing,
     )

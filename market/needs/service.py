@@ -313,6 +313,6 @@ def _data(event: Event) -> dict[str, Any]:
 def without_the_party(events: Sequence[Event]) -> list[Event]:
     """The events of an anonymous rating as the rated reads them: neither who rated, nor when."""
     kept = [event for event in events if event.action not in ("rate", "add_remark", "open")]
-    party = (Role.ENTERPRISE, Role.CLERK)
+    party = (Role.ENTERPRISE, Role.CLERK, None)
     named = [structs.replace(event, actor_name="评价人") if event.actor_role in party else event for event in kept]
     return told(named, Role.INSTITUTION)

@@ -239,6 +239,8 @@ class Rating(Struct, frozen=True, kw_only=True):
     anonymous: bool
     on_behalf: bool
     """A clerk wrote it down for somebody at the counter."""
+    by_receipt: bool
+    """Given with the code on the receipt of the counter, without an account."""
     month: str
     """2026-11."""
     created_at: datetime | None

@@ -41,7 +41,8 @@ MONTH = "to_char(r.created_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM') AS month"
 RATING = f"""
 SELECT r.id, m.need_id, r.match_id, e.name AS enterprise_name, r.institution_id, i.name AS institution_name,
        r.offering_id, v.title AS offering_title, m.item_code, s.name AS item_name, n.channel, r.state, r.level,
-       r.indicators, r.remark, r.later_remark, r.reply, r.anonymous, r.on_behalf, {MONTH}, r.created_at,
+       r.indicators, r.remark, r.later_remark, r.reply, r.anonymous, r.on_behalf,
+       r.rated_by IS NULL AS by_receipt, {MONTH}, r.created_at,
        x.state AS rectification, x.due_at, coalesce(x.due_provisional, false) AS due_provisional, c.kind AS awaits,
        c.due_at AS awaits_by, coalesce(c.provisional, false) AS awaits_provisional, x.answer, x.satisfied
 FROM ratings r JOIN matches m ON m.id = r.match_id JOIN needs n ON n.id = m.need_id
@@ -219,7 +220,7 @@ async def tallies(
 
 
 async def insert(
-    tx: Transaction, match_id: int, form: RatingForm, *, actor_id: int, on_behalf: bool, source: bytes | None
+    tx: Transaction, match_id: int, form: RatingForm, *, actor_id: int | None, on_behalf: bool, source: bytes | None
 ) -> int:
     """The id of the new rating of a completed match, with its event.
 
@@ -242,7 +243,7 @@ async def move_rating(
     before: RatingState,
     action: RatingAction,
     after: RatingState,
-    actor_id: int,
+    actor_id: int | None,
     note: str,
     later_remark: str | None = None,
     reply: str | None = None,
@@ -253,7 +254,7 @@ async def move_rating(
 
 
 async def open_rectification(
-    tx: Transaction, rating_id: int, due_at: datetime, *, provisional: bool, actor_id: int
+    tx: Transaction, rating_id: int, due_at: datetime, *, provisional: bool, actor_id: int | None
 ) -> None:
     """A rectification of the rating, to be verified, with its event."""
     await tx.execute(OPEN, rating_id, due_at, provisional, actor_id, request_id())
@@ -266,7 +267,7 @@ async def move(
     before: RectificationState,
     action: RectificationAction,
     after: RectificationState,
-    actor_id: int,
+    actor_id: int | None,
     note: str,
     due_at: datetime | None,
     due_provisional: bool,

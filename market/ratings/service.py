@@ -51,6 +51,7 @@ async def rate(
     """Rate the service that ended a need; a bad rating opens a rectification.
 
     A clerk writes down what somebody said at the counter; ``source`` (a keyed hash of an address) means nothing there.
+    Whoever shows the code of a receipt from the counter rates for himself.
 
     Raises:
         NotFound: the need is not the actor's.
@@ -67,13 +68,15 @@ async def rate(
     if await queries.of_need(tx, need.id) is not None:
         raise AlreadyRated
     _check_indicators(form, need.channel)
-    on_behalf = actor.role is Role.CLERK
+    on_behalf = actor.role is Role.CLERK and not actor.by_receipt
     rating_id = await queries.insert(
-        tx, match.id, form, actor_id=actor.id, on_behalf=on_behalf, source=None if on_behalf else source
+        tx, match.id, form, actor_id=actor.named, on_behalf=on_behalf, source=None if on_behalf else source
     )
     if form.level.is_bad:
         clock = limits.by_rule(deadlines, LimitKind.RECTIFICATION_VERIFY, need.region_code)
-        await queries.open_rectification(tx, rating_id, clock.due_at, provisional=clock.provisional, actor_id=actor.id)
+        await queries.open_rectification(
+            tx, rating_id, clock.due_at, provisional=clock.provisional, actor_id=actor.named
+        )
         await limits.start(tx, need.id, clock, match_id=match.id)
     elif form.remark and not form.anonymous:
         await _expect_reply(tx, need, match.id, deadlines)
@@ -297,7 +300,7 @@ async def _move(tx: Transaction, rating: Rating, action: RatingAction, actor: Ac
         before=rating.state,
         action=action,
         after=after,
-        actor_id=actor.id,
+        actor_id=actor.named,
         note=note,
         later_remark=note if action is RatingAction.ADD_REMARK else None,
         reply=note if action is RatingAction.REPLY else None,

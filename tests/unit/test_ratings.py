@@ -118,6 +118,7 @@ def rating(**changes: Any) -> Rating:
         "reply": None,
         "anonymous": True,
         "on_behalf": False,
+        "by_receipt": False,
         "month": "2026-03",
         "created_at": NOON,
         "rectification": RectificationState.VERIFYING,
