@@ -10,7 +10,7 @@ working day; and where there are business hours, the day ends with them.
 
 import calendar
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -73,6 +73,16 @@ class Month(Struct, frozen=True):
     number: int
     weeks: list[list[CalendarDay | None]]
     working_days: int
+
+
+class Span(Struct, frozen=True):
+    """Days in a row that one notice names alike."""
+
+    first: date
+    last: date
+    working: bool
+    name: str
+    region_code: str
 
 
 class Period(Struct, frozen=True):
@@ -252,6 +262,28 @@ def months(found: Calendar, named: Mapping[date, NamedDay], year: int) -> list[M
         works = found.working_days_between(date(year, number, 1) - timedelta(days=1), date(year, number, last))
         made.append(Month(number, weeks, works))
     return made
+
+
+def spans(named: Iterable[NamedDay]) -> list[Span]:
+    """The days that notices name, in order, those in a row together."""
+    found: list[Span] = []
+    for one in sorted(named, key=lambda one: one.day):
+        said = (one.working, one.name, one.region_code)
+        before = found[-1] if found else None
+        if (
+            before
+            and before.last == one.day - timedelta(days=1)
+            and said
+            == (
+                before.working,
+                before.name,
+                before.region_code,
+            )
+        ):
+            found[-1] = Span(before.first, one.day, *said)
+        else:
+            found.append(Span(one.day, one.day, *said))
+    return found
 
 
 def _is_weekday(day: date) -> bool:

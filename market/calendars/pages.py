@@ -14,7 +14,7 @@ from infra.db import Transaction, start_over
 from market.accounts.model import Actor, Role
 from market.auth import allow
 from market.calendars import queries
-from market.calendars.model import ZONE, months
+from market.calendars.model import ZONE, months, spans
 from market.calendars.service import Deadlines
 from market.deadlines.announcement import Announced, announce
 from market.errors import NotFound
@@ -46,6 +46,7 @@ async def show(
         raise NotFound("没有这个地区，请从列表中选择。")
     shown = year or datetime.now(ZONE).year
     found = deadlines.calendar(code)
+    named = await queries.named(tx, code, shown)
     around = await regions.around(tx, code, lineage(code))
     return page(
         "calendars/show.html",
@@ -53,7 +54,8 @@ async def show(
         names={one.code: one.name for one in around},
         year=shown,
         years=[one for one in (shown - 1, shown + 1) if FIRST <= one <= LAST],
-        months=months(found, {one.day: one for one in await queries.named(tx, code, shown)}, shown),
+        months=months(found, {one.day: one for one in named}, shown),
+        spans=spans(named),
         hours=found.hours,
         horizon=found.horizon,
         source=(await queries.years(tx)).get(shown),

@@ -101,7 +101,7 @@ async def test_everything_wrong_is_told_by_line_and_nothing_stored(login: Login,
     browser = await login("coordinator")
     shown = await send(browser, text)
     assert shown.status_code == 422
-    for words in ("第 4 行「上班或放假」", "第 5 行「日期」", "第 5 行「名称」"):
+    for words in ("第 3 行「地区」", "不在您的辖区内", "第 4 行「上班或放假」", "第 5 行「日期」", "第 5 行「名称」"):
         assert words in shown.text
     assert "昨天,放假," in shown.text, "what was pasted is still there"
     elsewhere = await send(browser, rows(("深圳市", day, "放假"), ("全国", day, "放假"), ("广州市", day, "放假")))
