@@ -18,6 +18,7 @@ from market.calendars.model import ZONE, months, spans
 from market.calendars.service import Deadlines
 from market.deadlines.announcement import Announced, announce
 from market.errors import NotFound
+from market.i18n import N_, _, _n
 from market.importing import columns, files
 from market.importing.model import ImportFailed, Kind
 from market.regions import queries as regions
@@ -27,8 +28,8 @@ from market.web import AppRequest, Rejected, actor_of, go, page
 Form = dict[str, Any]
 STAFF = [allow(Role.COORDINATOR, Role.ADMIN)]
 FIRST, LAST = 2000, 2100
-PASTED = "粘贴的内容"
-MOVED = "放假安排刚刚被别人改过。下面是按新的安排重新计算的结果，请再看一遍。"
+PASTED = N_("粘贴的内容")
+MOVED = N_("放假安排刚刚被别人改过。下面是按新的安排重新计算的结果，请再看一遍。")
 
 
 @get("/calendar")
@@ -43,7 +44,7 @@ async def show(
     """A year as it holds in a region: days off, shifted days, business hours, and how far it was announced."""
     code = region or await _home(tx, request.user)
     if await regions.region(tx, code) is None:
-        raise NotFound("没有这个地区，请从列表中选择。")
+        raise NotFound(_("没有这个地区，请从列表中选择。"))
     shown = year or datetime.now(ZONE).year
     found = deadlines.calendar(code)
     named = await queries.named(tx, code, shown)
@@ -61,9 +62,9 @@ async def show(
         source=(await queries.years(tx)).get(shown),
         today=datetime.now(ZONE).date(),
         may_import=request.user is not None and request.user.role in (Role.COORDINATOR, Role.ADMIN),
-        notice=("ok", f"已导入，{done} 天的安排有变化。没有到期的期限几分钟内按它重新计算。")
-        if done is not None
-        else None,
+        notice=None
+        if done is None
+        else ("ok", _n("已导入，{n} 天的安排有变化。没有到期的期限几分钟内按它重新计算。", done)),
     )
 
 
@@ -95,12 +96,12 @@ async def confirm(request: AppRequest, tx: NamedDependency[Transaction], data: U
     Posted once more it finds its days stored, and changes nothing.
     """
     actor, raw = actor_of(request), str(data.get("text", "")).encode()
-    tried = await _try(tx, actor, raw, PASTED)
+    tried = await _try(tx, actor, raw, _(PASTED))
     if tried.found is None:
         raise Rejected(_form(actor, tried))
     if tried.found.changes and str(await queries.lock(tx)) != data.get("stamp"):
-        raise Rejected(_form(actor, tried, notice=("wait", MOVED), status=409))
-    stored = await announce(tx, actor, raw, PASTED)
+        raise Rejected(_form(actor, tried, notice=("wait", _(MOVED)), status=409))
+    stored = await announce(tx, actor, raw, _(PASTED))
     region = stored.changes[0].region_code if stored.changes else ""
     return go(f"/calendar?region={region}&done={len(stored.changes)}")
 
@@ -118,7 +119,7 @@ async def _try(tx: Transaction, actor: Actor, raw: bytes, name: str) -> Tried:
     text = ""
     try:
         if not raw.strip():
-            return Tried(problems=["请选择一个文件，或把表格粘贴到下面的框里。"])
+            return Tried(problems=[_("请选择一个文件，或把表格粘贴到下面的框里。")])
         text = files.decode(raw, name)
         return Tried(text=text, found=await announce(tx, actor, raw, name))
     except ImportFailed as error:
@@ -145,7 +146,7 @@ async def _given(data: Form) -> tuple[bytes, str]:
         await file.close()
         if raw:
             return raw, file.filename
-    return str(data.get("text", "")).encode(), PASTED
+    return str(data.get("text", "")).encode(), _(PASTED)
 
 
 async def _home(tx: Transaction, actor: Actor | None) -> str:

@@ -15,6 +15,7 @@ from market.calendars.service import Deadlines
 from market.deadlines import queries
 from market.deadlines.model import KIND_NAMES, Counting, LimitKind
 from market.errors import Forbidden
+from market.i18n import _
 from market.importing import files
 from market.importing import service as importing
 from market.importing.model import CalendarDayForm, ImportFailed, Problem
@@ -67,6 +68,11 @@ class Announced(Struct, frozen=True, kw_only=True):
     stamp: int
     """The edition of the calendars that it was compared with."""
 
+    @property
+    def partly(self) -> bool:
+        """Whether there may be more deadlines than were counted."""
+        return self.counted == MOST_COUNTED
+
 
 async def announce(tx: Transaction, actor: Actor, raw: bytes, name: str) -> Announced:
     """Store the days a file names, all or none, and say what that changes. For a preview, undo the transaction.
@@ -82,7 +88,7 @@ async def announce(tx: Transaction, actor: Actor, raw: bytes, name: str) -> Anno
     before = await calendars.deadlines(tx)
     sheet = files.parse(raw, name)
     if not sheet.rows:
-        raise ImportFailed([Problem("文件", "", "只有表头，没有日期。请至少填一行。")])
+        raise ImportFailed([Problem(_("文件"), "", _("只有表头，没有日期。请至少填一行。"))])
     days = await importing.load_days(tx, sheet, actor.node_prefix or "")
     after = await calendars.deadlines(tx)
     changes = await _changes(tx, before, after, days)

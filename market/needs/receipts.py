@@ -11,6 +11,7 @@ import hmac
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.errors import NotFound
+from market.i18n import _
 from market.needs import queries
 
 CODE_LENGTH = 12
@@ -44,5 +45,5 @@ async def holder(tx: Transaction, secret: str, need_id: int, code: str) -> Actor
     right = hmac.compare_digest(code_of(secret, need_id).encode(), typed(code).encode())
     clerk_id = await queries.filed_at_counter(tx, need_id)
     if not right or clerk_id is None:
-        raise NotFound("编号和代码对不上。请核对回执上的编号和代码，或到窗口、打电话询问。")
+        raise NotFound(_("编号和代码对不上。请核对回执上的编号和代码，或到窗口、打电话询问。"))
     return Actor(id=clerk_id, login="", name="", role=Role.CLERK, by_receipt=True)
