@@ -221,7 +221,24 @@ def next_state(state: RectificationState, action: RectificationAction) -> Rectif
 # what is read --------------------------------------------------------------------------------------------------------
 
 
-class Rating(Struct, frozen=True, kw_only=True):
+class Said(Struct, frozen=True, kw_only=True):
+    """What was chosen from the scale."""
+
+    level: RatingLevel
+    indicators: tuple[str, ...]
+
+    @property
+    def level_name(self) -> str:
+        """The level in words."""
+        return LEVEL_NAMES[self.level]
+
+    @property
+    def indicator_names(self) -> list[str]:
+        """What was ticked, in words."""
+        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
+
+
+class Rating(Said, frozen=True, kw_only=True):
     """A rating with its rectification, if it has one.
 
     Of an anonymous one the institution is not told whose it is: ``need_id``, ``match_id``, ``enterprise_name`` and
@@ -240,8 +257,6 @@ class Rating(Struct, frozen=True, kw_only=True):
     item_name: str
     channel: Channel
     state: RatingState
-    level: RatingLevel
-    indicators: tuple[str, ...]
     remark: str
     later_remark: str | None
     reply: str | None
@@ -264,19 +279,9 @@ class Rating(Struct, frozen=True, kw_only=True):
     satisfied: bool | None
 
     @property
-    def level_name(self) -> str:
-        """The level in words."""
-        return LEVEL_NAMES[self.level]
-
-    @property
     def state_name(self) -> str:
         """The state in words."""
         return RATING_STATE_NAMES[self.state]
-
-    @property
-    def indicator_names(self) -> list[str]:
-        """What was ticked, in words."""
-        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
 
     @property
     def step_name(self) -> str | None:
@@ -303,12 +308,10 @@ def seen_by(rating: Rating, role: Role) -> Rating:
     return structs.replace(seen, due_at=None) if rating.rectification is RectificationState.VERIFYING else seen
 
 
-class PublishedRating(Struct, frozen=True, kw_only=True):
+class PublishedRating(Said, frozen=True, kw_only=True):
     """A rating as everybody reads it. The month only: a day would tell the rated who it was."""
 
     id: int
-    level: RatingLevel
-    indicators: tuple[str, ...]
     remark: str
     later_remark: str | None
     reply: str | None
@@ -316,16 +319,6 @@ class PublishedRating(Struct, frozen=True, kw_only=True):
     item_name: str
     month: str
     rectification: RectificationState | None
-
-    @property
-    def level_name(self) -> str:
-        """The level in words."""
-        return LEVEL_NAMES[self.level]
-
-    @property
-    def indicator_names(self) -> list[str]:
-        """What was ticked, in words."""
-        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
 
 
 class Step(Struct, frozen=True, kw_only=True):

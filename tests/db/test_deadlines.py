@@ -392,6 +392,26 @@ async def test_nobody_loses_a_day_that_was_promised(tx: Transaction, need: Need,
     assert await told(tx, need.id) == []
 
 
+async def test_hours_that_open_after_the_moment_told_leave_no_reminder(
+    tx: Transaction, world: World, need: Need, deadlines: Deadlines
+) -> None:
+    """Who was told the end of a morning keeps it; that the region works in the evening from now on stops no clock."""
+    await rules.change(tx, world.actors["admin"], "440300", [RuleChange(RuleName.REMIND_BEFORE, 0)])
+    day = local_day(need.due_at)
+    told = datetime.combine(day, time(12), ZONE)
+    await tx.execute(
+        "UPDATE deadlines SET started_at = $2, days = 0, due_at = $3, remind_at = NULL, node_at = $3, above_at = $3"
+        " WHERE need_id = $1",
+        need.id,
+        datetime.combine(day, time(8), ZONE) - timedelta(days=7),
+        told,
+    )
+    await calendar_rows.set_hours(tx, "440300", Hours(time(20), time(22)))
+    assert (await service.recount(tx, await calendars.deadlines(tx), 100)).counted == 2
+    clocks = await tx.fetch("SELECT due_at, remind_at FROM deadlines WHERE need_id = $1", need.id)
+    assert [tuple(row) for row in clocks] == [(told, None)] * 2
+
+
 async def test_past_the_horizon_due_days_are_provisional_until_they_are_announced(
     tx: Transaction, world: World, need: Need
 ) -> None:

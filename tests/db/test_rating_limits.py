@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 WORDS = RatingForm(level=RatingLevel.SATISFIED, remark="很专业，就是等得久了些")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def served(db: Database, settings: Settings, world: World) -> int:
     """A need that was served to the end; what tests make of it is rolled back."""
     return await serve(db, settings, world)
