@@ -38,6 +38,7 @@ def ltr(_effort: Effort) -> Part:
         Finding("score, explain, top 10 of 200: p99", serving["list_in_words_p99_us"], "µs", 1000),
         Finding("score 200, parts, top 10: median", serving["list_us"], "µs"),
         Finding("faster than LightGBM's predict alone", serving["times_faster"], "×", 5),
+        Finding("the same with the reasons in words", serving["lightgbm_us"] / serving["list_in_words_us"], "×"),
     ]
     return Part(name, [], findings)
 
@@ -111,7 +112,8 @@ def understood(_effort: Effort) -> Part:
     """Needs in users' words, against plain TF-IDF."""
     findings = []
     for name, judged in understanding.run().items():
-        ours, peer = judged["zhipei"], judged["tf-idf"]
+        ours, peer, slips = judged["zhipei"], judged["tf-idf"], judged["with one slip"].values()
+        slip_top_1, slip_alarms = min(one.top_1 for one in slips), max(one.false_alarms for one in slips)
         findings += [
             Finding(f"{name}: the right item first", 100 * ours.top_1, "% of needs", 75),
             Finding(f"{name}: the right item first, TF-IDF", 100 * peer.top_1, "% of needs"),
@@ -119,6 +121,8 @@ def understood(_effort: Effort) -> Part:
             Finding(f"{name}: the right item among three, TF-IDF", 100 * peer.top_3, "% of needs"),
             Finding(f"{name}: outside scope recognised", 100 * ours.outside_recognised, "% of them", 90),
             Finding(f"{name}: false alarms", 100 * ours.false_alarms, "%", 3),
+            Finding(f"{name}: the right item first, one slip in each, worst kind", 100 * slip_top_1, "% of needs"),
+            Finding(f"{name}: false alarms, one slip in each, worst kind", 100 * slip_alarms, "%"),
         ]
     findings.append(Finding("a text, median", understanding.milliseconds(), "ms"))
     return Part("understanding", [], findings)

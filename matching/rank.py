@@ -131,7 +131,7 @@ def rank(
 
 
 def _pairs(need: NeedView, index: OfferingIndex, reading: Reading) -> Pairs:
-    """The need against every offering of the index, also those that hard rules exclude: exposure is compared with all."""
+    """The need against every offering, also those that hard rules exclude: exposure is compared with all of them."""
     encoded = encode_need(need, index.vocabularies)
     return Pairs(
         need=encoded,
