@@ -27,7 +27,7 @@ from matching.types import ItemText
 from matching.understand import Understander
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("test", "blind", "speakers", "fresh", "strangers", "hard")
+NAMES = ("test", "blind", "speakers", "fresh", "strangers", "hard", "mistyped")
 CORPORA = {name: ROOT / f"tests/data/understanding_{name}.jsonl" for name in NAMES}
 WEIGHTS = ROOT / "market/data/language/weights.json"
 CONSULTATION = {"SZ-2024-30", "SZ-2024-31", "SZ-2024-32", "SZ-2024-33"}

@@ -23,6 +23,7 @@ FLOORS = {
     "strangers": (0.92, 0.96, 0.96, 0.02),
     # Meant to be hard: single words, other dialects, half English, near misses. The bar of turning away is missed here.
     "hard": (0.75, 0.88, 0.90, 0.10),
+    "mistyped": (0.92, 0.95, 0.95, 0.03),
 }
 
 
@@ -38,7 +39,7 @@ def test_figures(name: str) -> None:
 
 def test_over_all_corpora_the_bars_are_met_with_room() -> None:
     found = judge(reader(SHIPPED), [example for corpus in CORPORA.values() for example in corpus])
-    assert found.needs >= 750
+    assert found.needs >= 800
     assert found.everyday >= 500
     assert found.top_1 >= 0.87
     assert found.top_3 >= 0.96
@@ -47,8 +48,10 @@ def test_over_all_corpora_the_bars_are_met_with_room() -> None:
 
 
 def test_one_slip_in_every_text_costs_little() -> None:
-    """Worst is a character left out: of 专利 there may be nothing left to go by. In `hard` a slip more is too much."""
-    everything = [example for name, corpus in CORPORA.items() if name != "hard" for example in corpus]
+    """Worst is a character left out: of 专利 there may be nothing left to go by. Some texts need no more slips."""
+    everything = [
+        example for name, corpus in CORPORA.items() if name not in ("hard", "mistyped") for example in corpus
+    ]
     found = {kind: judge(reader(SHIPPED), texts) for kind, texts in slipped(everything).items()}
     assert set(found) == {"same_sound", "left_out", "swapped", "doubled", "pinyin"}
     for kind, figures in found.items():
