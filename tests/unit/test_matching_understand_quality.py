@@ -49,9 +49,7 @@ def test_over_all_corpora_the_bars_are_met_with_room() -> None:
 
 def test_one_slip_in_every_text_costs_little() -> None:
     """Worst is a character left out: of 专利 there may be nothing left to go by. Some texts need no more slips."""
-    everything = [
-        example for name, corpus in CORPORA.items() if name not in ("hard", "mistyped") for example in corpus
-    ]
+    everything = [example for name, corpus in CORPORA.items() if name not in ("hard", "mistyped") for example in corpus]
     found = {kind: judge(reader(SHIPPED), texts) for kind, texts in slipped(everything).items()}
     assert set(found) == {"same_sound", "left_out", "swapped", "doubled", "pinyin"}
     for kind, figures in found.items():
