@@ -67,6 +67,7 @@ class EvidenceSource:
             [[self._words.find(alias) for alias in aliases] for _, *aliases in phrases],
         )
         self._halves = _halves(items, words)
+        self._cue_words = frozenset(cue.word for cue in words.cues)
         kinds = max(len({right for item in items for right in item.rights}), 1)
         self._breadth = np.array([len(item.rights) / kinds for item in items])
         self._consultation = np.array([float(item.consultation) for item in items])
@@ -110,7 +111,12 @@ class EvidenceSource:
         """With 商续展 read as 商标续展, where no word of the field or of everyday tells what the text is about."""
         if any(abs(cue.weight) >= FIELD_WEIGHT for cue in self._words.find(self._in_plain_words(mended))):
             return mended
-        return "".join(self._halves.get(word, word) for word in plain_words(mended))
+        words = ["", *plain_words(mended), ""]
+        return "".join(
+            # 微商 is one word to us, though the dictionary has two.
+            word if {before[-1:] + word, word + after[:1]} & self._cue_words else self._halves.get(word, word)
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
+        )
 
     def _normal(self, text: str) -> str:
         return normalise(text).translate(self._simplified)
