@@ -71,8 +71,10 @@ def test_what_is_told_besides_does_not_lead_astray() -> None:
 
 
 def test_better_than_plain_tfidf() -> None:
-    for name, corpus in CORPORA.items():
-        assert OURS[name].top_1 >= judge(tfidf(shipped_items()), corpus).top_1 + 0.04
+    peer = {name: judge(tfidf(shipped_items()), corpus).top_1 for name, corpus in CORPORA.items()}
+    leads = [OURS[name].top_1 - top_1 for name, top_1 in peer.items()]
+    assert min(leads) >= 0.02
+    assert sum(leads) / len(leads) >= 0.08
 
 
 def test_no_text_is_in_two_corpora() -> None:
