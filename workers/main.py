@@ -73,7 +73,7 @@ async def start(ctx: dict[str, Any]) -> None:
     ctx["context"] = Context(settings, database, CatalogueSource(settings.own_words))
     ctx["relay"] = Relay(settings, database, ctx["redis"])
     ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
-    ctx["engine"] = open_engine(settings)
+    ctx["engine"] = open_engine(settings, inspect=True)
     indexer = Indexer(database, ctx["engine"], lambda: open_writer(settings))
     ctx["indexing"] = asyncio.create_task(indexer.run())
     log.info("worker started")

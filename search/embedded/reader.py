@@ -15,7 +15,7 @@ from search.embedded.asking import Answering
 from search.embedded.folder import Folder
 from search.engine import DEPTH, Candidate, Filter, IndexName, Query, Results, Stats, Suggestion
 from search.errors import IndexCorrupt, SearchError
-from search.parse import Synonyms
+from search.parse import CurrentSynonyms
 from search.settings import SCHEMAS, Language, check, check_filters, digest
 from search.sounds import Sounds
 from search.suggesting import take_turns
@@ -44,7 +44,7 @@ class EmbeddedEngine:
         """The folder need not exist yet."""
         self._folder = Folder(folder, {name: digest(schema, language) for name, schema in SCHEMAS.items()})
         self._sounds = Sounds(language.sounds)
-        self._synonyms = Synonyms(language.synonyms)
+        self._synonyms = CurrentSynonyms(language.synonyms)
         self._limiter = CapacityLimiter(threads)
         self._open: dict[IndexName, _Open] = {}
         self._lock = Lock()
@@ -98,7 +98,8 @@ class EmbeddedEngine:
     def _answering(self, index: IndexName, call: Callable[[Answering], T]) -> T:
         opened = self._current(index)
         with telling(IndexCorrupt, index):
-            return call(Answering(SCHEMAS[index], opened.index.schema, opened.searcher, self._sounds, self._synonyms))
+            synonyms = self._synonyms.get()
+            return call(Answering(SCHEMAS[index], opened.index.schema, opened.searcher, self._sounds, synonyms))
 
     def _current(self, index: IndexName) -> _Open:
         """The index in service, in its last commit: two system calls where nothing has changed."""

@@ -59,7 +59,7 @@ def test_filters_are_expressions_that_values_cannot_leave() -> None:
 
 
 def test_settings_name_only_fields_that_documents_have() -> None:
-    settings = shape.settings(SCHEMA, Language(synonyms=(("商标", "Trademark", "牌子"),)))
+    settings = shape.settings(SCHEMA, Language(synonyms=lambda: (("商标", "Trademark", "牌子"),)))
     stored = shape.convert(MEDIATION.document(), SCHEMA, Sounds({})) | {"promised_days": 1, "satisfaction": 1}
     for part in ("searchableAttributes", "displayedAttributes", "filterableAttributes", "sortableAttributes"):
         assert set(settings[part]) <= set(stored), part
