@@ -112,7 +112,7 @@ async def _grow(settings: Settings) -> None:
 
 
 async def _rebuilt(settings: Settings, database: Database, engine: Engine) -> tuple[float, float, int, int]:
-    """Seconds of a rebuild, those of the processor, how many searches ran beside it, and how many of them went wrong."""
+    """Seconds of a rebuild, those of the processor, how many searches ran beside it, and how many went wrong."""
     totals: list[int | None] = []
 
     async def search() -> None:

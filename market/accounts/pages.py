@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from infra.db import Transaction
 from market.accounts import queries, service
-from market.accounts.model import Role
+from market.accounts.model import COOKIES, Preferences, Role
 from market.auth import COOKIE, allow
 from market.enterprises import queries as enterprise_queries
 from market.enterprises import service as enterprises
@@ -21,6 +21,7 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import DomainError, InvalidInput, TooManyAttempts
 from market.forms import decode
+from market.i18n import N_, lang
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, go, page, services
 
@@ -28,9 +29,10 @@ Form = URLEncodedBody[dict[str, Any]]
 Next = Annotated[str, QueryParameter(name="next")]
 HOMES = {Role.INSTITUTION: "/desk", Role.COORDINATOR: "/queue", Role.CLERK: "/counter", Role.ADMIN: "/needs"}
 HINTS = {
-    "login": "请用英文字母、数字和 . _ @ + -，以字母或数字开头。",
-    "contact_phone": "请填写电话号码，只用数字、空格和 + - ( )。",
+    "login": N_("请用英文字母、数字和 . _ @ + -，以字母或数字开头。"),
+    "contact_phone": N_("请填写电话号码，只用数字、空格和 + - ( )。"),
 }
+YEAR = 365 * 24 * 3600
 # A path of ours; browsers drop tabs and newlines, and read a backslash as a slash.
 OWN_PATH = re.compile(r"/(?![/\\])[^\\\s\x00-\x1f]*")
 
@@ -94,12 +96,32 @@ async def register(request: AppRequest, tx: NamedDependency[Transaction], data: 
     """Register an enterprise and log in."""
     try:
         account_id = await enterprises.register(tx, decode(Registration, data, HINTS))
+        await queries.set_language(tx, account_id, lang())
     except InvalidInput as error:
         # The code's own rules come after its shape; whoever corrects the form should see both at once.
         typed = str(data.get("uscc") or "")
         error.fields |= uscc.problem(typed) if typed else {}
         raise Rejected(await _register_page(tx, wanted, data, error)) from None
     return await _enter(request, account_id, _onward(wanted, Role.ENTERPRISE))
+
+
+@post("/preferences")
+async def prefer(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
+    """Another language, theme or size of type from now on, and back to the page it was wanted for.
+
+    The browser keeps it; an account's language goes with it everywhere.
+    """
+    form = decode(Preferences, data)
+    if request.user is not None and form.lang is not None:
+        await queries.set_language(tx, request.user.id, form.lang)
+    answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
+    for name, cookie in COOKIES.items():
+        if (chosen := getattr(form, name)) is not None:
+            secure = services(request).settings.secure_cookies
+            answer.set_cookie(
+                Cookie(key=cookie, value=chosen, max_age=YEAR, httponly=True, samesite="lax", secure=secure)
+            )
+    return answer
 
 
 @get("/account", guards=[allow()])
@@ -198,5 +220,5 @@ async def _enter(request: AppRequest, account_id: int, path: str) -> Redirect:
 
 def router() -> Router:
     """The routes, for market.pages."""
-    handlers = [login_form, log_in, log_out, register_form, register, account, add_token, revoke_token]
+    handlers = [login_form, log_in, log_out, register_form, register, prefer, account, add_token, revoke_token]
     return Router("/", route_handlers=handlers, include_in_schema=False)

@@ -9,15 +9,22 @@ from msgspec import Struct
 
 from market.calendars.model import Period
 from market.catalogue.model import Limit
+from market.i18n import Words
 
 
 class LimitKind(StrEnum):
-    """What is limited. Those whose days are a rule of the region have the rule's name; promises decide DELIVER."""
+    """What is limited. Those whose days are a rule of the region have the rule's name.
+
+    Promises decide DELIVER; where the law allows longer, its limit has a clock of its own beside it.
+    """
 
     FIRST_CONTACT = "first_contact"
     MATCH = "match"
     ACCEPT = "accept"
     DELIVER = "deliver"
+    DELIVER_STATUTORY = "deliver_statutory"
+    RATING_REPLY = "rating_reply"
+    RATING_RULING = "rating_ruling"
     RECTIFICATION_VERIFY = "rectification_verify"
     RECTIFICATION_RECTIFY = "rectification_rectify"
     RECTIFICATION_ANSWER = "rectification_answer"
@@ -25,19 +32,34 @@ class LimitKind(StrEnum):
     RECTIFICATION_CLOSE = "rectification_close"
 
 
-KIND_NAMES: Mapping[LimitKind, str] = {
-    LimitKind.FIRST_CONTACT: "首次联系",
-    LimitKind.MATCH: "答复",
-    LimitKind.ACCEPT: "机构受理",
-    LimitKind.DELIVER: "办结",
-    LimitKind.RECTIFICATION_VERIFY: "差评核实",
-    LimitKind.RECTIFICATION_RECTIFY: "整改",
-    LimitKind.RECTIFICATION_ANSWER: "整改答复",
-    LimitKind.RECTIFICATION_REVISIT: "回访",
-    LimitKind.RECTIFICATION_CLOSE: "整改办结",
-}
+KIND_NAMES: Mapping[LimitKind, str] = Words(
+    {
+        LimitKind.FIRST_CONTACT: "首次联系",
+        LimitKind.MATCH: "答复",
+        LimitKind.ACCEPT: "机构受理",
+        LimitKind.DELIVER: "办结",
+        LimitKind.DELIVER_STATUTORY: "法定办结",
+        LimitKind.RATING_REPLY: "评价回复",
+        LimitKind.RATING_RULING: "申诉裁定",
+        LimitKind.RECTIFICATION_VERIFY: "差评核实",
+        LimitKind.RECTIFICATION_RECTIFY: "整改",
+        LimitKind.RECTIFICATION_ANSWER: "整改答复",
+        LimitKind.RECTIFICATION_REVISIT: "回访",
+        LimitKind.RECTIFICATION_CLOSE: "整改办结",
+    }
+)
+DELIVERY = (LimitKind.DELIVER, LimitKind.DELIVER_STATUTORY)
+"""Limits of serving: as promised, and what the law allows."""
+OF_RATING = frozenset(one for one in LimitKind if one.startswith(("rating_", "rectification_")))
+"""Limits that are shown with a rating."""
 OF_INSTITUTION = frozenset(
-    {LimitKind.ACCEPT, LimitKind.DELIVER, LimitKind.RECTIFICATION_RECTIFY, LimitKind.RECTIFICATION_ANSWER}
+    {
+        LimitKind.ACCEPT,
+        *DELIVERY,
+        LimitKind.RATING_REPLY,
+        LimitKind.RECTIFICATION_RECTIFY,
+        LimitKind.RECTIFICATION_ANSWER,
+    }
 )
 """Limits that an institution keeps; the others the node does."""
 
@@ -90,30 +112,34 @@ TRANSITIONS: Mapping[tuple[DeadlineState, DeadlineAction], DeadlineState] = {
     **{(state, action): to for state, (action, to) in product(LIVE, ((A.FINISH, S.DONE), (A.CANCEL, S.CANCELLED)))},
 }
 
-STATE_NAMES: Mapping[DeadlineState, str] = {
-    S.NEW: "未开始",
-    S.RUNNING: "计时中",
-    S.REMINDED: "已提醒",
-    S.OVERDUE: "已超期",
-    S.ESCALATED: "已报骨干节点",
-    S.ESCALATED_ABOVE: "已报上级节点",
-    S.PAUSED: "暂停计时",
-    S.DONE: "已完成",
-    S.CANCELLED: "不再需要",
-}
+STATE_NAMES: Mapping[DeadlineState, str] = Words(
+    {
+        S.NEW: "未开始",
+        S.RUNNING: "计时中",
+        S.REMINDED: "已提醒",
+        S.OVERDUE: "已超期",
+        S.ESCALATED: "已报骨干节点",
+        S.ESCALATED_ABOVE: "已报上级节点",
+        S.PAUSED: "暂停计时",
+        S.DONE: "已完成",
+        S.CANCELLED: "不再需要",
+    }
+)
 
-ACTION_NAMES: Mapping[DeadlineAction, str] = {
-    A.REMIND: "{limit}期限将到，已提醒",
-    A.EXPIRE: "{limit}已超期",
-    A.ESCALATE: "{limit}超期，已报骨干节点",
-    A.ESCALATE_ABOVE: "{limit}超期，已报上级节点",
-    A.RECOUNT: "放假安排有变化，{limit}期限顺延",
-    A.START: "{limit}期限开始",
-    A.PAUSE: "{limit}期限暂停计算",
-    A.RESUME: "{limit}期限恢复计算",
-    A.FINISH: "{limit}完成",
-    A.CANCEL: "{limit}期限取消",
-}
+ACTION_NAMES: Mapping[DeadlineAction, str] = Words(
+    {
+        A.REMIND: "{limit}期限将到，已提醒",
+        A.EXPIRE: "{limit}已超期",
+        A.ESCALATE: "{limit}超期，已报骨干节点",
+        A.ESCALATE_ABOVE: "{limit}超期，已报上级节点",
+        A.RECOUNT: "放假安排有变化，{limit}期限顺延",
+        A.START: "{limit}期限开始",
+        A.PAUSE: "{limit}期限暂停计算",
+        A.RESUME: "{limit}期限恢复计算",
+        A.FINISH: "{limit}完成",
+        A.CANCEL: "{limit}期限取消",
+    }
+)
 
 
 class Deadline(Struct, frozen=True, kw_only=True):
@@ -160,13 +186,15 @@ class View(StrEnum):
     COMING = "coming"
 
 
-VIEW_NAMES: Mapping[View, str] = {
-    View.TODAY: "今天到期",
-    View.OVERDUE: "已超期",
-    View.ESCALATED: "已上报",
-    View.PAUSED: "暂停计时",
-    View.COMING: "以后到期",
-}
+VIEW_NAMES: Mapping[View, str] = Words(
+    {
+        View.TODAY: "今天到期",
+        View.OVERDUE: "已超期",
+        View.ESCALATED: "已上报",
+        View.PAUSED: "暂停计时",
+        View.COMING: "以后到期",
+    }
+)
 
 
 class NewDeadline(Struct, frozen=True, kw_only=True):
@@ -187,6 +215,7 @@ class Counting(Struct, frozen=True, kw_only=True):
     """What counting a deadline again takes."""
 
     id: int
+    need_id: int
     kind: LimitKind
     region_code: str
     started_at: datetime
