@@ -186,6 +186,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     engine = open_engine(settings)
+    finder = Finder(engine, Breaker())
     held = Services(
         settings=settings,
         secret=csrf_secret,
@@ -193,8 +194,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(),
-        catalogue=CatalogueSource(settings.own_words),
-        finder=Finder(engine, Breaker()),
+        catalogue=CatalogueSource(settings.own_words, finder),
+        finder=finder,
         metrics=Metrics(),
     )
 

@@ -19,7 +19,9 @@ from infra.settings import Settings, load
 from market.deadlines.service import LAPSE
 from market.discovery.engines import open_engine, open_writer
 from market.discovery.indexing import Indexer
+from market.discovery.service import Finder
 from market.matches.ranking import CatalogueSource
+from search.breaker import Breaker
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
 from workers.index import ask_for_rebuilds
@@ -70,10 +72,11 @@ async def start(ctx: dict[str, Any]) -> None:
     """arq's on_startup: connect, and set the relay going."""
     settings: Settings = ctx["settings"]
     database = open_database(settings)
-    ctx["context"] = Context(settings, database, CatalogueSource(settings.own_words))
+    ctx["engine"] = open_engine(settings, inspect=True)
+    source = CatalogueSource(settings.own_words, Finder(ctx["engine"], Breaker()))
+    ctx["context"] = Context(settings, database, source)
     ctx["relay"] = Relay(settings, database, ctx["redis"])
     ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
-    ctx["engine"] = open_engine(settings)
     indexer = Indexer(database, ctx["engine"], lambda: open_writer(settings))
     ctx["indexing"] = asyncio.create_task(indexer.run())
     log.info("worker started")
