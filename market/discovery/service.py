@@ -69,7 +69,7 @@ class Finder:
         asked = asyncio.ensure_future(
             self._breaker.call(lambda: self._engine.recall(index, text, filters, depth=depth))
         )
-        done, _ = await asyncio.wait({asked}, timeout=RECALL_SECONDS)
+        done, _pending = await asyncio.wait({asked}, timeout=RECALL_SECONDS)
         if not done:
             asked.add_done_callback(lambda late: late.cancelled() or late.exception())
             log.warning("candidates are late")

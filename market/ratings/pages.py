@@ -240,7 +240,12 @@ async def reply(
 ) -> Redirect:
     """Answer a rating for everybody to read."""
     return await _act(
-        request, tx, rating_id, "reply", data, lambda _: service.reply(tx, actor_of(request), rating_id, _note(data))
+        request,
+        tx,
+        rating_id,
+        "reply",
+        data,
+        lambda _match: service.reply(tx, actor_of(request), rating_id, _note(data)),
     )
 
 
