@@ -4,6 +4,7 @@ from litestar import Router, get
 from litestar.response import Template
 
 from market.accounts import pages as accounts
+from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
@@ -21,6 +22,7 @@ from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
@@ -46,6 +48,7 @@ def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
+        calendars,
         catalogue,
         counter_pages,
         deadlines,
@@ -65,6 +68,7 @@ def routers() -> list[Router]:
         own_ratings,
         plans,
         ratings,
+        receipts,
         rules,
         standing,
     )

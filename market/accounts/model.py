@@ -62,6 +62,13 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Whether no node is above the actor's."""
     region_code: str | None = None
     """Where the actor's enterprise is."""
+    by_receipt: bool = False
+    """No account: whoever shows the code on a receipt, who may for that need what the clerk may who filed it."""
+
+    @property
+    def named(self) -> int | None:
+        """The account that is written down for what the actor does; nobody's where a receipt was shown."""
+        return None if self.by_receipt else self.id
 
     @property
     def steers_models(self) -> bool:
