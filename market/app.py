@@ -237,7 +237,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_name="zhipei_csrf",
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
-            exclude=["^/api/", r"^/feed\."],  # an answer that others may keep carries no cookie
+            exclude=["^/api/", r"^/feed\.", "^/static/"],  # an answer that others may keep carries no cookie
         ),
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
