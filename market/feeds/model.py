@@ -64,12 +64,9 @@ class Change(Struct, frozen=True, kw_only=True):
     @property
     def summary(self) -> str:
         """One sentence about it."""
-        version = _("{list}，第 {version} 版", list=ITEM_LIST_NAMES[self.item_list], version=self.version)
-        return (
-            _("{institution}，{rest}", institution=self.institution_name, rest=version)
-            if self.institution_name
-            else version
-        )
+        told = _("{list}，第 {version} 版", list=ITEM_LIST_NAMES[self.item_list], version=self.version)
+        whose = self.institution_name
+        return _("{institution}，{told}", institution=whose, told=told) if whose else told
 
 
 class ChangePage(Struct, frozen=True, kw_only=True):

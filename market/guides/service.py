@@ -84,7 +84,7 @@ async def complaints(tx: Transaction, guide: Guide, owner: Institution | None) -
         return Complaints(channel=guide.supervision, source=ComplaintSource.GUIDE)
     if owner is not None:
         return Complaints(
-            channel=_("电话 {number}", number=owner.phone), source=ComplaintSource.INSTITUTION, owner=owner.name
+            channel=_("电话 {phone}", phone=owner.phone), source=ComplaintSource.INSTITUTION, owner=owner.name
         )
     nodes = await queries.channels(tx)
     said = [node for node in nodes if node.supervision]

@@ -139,11 +139,11 @@ async def _check(tx: Transaction, form: OfferingForm, institution_id: int) -> Gu
         )
     known = await regions.named(tx, list(form.region_codes))
     if unknown := [code for code in form.region_codes if code not in known]:
-        fields["region_codes"] = _("没有这些地区：{codes}。请从列表中选择。", codes=_("、").join(unknown))
+        fields["region_codes"] = _("没有这些地区：{names}。请从列表中选择。", names=_("、").join(unknown))
     if not set(form.audience) <= (await enterprises.kinds(tx)).keys():
         fields["audience"] = _("请从列表中选择服务对象。")
     if not set(form.channels) <= set(CHANNELS):
-        fields["channels"] = _("办理渠道只能是：{channels}。", channels=_("、").join(CHANNELS))
+        fields["channels"] = _("办理渠道只能是：{names}。", names=_("、").join(CHANNELS))
     if fields or item is None:
         raise InvalidInput(fields=fields)
     return form.guide or item.guide
