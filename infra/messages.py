@@ -47,7 +47,7 @@ def sources() -> Iterator[tuple[str, Found]]:
     """Every file in which words may be, by its path, with what was found in it."""
     for path in sorted(one for pattern in PATTERNS for one in ROOT.glob(pattern)):
         name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(CONTENT):
+        if not name.startswith(CONTENT) and path.name != "queries.py":  # SQL compares with what is stored
             text = path.read_text("utf-8")
             yield name, in_template(text) if path.suffix == ".html" else in_python(text, docstrings=name == ERRORS)
 
@@ -129,7 +129,7 @@ def written(catalogue: Catalog) -> bytes:
 
 def _environment() -> Environment:
     """As market/app.py has it, in what decides on the texts."""
-    environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment = Environment(extensions=["jinja2.ext.do", "jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)  # noqa: S701
     environment.policies["ext.i18n.trimmed"] = True
     return environment
 

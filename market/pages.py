@@ -8,6 +8,7 @@ from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
+from market.errors import NotFound
 from market.feeds import pages as feeds
 from market.guides import pages as guides
 from market.institutions import pages as institutions
@@ -26,13 +27,21 @@ from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
 from market.standing import pages as standing
-from market.web import page
+from market.web import AppRequest, page, services
 
 
 @get("/api/docs", include_in_schema=False)
 async def api_docs() -> Template:
     """The API's description, to be read and tried."""
     return page("api-docs.html")
+
+
+@get("/_design", include_in_schema=False)
+async def design(request: AppRequest) -> Template:
+    """All components on one page, for whoever works on pages: only while debugging."""
+    if not services(request).settings.debug:
+        raise NotFound
+    return page("design.html")
 
 
 def routers() -> list[Router]:
@@ -63,5 +72,5 @@ def routers() -> list[Router]:
         rules,
         standing,
     )
-    docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
+    docs = Router("/", route_handlers=[api_docs, design], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

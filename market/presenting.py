@@ -15,12 +15,13 @@ from litestar import Request
 from litestar.datastructures import CacheControlHeader
 from msgspec import structs
 
-from market.accounts.model import ROLE_NAMES
+from market.accounts.model import COOKIES, LOOKS, ROLE_NAMES, Look
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
 from market.deadlines import model as deadlines
 from market.i18n import LANGUAGES, LOCALES, TAGS, Words, _, _n, lang, plural
 from market.matches import model as matches
+from market.navigation import navigation
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
@@ -66,10 +67,12 @@ def install(environment: Environment) -> None:
     # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
     environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
+    filters["full_day"] = full_day
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
-    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, here=here)
+    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, return_to=return_to)
+    environment.globals.update(navigation=navigation, look_of=look_of)
     environment.globals.update(_=_, _n=_n, lang=lang, TAGS=TAGS, LANGUAGES=LANGUAGES)
 
 
@@ -94,17 +97,28 @@ def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
     return link(request, **{name: others if value in values else [*values, value]})
 
 
-def here(request: Request[Any, Any, Any]) -> str:
+def return_to(request: Request[Any, Any, Any]) -> str:
     """Where to come back to: this page, or where the form was that it answers; as a path of ours."""
     if request.method == "GET":
         return request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return came_from(request)
 
 
+def look_of(request: Request[Any, Any, Any]) -> Look:
+    """How the reader wants pages to look: what the switches have left in this browser."""
+    kept: dict[str, Any] = {name: request.cookies.get(COOKIES[name]) for name in LOOKS}
+    return Look(**{name: value for name, value in kept.items() if value in LOOKS[name]})
+
+
 def day(value: date | datetime) -> str:
     """11月25日（周三）, Wed 25 Nov; with the year where it is not this one."""
     local = _local_day(value)
     return _date(local, _("M月d日（EEE）") if local.year == _today().year else _("y年M月d日（EEE）"))
+
+
+def full_day(value: date) -> str:
+    """2026年11月25日, 25 Nov 2026: for what is read years later."""
+    return _date(value, _("y年M月d日"))
 
 
 def month(value: str) -> str:

@@ -55,7 +55,7 @@ class Finder:
         except PageBeyondEnd as error:
             raise InvalidInput(fields={"page": _n("只有 {n} 页，请从前面的页开始看。", error.last)}) from None
         except QueryTooLong as error:
-            raise InvalidInput(fields={"q": _("最多 {n} 个字，请精简一些。", n=error.most)}) from None
+            raise InvalidInput(fields={"q": _n("最多 {n} 个字，请精简一些。", error.most)}) from None
         except UnknownField as error:
             raise InvalidInput(fields={"sort": _("不能按 {field} 排序。", field=error.field)}) from None
         except SearchError as error:

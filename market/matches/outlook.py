@@ -51,10 +51,9 @@ FOR_INSTITUTION: Mapping[NeedState, str] = Words(
 
 def outlook(need: Need, match: Match | None, role: Role) -> Outlook:
     """What happens next, for the enterprise and the clerk, or for the institution that serves."""
-    tables = (NODE_MOVES, FOR_INSTITUTION if role is Role.INSTITUTION else FOR_PARTY)
-    words = next((table[need.state] for table in tables if need.state in table), need.state_name)
+    words = NODE_MOVES if need.state in NODE_MOVES else FOR_INSTITUTION if role is Role.INSTITUTION else FOR_PARTY
     institution = match.institution_name if match else _("服务机构")
-    text = words.format(node=need.node_name, institution=institution)
+    text = words.get(need.state, need.state_name).format(node=need.node_name, institution=institution)
     if need.state in NODE_MOVES:
         return Outlook(text, need.due_at, need.due_provisional)
     if match is not None and need.state in (S.ASSIGNED, S.SERVING):
