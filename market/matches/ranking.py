@@ -19,6 +19,7 @@ from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data.language import Language, LanguageSource
 from market.discovery.service import Finder
 from market.enterprises import service as enterprises
+from market.i18n import N_
 from market.learning import service as learning
 from market.learning.serving import Serving, ServingSource
 from market.matches import queries
@@ -47,6 +48,8 @@ PAST_SECONDS = 3_600
 """The past is read anew so often: completed needs and exposure tell the same an hour later."""
 PASSED_OVER = 20
 """Candidates kept of those not shown: from a shown list alone a model learns that what all on it share is worthless."""
+OUTSIDE, NOBODY = N_("这条需求看起来不属于知识产权公共服务。"), N_("本节点范围内没有可以承接的服务。")
+"""Why nobody is proposed: kept in Chinese, and translated where it is read."""
 
 
 class Catalogue(Struct, frozen=True, eq=False):
@@ -235,9 +238,9 @@ async def store(tx: Transaction, job: Job, outcome: Outcome, *, prices_hours: fl
     await learning.log_trial(tx, run_id, job.catalogue.serving, need.id, ranking.second)
     await needs.set_understanding(tx, need.id, understanding)
     if understanding.outside_scope and not need.item_codes:
-        await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="这条需求看起来不属于知识产权公共服务。")
+        await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note=OUTSIDE)
     elif not ranking.ranked:
-        await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note="本节点范围内没有可以承接的服务。")
+        await need_service.advance(tx, need, NeedAction.FIND_NONE, None, note=NOBODY)
     else:
         await _propose(tx, need, run_id, ranking, proposal.rank)
     return True
@@ -295,5 +298,5 @@ def _item_text(item: ServiceItem) -> ItemText:
         rights=item.rights,
         stages=item.stages,
         group=item.item_group,
-        consultation="咨询" in item.name,
+        consultation="咨询" in item.name,  # not translated: part of the lists' names
     )
