@@ -120,9 +120,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
                 run_at_startup=True,
                 timeout=KEEPING_SECONDS,
             ),
-            cron(
-                ledger_nightly, name=f"{settings.namespace}:ledger", hour=1, minute=30, timeout=LEDGER_SECONDS
-            ),
+            cron(ledger_nightly, name=f"{settings.namespace}:ledger", hour=1, minute=30, timeout=LEDGER_SECONDS),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

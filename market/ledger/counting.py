@@ -12,6 +12,9 @@ from msgspec import Struct
 from infra.db import Transaction, many
 from market.ledger.model import COUNTS, LONGEST_DAYS
 
+SECONDS = 600
+"""After which a statement is given up."""
+
 LOCK = "SELECT event_id, stamp, ran_at FROM ledger_state FOR UPDATE"
 SAVE = "UPDATE ledger_state SET event_id = $1, stamp = $2, ran_at = $3"
 # Years of events take longer to count than a request may.
@@ -276,13 +279,13 @@ async def count_cells(
 ) -> None:
     """Count events of [since, until) up to that id into cells, which are not there."""
     arrays = (working.regions, working.calendars, working.of, working.days, working.numbers)
-    await tx.execute(CELLS, upto, since, until, institution_ids, *arrays)
+    await tx.execute(CELLS, upto, since, until, institution_ids, *arrays, timeout=SECONDS)
 
 
 async def add_up(tx: Transaction, years: Sequence[str], institution_ids: Sequence[int] | None) -> None:
     """Make the sums of these years anew."""
     await tx.execute(FORGET_SUMS, years, institution_ids)
-    await tx.execute(SUMS, years, institution_ids)
+    await tx.execute(SUMS, years, institution_ids, timeout=SECONDS)
 
 
 async def years(tx: Transaction) -> list[str]:

@@ -109,7 +109,8 @@ class Flag(Struct, frozen=True, kw_only=True):
         """The rule and the figures, in words."""
         since = f"{self.months[0]} 至 {self.months[-1]}"
         if self.rule in BELOW:
-            return f"{since}，{self.cases} {CASES[self.rule]}中为 {self._said(self.value)}，低于 {self._said(self.threshold)}"
+            cases = f"{self.cases} {CASES[self.rule]}"
+            return f"{since}，{cases}中为 {self._said(self.value)}，低于 {self._said(self.threshold)}"
         return f"{since}共 {self.value:.0f} 次，达到 {self.threshold:.0f} 次"
 
     def _said(self, value: float) -> str:

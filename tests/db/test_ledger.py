@@ -12,7 +12,6 @@ from infra.db import Database, Transaction
 from infra.settings import Settings
 from market.accounts.model import Actor, Role
 from market.calendars import service as calendars
-from market.calendars.service import Deadlines
 from market.demo.service import load_demo
 from market.errors import Conflict, Forbidden, NotFound
 from market.ledger import counting, queries, recording, service

@@ -1,0 +1,254 @@
+"""Ledgers on paper: A4, plots as vectors, the Chinese font embedded so that every reader shows it."""
+
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import msgspec
+from reportlab.graphics.charts.barcharts import HorizontalBarChart, VerticalBarChart
+from reportlab.graphics.charts.legends import Legend
+from reportlab.graphics.charts.linecharts import HorizontalLineChart
+from reportlab.graphics.shapes import Drawing
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, TableStyle
+from reportlab.platypus import Table as Grid
+
+from market.calendars.model import ZONE
+from market.ledger.model import NAMES, Ledger, ListLine, Period
+from market.ledger.plots import days, level, percent, plots
+from market.plots import Option, Plot
+
+FONT = "NotoSansSC"
+STATIC = Path(__file__).parents[1] / "static"
+INK, SOFT, LINE, ACCENT, SECOND = (
+    colors.HexColor(one) for one in ("#1a1d21", "#59616c", "#dfe3e8", "#0b5d7a", "#c58a1a")
+)
+WIDTH = A4[0] - 36 * mm
+TEXT = ParagraphStyle("text", fontName=FONT, fontSize=9.5, leading=15, textColor=INK, wordWrap="CJK")
+SMALL = ParagraphStyle("small", TEXT, fontSize=8, leading=11.5)
+SOFTER = ParagraphStyle("softer", SMALL, textColor=SOFT)
+TITLE = ParagraphStyle("title", TEXT, fontSize=18, leading=26)
+HEAD = ParagraphStyle("head", TEXT, fontSize=12.5, leading=19, spaceBefore=10, spaceAfter=4)
+BAD = ParagraphStyle("bad", TEXT, textColor=colors.HexColor("#b42318"))
+CAVEAT = "各数记在事情发生的那个月；办理天数为从受理到第一次送达的工作日。"
+
+
+@cache
+def _font() -> str:
+    """The font's name once it is known to reportlab. `make setup` puts its file among the built assets."""
+    names = msgspec.json.decode((STATIC / "dist" / "manifest.json").read_bytes(), type=dict[str, str])
+    pdfmetrics.registerFont(TTFont(FONT, STATIC / names["NotoSansSC_400Regular.ttf"]))
+    return FONT
+
+
+def of_institution(ledger: Ledger, one: Period, flags: Sequence[str]) -> bytes:
+    """An institution's ledger of a period."""
+    _font()
+    subject, of, peers = ledger.institution, ledger.figures, ledger.peers
+    demo = "　演示数据" if subject.demo else ""
+    story: list[Any] = [
+        Paragraph(escape(f"{subject.name}　服务台账"), TITLE),
+        Paragraph(
+            escape(f"{one.name} · {subject.kind_name} · {subject.province_name}{subject.region_name}{demo}"), TEXT
+        ),
+        Paragraph(_standing(ledger.closed_at, ledger.counted_at) + CAVEAT, SOFTER),
+        Spacer(1, 6),
+        *(Paragraph(escape(f"督导：{flag}"), BAD) for flag in flags),
+        _grid(
+            [
+                ["", "本机构", f"同类机构（{peers.count} 家）下四分位", "中位数", "上四分位"],
+                *(
+                    [NAMES[name], shown(name, getattr(of, name)), *_quartiles(name, peers.measures[name])]
+                    for name in peers.measures
+                ),
+            ],
+            [WIDTH * 0.28, *[WIDTH * 0.18] * 4],
+        ),
+        *(_plot(plot) for plot in plots(ledger, one)),
+        Paragraph("按事项", HEAD),
+        _items(ledger),
+    ]
+    if ledger.corrections:
+        rows = [[fix.item_code or "全部事项", fix.name, *_three(fix)] for fix in ledger.corrections]
+        story += [Paragraph("封账后的更正", HEAD), _grid([["事项", "数字", "封账时", "现在", "相差"], *rows])]
+    return _build(story, f"{subject.name} {one.name} 服务台账", A4)
+
+
+def of_list(lines: Sequence[ListLine], one: Period) -> bytes:
+    """The list of ledgers of a period."""
+    _font()
+    head = ["机构", "地区", "派单", "受理率", "办结送达", "按时率", "中位天数", "满意度", "评价", "督导"]
+    rows = [
+        [
+            line.name + ("（演示）" if line.demo else ""),
+            line.region_name,
+            str(line.offered),
+            percent(line.acceptance),
+            str(line.delivered),
+            percent(line.on_time_share),
+            days(line.median_days),
+            level(line.satisfaction),
+            str(line.ratings),
+            f"{len(line.flags)} 项" if line.flags else "",
+        ]
+        for line in lines
+    ]
+    width = landscape(A4)[0] - 36 * mm
+    story = [
+        Paragraph(escape(f"服务台账　{one.name}"), TITLE),
+        Paragraph(f"{len(rows)} 家机构。{CAVEAT}", SOFTER),
+        Spacer(1, 6),
+        _grid([head, *rows], [width * 0.3, width * 0.1, *[width * 0.075] * 8]),
+    ]
+    return _build(story, f"{one.name} 服务台账", landscape(A4))
+
+
+def shown(name: str, value: float | None) -> str:
+    """A measure as it is read."""
+    if name in ("acceptance", "on_time_share"):
+        return percent(value)
+    return level(value) if name == "satisfaction" else days(value)
+
+
+def _standing(closed_at: datetime | None, counted_at: datetime | None) -> str:
+    if closed_at:
+        return f"{closed_at.astimezone(ZONE):%Y-%m-%d} 封账。"
+    return f"尚未封账，统计到 {counted_at.astimezone(ZONE):%Y-%m-%d %H:%M}。" if counted_at else "尚未封账。"
+
+
+def _quartiles(name: str, found: Any) -> list[str]:
+    if found is None:
+        return ["不足 3 家，不比较", "", ""]
+    return [shown(name, one) for one in (found.low, found.middle, found.high)]
+
+
+def _three(fix: Any) -> list[str]:
+    return [f"{fix.closed:g}", f"{fix.now:g}", f"{fix.difference:+g}"]
+
+
+def _items(ledger: Ledger) -> Any:
+    head = ["事项", "派单", "受理", "谢绝", "逾期未受理", "办结送达", "按时", "中位天数", "满意度", "评价"]
+    rows = [
+        [
+            one.item_name,
+            *(str(n) for n in (of.offered, of.accepted, of.declined, of.lapsed, of.delivered, of.on_time)),
+            days(of.median_days),
+            level(of.satisfaction),
+            str(of.ratings),
+        ]
+        for one in ledger.items
+        for of in (one.figures,)
+    ]
+    return _grid([head, *rows], [WIDTH * 0.325, *[WIDTH * 0.075] * 9])
+
+
+def _grid(rows: Sequence[Sequence[str]], widths: Sequence[float] | None = None) -> Any:
+    cells = [[Paragraph(escape(cell), SMALL if at else SOFTER) for cell in row] for at, row in enumerate(rows)]
+    style = TableStyle(
+        [
+            ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE),
+            ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 3),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
+        ]
+    )
+    return Grid(cells, colWidths=widths or [WIDTH / len(rows[0])] * len(rows[0]), style=style, repeatRows=1)
+
+
+def _plot(plot: Plot) -> Any:
+    drawn = [_drawing(plot.option)] if plot.option else []
+    return KeepTogether([Paragraph(escape(plot.title), HEAD), Paragraph(escape(plot.sentence), SMALL), *drawn])
+
+
+def _drawing(option: Option) -> Drawing:
+    """The plot of a page as vectors."""
+    height = (18 * len(option.categories) + 40 if option.sideways else 130) + (12 if len(option.series) > 1 else 0)
+    drawing = Drawing(WIDTH, height)
+    if option.kind == "line":
+        chart: Any = HorizontalLineChart()
+        chart.joinedLines = 1
+    else:
+        chart = HorizontalBarChart() if option.sideways else VerticalBarChart()
+    chart.x, chart.y = (70 if option.sideways else 34), 24
+    chart.width, chart.height = WIDTH - chart.x - 16, height - 38 - (12 if len(option.series) > 1 else 0)
+    chart.data = [list(one.values) for one in option.series]
+    _axes(chart, option)
+    for at, colour in enumerate((ACCENT, SECOND)[: len(option.series)]):
+        _colour(chart, option, at, colour)
+    drawing.add(chart)
+    if len(option.series) > 1:
+        drawing.add(_legend(option, height))
+    return drawing
+
+
+def _axes(chart: Any, option: Option) -> None:
+    chart.categoryAxis.categoryNames = list(option.categories)
+    chart.valueAxis.valueMin, chart.valueAxis.valueMax = option.least, option.most
+    chart.valueAxis.visibleGrid, chart.valueAxis.gridStrokeColor = 1, LINE
+    chart.valueAxis.labelTextFormat = percent if option.percent else "%d"
+    for axis in (chart.categoryAxis, chart.valueAxis):
+        axis.labels.fontName, axis.labels.fontSize, axis.labels.fillColor = FONT, 7.5, SOFT
+        axis.strokeColor = LINE
+    if option.sideways:
+        chart.categoryAxis.reverseDirection = 1
+
+
+def _colour(chart: Any, option: Option, at: int, colour: Any) -> None:
+    if option.kind == "line":
+        chart.lines[at].strokeColor, chart.lines[at].strokeWidth = colour, 1.6
+        chart.lines[at].strokeDashArray = (4, 2) if at else None
+        return
+    chart.bars[at].fillColor, chart.bars[at].strokeColor = colour, None
+    chart.barWidth, chart.groupSpacing = 6, 4
+    if len(option.series) == 1:
+        chart.barLabelFormat, chart.barLabels.nudge = "%d", 6
+        chart.barLabels.fontName, chart.barLabels.fontSize, chart.barLabels.fillColor = FONT, 7.5, INK
+
+
+def _legend(option: Option, height: float) -> Legend:
+    legend = Legend()
+    legend.x, legend.y, legend.boxAnchor = 34, height, "nw"
+    legend.fontName, legend.fontSize, legend.fillColor = FONT, 8, SOFT
+    legend.columnMaximum, legend.deltax, legend.dx, legend.dy, legend.strokeWidth = 1, 60, 7, 7, 0
+    legend.alignment = "right"
+    legend.colorNamePairs = [(colour, one.name) for colour, one in zip((ACCENT, SECOND), option.series, strict=False)]
+    return legend
+
+
+def _build(story: list[Any], title: str, size: tuple[float, float]) -> bytes:
+    out = io.BytesIO()
+    paper = SimpleDocTemplate(
+        out,
+        pagesize=size,
+        leftMargin=18 * mm,
+        rightMargin=18 * mm,
+        topMargin=16 * mm,
+        bottomMargin=18 * mm,
+        title=title,
+        author="知配",
+        lang="zh-CN",
+    )
+    printed = f"{datetime.now(ZONE):%Y-%m-%d %H:%M}"
+
+    def foot(canvas: Any, document: Any) -> None:
+        canvas.saveState()
+        canvas.setFont(FONT, 8)
+        canvas.setFillColor(SOFT)
+        canvas.drawString(18 * mm, 10 * mm, f"知配 · {title} · {printed} 打印")
+        canvas.drawRightString(size[0] - 18 * mm, 10 * mm, f"第 {document.page} 页")
+        canvas.restoreState()
+
+    paper.build(story, onFirstPage=foot, onLaterPages=foot)
+    return out.getvalue()
