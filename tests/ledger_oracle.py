@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from infra.db import Transaction
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
-from market.ledger.model import COUNTS, Figures
+from market.ledger.figures import COUNTS, Figures
 
 EVENTS = """
 SELECT e.id, e.match_id, e.machine, e.action, e.from_state, e.to_state, e.at, e.data, m.institution_id, m.item_code,
@@ -17,6 +18,8 @@ JOIN institution_versions v ON v.institution_id = i.id AND v.version = i.version
 WHERE e.id <= $1 ORDER BY e.id
 """
 Key = tuple[int, str, str]
+Told = tuple[list[str], int | None, int | None]
+"""What an event counts as, a rating's level, a delivery's working days."""
 HELD = ("approved", "decline_requested", "accepted")
 SIMPLE = {
     "approve": "offered",
@@ -37,56 +40,73 @@ async def counted(tx: Transaction, deadlines: Deadlines, upto: int = 2**62) -> d
     return counted_from(events, deadlines)
 
 
-def counted_from(events: Iterable[Mapping[str, Any]], deadlines: Deadlines) -> dict[Key, Figures]:
-    rows = list(events)
-    withheld = {one["match_id"] for one in rows if (one["machine"], one["action"]) == ("rating", "withhold")}
-    accepted: dict[int, Any] = {}
-    delivered: set[int] = set()
-    counts: dict[Key, Counter[str]] = defaultdict(Counter)
-    levels: dict[Key, Counter[int]] = defaultdict(Counter)
-    days: dict[Key, Counter[int]] = defaultdict(Counter)
-    for one in rows:
-        match, machine, action = one["match_id"], one["machine"], one["action"]
+class Counting:
+    """The counts so far, and what is remembered of each match."""
+
+    def __init__(self, withheld: set[int], deadlines: Deadlines) -> None:
+        self.withheld, self.deadlines = withheld, deadlines
+        self.accepted: dict[int, date] = {}
+        self.delivered: set[int] = set()
+        self.counts: dict[Key, Counter[str]] = defaultdict(Counter)
+        self.levels: dict[Key, Counter[int]] = defaultdict(Counter)
+        self.days: dict[Key, Counter[int]] = defaultdict(Counter)
+
+    def take(self, one: Mapping[str, Any]) -> None:
         day = one["at"].astimezone(ZONE).date()
         periods = (f"{day:%Y-%m}", f"{day.year}Q{(day.month + 2) // 3}", str(day.year))
         keys = [(one["institution_id"], period, item) for period in periods for item in (one["item_code"], "")]
-        found: list[str] = []
-        level = spent = None
-        if machine == "match":
-            if action in SIMPLE:
-                found = [SIMPLE[action]]
-            if action == "accept":
-                accepted[match] = day
-            if action == "grant_decline":
-                found = ["declined", "decline_granted"]
-            if action in ("supersede", "cancel") and one["from_state"] in HELD:
-                found = ["taken_back"]
-            if action == "deliver" and match not in delivered:
-                delivered.add(match)
-                on_time = one["data"].get("on_time", one["delivered_on_time"])
-                found = ["delivered", "on_time"] if on_time else ["delivered"]
-                calendar = deadlines.calendar(one["region_code"])
-                spent = min(max(calendar.working_days_between(accepted[match], day), 0), 250)
-        elif machine == "rating" and action == "rate":
-            if match in withheld:
-                found = ["withheld"]
-            else:
-                level = one["data"]["level"]
-        elif machine == "rectification":
-            found = ["rectifications"] if action == "open" else ["rectified"] if one["to_state"] == "closed" else []
-        elif machine == "deadline" and action == "expire":
-            limit = one["data"]["limit"]
-            if limit == "deliver":
-                found = ["overdue"]
-            elif limit in ("rectification_rectify", "rectification_answer"):
-                found = ["rectification_overdue"]
+        told = {"match": self.of_match, "rating": self.of_rating}.get(one["machine"], self.of_other)
+        found, level, spent = told(one, day)
         for key in keys:
-            counts[key].update(found)
+            self.counts[key].update(found)
             if level is not None:
-                levels[key][level] += 1
+                self.levels[key][level] += 1
             if spent is not None:
-                days[key][spent] += 1
-    return {key: _figures(counts[key], levels[key], days[key]) for key in counts}
+                self.days[key][spent] += 1
+
+    def of_match(self, one: Mapping[str, Any], day: date) -> Told:
+        match, action = one["match_id"], one["action"]
+        if action == "accept":
+            self.accepted[match] = day
+        if action == "grant_decline":
+            return ["declined", "decline_granted"], None, None
+        if action in ("supersede", "cancel") and one["from_state"] in HELD:
+            return ["taken_back"], None, None
+        if action != "deliver" or match in self.delivered:
+            return [SIMPLE[action]] if action in SIMPLE else [], None, None
+        self.delivered.add(match)
+        on_time = one["data"].get("on_time", one["delivered_on_time"])
+        calendar = self.deadlines.calendar(one["region_code"])
+        spent = min(max(calendar.working_days_between(self.accepted[match], day), 0), 250)
+        return ["delivered", "on_time"] if on_time else ["delivered"], None, spent
+
+    def of_rating(self, one: Mapping[str, Any], _day: date) -> Told:
+        if one["action"] != "rate":
+            return [], None, None
+        if one["match_id"] in self.withheld:
+            return ["withheld"], None, None
+        return [], one["data"]["level"], None
+
+    def of_other(self, one: Mapping[str, Any], _day: date) -> Told:
+        if one["machine"] == "rectification":
+            found = ["rectifications"] if one["action"] == "open" else []
+            return [*found, "rectified"] if one["to_state"] == "closed" else found, None, None
+        limits = {
+            "deliver": "overdue",
+            "rectification_rectify": "rectification_overdue",
+            "rectification_answer": "rectification_overdue",
+        }
+        limit = one["data"].get("limit", "") if one["action"] == "expire" else ""
+        return [limits[limit]] if limit in limits else [], None, None
+
+
+def counted_from(events: Iterable[Mapping[str, Any]], deadlines: Deadlines) -> dict[Key, Figures]:
+    rows = list(events)
+    withheld = {one["match_id"] for one in rows if (one["machine"], one["action"]) == ("rating", "withhold")}
+    so_far = Counting(withheld, deadlines)
+    for one in rows:
+        so_far.take(one)
+    return {key: _figures(so_far.counts[key], so_far.levels[key], so_far.days[key]) for key in so_far.counts}
 
 
 def _figures(counts: Counter[str], levels: Counter[int], days: Counter[int]) -> Figures:

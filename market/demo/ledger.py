@@ -1,5 +1,4 @@
-"""The demo's ledger: closed month by month as it would have been, so that late rulings stand as corrections; a supervision
-under way."""
+"""The demo's ledger: closed as it would have been, so that late rulings are corrections; one supervision under way."""
 
 from infra.db import Transaction
 from market.accounts import queries as accounts

@@ -10,8 +10,9 @@ from infra.db import Transaction
 from market.calendars.service import Deadlines
 from market.ledger import service
 from market.ledger.exporting import Form
-from market.ledger.model import Area, Ledger, ListLine, RecordLine, Sort, What, ordered, period
+from market.ledger.model import Area, Ledger, ListLine, RecordLine, Sort, What, ordered
 from market.ledger.params import READERS, STAFF, institution_file, list_file
+from market.ledger.periods import period
 from market.supervision import service as supervision
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, page_of, read_cursor
 

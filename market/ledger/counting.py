@@ -10,7 +10,7 @@ from datetime import date, datetime
 from msgspec import Struct
 
 from infra.db import Transaction, many
-from market.ledger.model import COUNTS, LONGEST_DAYS
+from market.ledger.figures import COUNTS, LONGEST_DAYS
 
 SECONDS = 600
 """After which a statement is given up."""

@@ -11,7 +11,9 @@ from msgspec import Struct
 from market.catalogue.model import STAGE_NAMES
 from market.exporting.tables import BOM, line, safe
 from market.ledger import printing
-from market.ledger.model import COUNTS, NAMES, Figures, Ledger, ListLine, Period, measures, plain_row
+from market.ledger.figures import COUNTS, NAMES, Figures, measures, plain_row
+from market.ledger.model import Ledger, ListLine
+from market.ledger.periods import Period
 from market.ratings.model import LEVEL_NAMES, RatingLevel
 
 Cell = str | int | float | None
@@ -106,10 +108,10 @@ def institution_sheets(ledger: Ledger, one: Period, flags: Sequence[str]) -> lis
 def list_sheet(lines: Sequence[ListLine], one: Period) -> Sheet:
     """Institutions with their figures."""
     rows = [
-        ((of.name + (f"（{DEMO}）" if of.demo else ""), of.kind_name, of.region_name, "；".join(of.flags)), of.figures)
+        ((of.name, of.kind_name, of.region_name, "；".join(of.flags), DEMO if of.demo else ""), of.figures)
         for of in lines
     ]
-    return _figures(f"服务台账 {one.code}", ("机构", "类别", "地区", "督导规则"), rows)
+    return _figures(f"服务台账 {one.code}", ("机构", "类别", "地区", "督导规则", "说明"), rows)
 
 
 def _figures(name: str, head: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], Figures]]) -> Sheet:

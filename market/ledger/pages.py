@@ -15,19 +15,10 @@ from market.calendars.service import Deadlines
 from market.institutions import queries as institutions
 from market.ledger import service
 from market.ledger.exporting import Form
-from market.ledger.model import (
-    NAMES,
-    WHAT_NAMES,
-    Period,
-    Sort,
-    What,
-    choices,
-    ordered,
-    period,
-    quarter_of,
-    total,
-)
+from market.ledger.figures import NAMES, total
+from market.ledger.model import WHAT_NAMES, Sort, What, ordered
 from market.ledger.params import READERS, STAFF, institution_file, list_file
+from market.ledger.periods import Period, choices, period, quarter_of
 from market.ledger.plots import days, level, percent, plots
 from market.ledger.printing import shown
 from market.supervision import queries as supervisions

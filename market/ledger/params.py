@@ -1,14 +1,17 @@
 """What the API's routes and the pages share: who may read, and ledgers as downloads."""
 
 from litestar import Response
+from msgspec.structs import replace
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.auth import allow
 from market.ledger import exporting, service
 from market.ledger.exporting import Form
-from market.ledger.model import Period, Sort, ordered
+from market.ledger.model import Sort, ordered
+from market.ledger.periods import Period
 from market.supervision import service as supervision
+from market.supervision.model import RULE_NAMES, SupervisionRule
 
 STAFF = [allow(Role.COORDINATOR, Role.ADMIN)]
 READERS = [allow(Role.INSTITUTION, Role.COORDINATOR, Role.ADMIN)]
@@ -28,7 +31,8 @@ async def institution_file(
 async def list_file(tx: Transaction, actor: Actor, one: Period, form: Form) -> Response[bytes]:
     """The list of ledgers as a download."""
     lines = await supervision.with_flags(tx, await service.listing(tx, actor, one))
-    content = await exporting.of_list(ordered(lines, Sort.OFFERED), one, form)
+    told = [replace(line, flags=tuple(RULE_NAMES[SupervisionRule(rule)] for rule in line.flags)) for line in lines]
+    content = await exporting.of_list(ordered(told, Sort.OFFERED), one, form)
     return _download(content, form, exporting.file_name(one, form))
 
 

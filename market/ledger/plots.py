@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from market.catalogue.model import STAGE_NAMES
-from market.ledger.model import Figures, Ledger, Period, Quartiles
+from market.ledger.figures import Figures
+from market.ledger.model import Ledger, Quartiles
+from market.ledger.periods import Period
 from market.plots import Option, Plot, Series, Table, share
 from market.ratings.model import LEVEL_NAMES, RatingLevel
 

@@ -3,7 +3,8 @@
 import io
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -13,19 +14,23 @@ from reportlab.graphics.charts.barcharts import HorizontalBarChart, VerticalBarC
 from reportlab.graphics.charts.legends import Legend
 from reportlab.graphics.charts.linecharts import HorizontalLineChart
 from reportlab.graphics.shapes import Drawing
+from reportlab.graphics.widgets.markers import makeMarker
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Spacer, TableStyle
 from reportlab.platypus import Table as Grid
 
 from market.calendars.model import ZONE
-from market.ledger.model import NAMES, Ledger, ListLine, Period
+from market.ledger.figures import NAMES
+from market.ledger.model import Ledger, ListLine
+from market.ledger.periods import Period
 from market.ledger.plots import days, level, percent, plots
-from market.plots import Option, Plot
+from market.plots import Option, Plot, Series
 
 FONT = "NotoSansSC"
 STATIC = Path(__file__).parents[1] / "static"
@@ -89,7 +94,7 @@ def of_list(lines: Sequence[ListLine], one: Period) -> bytes:
     head = ["机构", "地区", "派单", "受理率", "办结送达", "按时率", "中位天数", "满意度", "评价", "督导"]
     rows = [
         [
-            line.name + ("（演示）" if line.demo else ""),
+            line.name,
             line.region_name,
             str(line.offered),
             percent(line.acceptance),
@@ -183,14 +188,28 @@ def _drawing(option: Option) -> Drawing:
         chart = HorizontalBarChart() if option.sideways else VerticalBarChart()
     chart.x, chart.y = (70 if option.sideways else 34), 24
     chart.width, chart.height = WIDTH - chart.x - 16, height - 38 - (12 if len(option.series) > 1 else 0)
-    chart.data = [list(one.values) for one in option.series]
     _axes(chart, option)
-    for at, colour in enumerate((ACCENT, SECOND)[: len(option.series)]):
+    rows = [
+        (row, colour)
+        for one, colour in zip(option.series, (ACCENT, SECOND), strict=False)
+        for row in _rows(option, one)
+    ]
+    chart.data = [row for row, _ in rows]
+    for at, (_, colour) in enumerate(rows):
         _colour(chart, option, at, colour)
     drawing.add(chart)
     if len(option.series) > 1:
         drawing.add(_legend(option, height))
     return drawing
+
+
+def _rows(option: Option, one: Series) -> list[list[float | None]]:
+    """A set of bars as it is; a line in pieces, because reportlab would join them where there is no value."""
+    if option.kind != "line":
+        return [list(one.values)]
+    places = list(enumerate(one.values))
+    pieces = [list(piece) for missing, piece in groupby(places, lambda place: place[1] is None) if not missing]
+    return [[dict(piece).get(at) for at, _ in places] for piece in pieces]
 
 
 def _axes(chart: Any, option: Option) -> None:
@@ -208,7 +227,8 @@ def _axes(chart: Any, option: Option) -> None:
 def _colour(chart: Any, option: Option, at: int, colour: Any) -> None:
     if option.kind == "line":
         chart.lines[at].strokeColor, chart.lines[at].strokeWidth = colour, 1.6
-        chart.lines[at].strokeDashArray = (4, 2) if at else None
+        chart.lines[at].strokeDashArray = None if colour is ACCENT else (4, 2)
+        chart.lines[at].symbol = makeMarker("FilledCircle", size=3.5)
         return
     chart.bars[at].fillColor, chart.bars[at].strokeColor = colour, None
     chart.barWidth, chart.groupSpacing = 6, 4
@@ -250,5 +270,5 @@ def _build(story: list[Any], title: str, size: tuple[float, float]) -> bytes:
         canvas.drawRightString(size[0] - 18 * mm, 10 * mm, f"第 {document.page} 页")
         canvas.restoreState()
 
-    paper.build(story, onFirstPage=foot, onLaterPages=foot)
+    paper.build(story, onFirstPage=foot, onLaterPages=foot, canvasmaker=partial(Canvas, initialFontName=FONT))
     return out.getvalue()

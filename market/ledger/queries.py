@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from infra.db import Transaction, many, one_or_none
-from market.ledger.model import COUNTS, LedgerRow, ListLine, Subject, What
+from market.ledger.figures import COUNTS
+from market.ledger.model import LedgerRow, ListLine, Subject, What
 
 COLUMNS = ", ".join(f"r.{name}" for name in (*COUNTS, "rated", "days", "times"))
 ROW = f"SELECT r.institution_id, r.period, r.item_code, {COLUMNS} FROM ledger_rows r"
@@ -54,9 +55,15 @@ WHERE v.kind = $2 AND starts_with(v.region_code, left($3, 2)) AND i.id <> $5
 # What each figure counts, as the statements of ``counting`` count it. $1: institution; $2, $3: from and to; $4: what.
 RECORDS = """
 SELECT e.id, m.need_id, m.id AS match_id, m.item_code, s.name AS item_name, p.name AS enterprise_name, e.at,
-       CASE WHEN e.action IN ('deliver', 'accept', 'confirm') THEN '' ELSE e.note END AS note,
+       CASE e.action
+           WHEN 'deliver' THEN ''
+           -- Why it wanted to be let off is in its own request.
+           WHEN 'grant_decline' THEN coalesce((
+               SELECT q.note FROM events q WHERE q.need_id = m.need_id AND q.match_id = m.id AND q.id < e.id
+                 AND q.machine = 'match' AND q.action = 'request_decline' ORDER BY q.id DESC LIMIT 1), '')
+           ELSE e.note END AS note,
        r.level::integer AS level, (e.data ->> 'due_at')::timestamptz AS due_at,
-       coalesce(r.anonymous, false) AS anonymous,
+       coalesce(r.anonymous, false) AS anonymous, n.region_code AS need_region, m.state,
        (SELECT a.at FROM events a WHERE a.need_id = m.need_id AND a.match_id = m.id AND a.machine = 'match'
         AND a.action = 'accept' AND e.action = 'deliver') AS accepted_at
 FROM matches m JOIN events e ON e.need_id = m.need_id AND e.match_id = m.id
@@ -150,7 +157,7 @@ async def records(
     before: int | None,
     limit: int,
 ) -> Sequence[Any]:
-    """What a figure counts, newest first: columns of RecordLine, and anonymous, and accepted_at."""
+    """What a figure counts, newest first: columns of RecordLine; anonymous, need_region, state, accepted_at."""
     return await tx.fetch(RECORDS, institution_id, *span, what, item_code, before, limit)
 
 

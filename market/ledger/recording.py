@@ -13,7 +13,7 @@ from market.calendars.service import Deadlines
 from market.errors import Conflict
 from market.ledger import counting
 from market.ledger.counting import Cell, WorkingDays
-from market.ledger.model import Period, month_of, period
+from market.ledger.periods import Period, month_of, period
 from market.rules.model import RuleName
 
 WAIT_SECONDS, POLL_SECONDS = 60.0, 0.05

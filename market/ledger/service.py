@@ -10,32 +10,33 @@ from market.calendars.model import ZONE, Calendar
 from market.calendars.service import Deadlines
 from market.errors import Forbidden, NotFound
 from market.ledger import queries
+from market.ledger.figures import Figures, measures, total
 from market.ledger.model import (
     SECRET,
     Area,
     Correction,
-    Figures,
     ItemLine,
     Ledger,
     LedgerRow,
     ListLine,
     Peers,
-    Period,
     RecordLine,
     Subject,
     What,
     by_stage,
     compare,
     corrections,
-    measures,
-    month_of,
-    months_of,
-    total,
 )
+from market.ledger.periods import Period, month_of, months_of
 from market.ledger.recording import span
+from market.matches.model import LIVE, MatchState
 from market.regions.model import prefix_of
 
 TREND_MONTHS = 12
+WHOSE = ("need_id", "match_id", "enterprise_name")
+OF_NODE = frozenset({What.OFFERED, What.TAKEN_BACK})
+"""Why a node chose an institution, or another, is between coordinators."""
+SERVED = MatchState.COMPLETED, *(LIVE - {MatchState.PROPOSED})
 READERS = frozenset({Role.INSTITUTION, Role.COORDINATOR, Role.ADMIN})
 
 
@@ -143,15 +144,25 @@ async def records(
     """
     subject = await find(tx, actor, institution_id)
     rows = await queries.records(tx, subject.id, span(one), what, item_code=item_code, before=before, limit=limit)
-    hides = actor.role is Role.INSTITUTION and what in SECRET
     calendar = deadlines.calendar(subject.region_code)
-    return [_record(row, calendar, hidden=hides and row["anonymous"]) for row in rows]
+    return [_record(row, calendar, _hidden(row, actor, what)) for row in rows]
 
 
-def _record(row: Mapping[str, Any], calendar: Calendar, *, hidden: bool) -> RecordLine:
+def _hidden(row: Mapping[str, Any], actor: Actor, what: What) -> tuple[str, ...]:
+    """What of a record the actor is not told."""
+    if actor.role is Role.INSTITUTION:
+        if what in SECRET and row["anonymous"]:
+            return (*WHOSE, "at", "due_at")
+        # What it does not serve any more it cannot open.
+        closed = () if row["state"] in SERVED else ("need_id",)
+        return (*closed, "note") if what in OF_NODE else closed
+    # A need of another region, which the institution also serves.
+    return () if row["need_region"].startswith(actor.node_prefix or "") else WHOSE
+
+
+def _record(row: Mapping[str, Any], calendar: Calendar, hidden: tuple[str, ...]) -> RecordLine:
     kept = {name: row[name] for name in RecordLine.__struct_fields__ if name != "days"}
-    if hidden:
-        kept |= {"need_id": None, "match_id": None, "enterprise_name": None, "at": None, "due_at": None}
+    kept |= {name: "" if name == "note" else None for name in hidden}
     accepted, days = row["accepted_at"], None
     if accepted is not None:
         days = max(calendar.working_days_between(_day(accepted), _day(row["at"])), 0)

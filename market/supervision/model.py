@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from market.accounts.model import Role
 from market.deadlines.model import DeadlineState
 from market.errors import InvalidTransition
-from market.ledger.model import Figures
+from market.ledger.figures import Figures
 from market.needs.model import Note
 
 MONTHS = 3

@@ -10,7 +10,8 @@ from infra.observe import request_id
 from market.accounts.model import Actor
 from market.calendars.service import Times
 from market.errors import Conflict
-from market.ledger.model import COUNTS, LedgerRow
+from market.ledger.figures import COUNTS
+from market.ledger.model import LedgerRow
 from market.supervision.model import (
     Flag,
     RuleInForce,

@@ -13,7 +13,9 @@ from market.calendars.model import ZONE, Period
 from market.calendars.service import Deadlines, Times
 from market.errors import Forbidden, InvalidInput, NotFound
 from market.ledger import service as ledger
-from market.ledger.model import LedgerRow, ListLine, month_of, total
+from market.ledger.figures import total
+from market.ledger.model import LedgerRow, ListLine
+from market.ledger.periods import month_of
 from market.regions import queries as regions
 from market.regions.model import NATION
 from market.rules.model import RuleName

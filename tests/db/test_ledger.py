@@ -15,7 +15,9 @@ from market.calendars import service as calendars
 from market.demo.service import load_demo
 from market.errors import Conflict, Forbidden, NotFound
 from market.ledger import counting, queries, recording, service
-from market.ledger.model import COUNTS, Figures, LedgerRow, Sort, What, month_of, ordered, period
+from market.ledger.figures import COUNTS, Figures, total
+from market.ledger.model import LedgerRow, Sort, What, ordered
+from market.ledger.periods import month_of, months_of, period
 from market.ratings import service as ratings
 from market.ratings.model import RatingForm, RatingLevel, Ruling
 from tests.conftest import Clone, open_database
@@ -117,65 +119,81 @@ async def test_random_histories_are_counted_alike_step_by_step_and_at_once(clone
     await database.close()
 
 
+class Lives:
+    """Random but legal lives of matches over two years, straight into the tables; triggers and keys rest."""
+
+    def __init__(self, rng: Random, allowed: dict[tuple[str, str], list[tuple[str, str]]]) -> None:
+        self.rng, self.allowed = rng, allowed
+        self.events: list[tuple[Any, ...]] = []
+        self.at, self.match = NOW, 0
+
+    def step(self, machine: str, before: str, action: str, after: str, **data: Any) -> None:
+        self.events.append((self.at, self.match, machine, before, action, after, data))
+
+    def wait(self, most: int) -> None:
+        self.at += timedelta(hours=self.rng.randrange(1, most))
+
+    def live(self, match: int) -> None:
+        rng = self.rng
+        self.match, state = match, "new"
+        self.at = NOW - timedelta(days=rng.randrange(5, 700), minutes=rng.randrange(1440))
+        while (moves := self.allowed.get(("match", state))) and rng.random() < 0.97:
+            self.wait(200)
+            action, after = rng.choice(moves)
+            told = {"on_time": rng.random() < 0.6} if action == "deliver" and rng.random() < 0.8 else {}
+            self.step("match", state, action, after, **told)
+            if action == "accept" and rng.random() < 0.2:
+                self.step("deadline", "reminded", "expire", "overdue", limit=rng.choice(("deliver", "accept")))
+            state = after
+        if state == "completed":
+            self.rate()
+
+    def rate(self) -> None:
+        rng, state = self.rng, "new"
+        self.wait(900)
+        self.step("rating", "new", "rate", "published", level=rng.randint(1, 5))
+        self.at += timedelta(days=rng.randrange(0, 80))
+        self.step("rating", "published", "report", "reported")
+        if rng.random() < 0.4:
+            self.step("rating", "reported", "withhold", "withheld")
+        while (moves := self.allowed.get(("rectification", state))) and rng.random() < 0.9:
+            self.wait(200)
+            action, after = rng.choice(moves)
+            self.step("rectification", state, action, after)
+            if rng.random() < 0.3:
+                limit = rng.choice(("rectification_rectify", "rectification_answer", "rectification_verify"))
+                self.step("deadline", "reminded", "expire", "overdue", limit=limit)
+            state = after
+
+
 async def history(tx: Transaction, rng: Random, matches: int) -> None:
-    """Matches with random but legal lives of two years, straight into the tables; triggers and keys rest."""
+    """So many matches with all their events."""
     allowed: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in await tx.fetch("SELECT * FROM transitions"):
         allowed.setdefault((row["machine"], row["from_state"]), []).append((row["action"], row["to_state"]))
     offerings = await tx.fetch("SELECT id, institution_id, item_code FROM offerings")
-    events: list[tuple[Any, ...]] = []
-    for number in range(1, matches + 1):
+    lives = Lives(rng, allowed)
+    for number in range(100_001, 100_001 + matches):
         offering = rng.choice(offerings)
-        at = NOW - timedelta(days=rng.randrange(5, 700), minutes=rng.randrange(1440))
-        state, rectification = "new", "new"
         await tx.execute(
             "INSERT INTO matches (id, need_id, run_id, state, offering_id, offering_version, item_code, item_version,"
             " institution_id, institution_version, delivered_on_time) OVERRIDING SYSTEM VALUE"
             " VALUES ($1, $1, 0, 'proposed', $2, 1, $3, 1, $4, 1, $5)",
-            100_000 + number,
+            number,
             offering["id"],
             offering["item_code"],
             offering["institution_id"],
             rng.random() < 0.5,
         )
-
-        def step(machine: str, before: str, action: str, after: str, **data: Any) -> None:
-            events.append((at, 100_000 + number, machine, before, action, after, data))
-
-        while (moves := allowed.get(("match", state))) and rng.random() < 0.97:
-            at += timedelta(hours=rng.randrange(1, 200))
-            action, after = rng.choice(moves)
-            told = {"on_time": rng.random() < 0.6} if action == "deliver" and rng.random() < 0.8 else {}
-            step("match", state, action, after, **told)
-            if action == "accept" and rng.random() < 0.2:
-                step("deadline", "reminded", "expire", "overdue", limit=rng.choice(("deliver", "accept")))
-            state = after
-        if state != "completed":
-            continue
-        at += timedelta(hours=rng.randrange(1, 900))
-        step("rating", "new", "rate", "published", level=rng.randint(1, 5))
-        at += timedelta(days=rng.randrange(0, 80))
-        step("rating", "published", "report", "reported")
-        if rng.random() < 0.4:
-            step("rating", "reported", "withhold", "withheld")
-        while (moves := allowed.get(("rectification", rectification))) and rng.random() < 0.9:
-            at += timedelta(hours=rng.randrange(1, 200))
-            action, after = rng.choice(moves)
-            step("rectification", rectification, action, after)
-            if rng.random() < 0.3:
-                limit = rng.choice(("rectification_rectify", "rectification_answer", "rectification_verify"))
-                step("deadline", "reminded", "expire", "overdue", limit=limit)
-            rectification = after
+        lives.live(number)
     await tx.executemany(
         "INSERT INTO events (at, need_id, match_id, machine, from_state, action, to_state, data, deadline_id)"
         " VALUES ($1, $2, $2, $3, $4, $5, $6, $7, CASE $3::text WHEN 'deadline' THEN 0 END)",
-        sorted((one for one in events if one[0] < NOW), key=lambda one: one[0]),
+        sorted((one for one in lives.events if one[0] < NOW), key=lambda one: one[0]),
     )
 
 
 async def test_quarters_and_years_are_sums_of_their_months(dtx: Transaction) -> None:
-    from market.ledger.model import months_of, total
-
     deadlines = await calendars.deadlines(dtx)
     await recording.bring_up_to_date(dtx, deadlines, whole=True)
     found = await stored(dtx)
@@ -184,7 +202,7 @@ async def test_quarters_and_years_are_sums_of_their_months(dtx: Transaction) -> 
         assert total(one for one in months if one) == figures
 
 
-# closing ---------------------------------------------------------------------------------------------------------------
+# closing --------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_rating_ruled_out_later_is_a_correction_beside_the_closed_figure(
@@ -308,7 +326,7 @@ async def test_a_changed_calendar_has_all_counted_anew(dtx: Transaction) -> None
     assert await stored(dtx) == without_empty(await counted(dtx, deadlines))
 
 
-# who may read ----------------------------------------------------------------------------------------------------------
+# who may read ---------------------------------------------------------------------------------------------------------
 
 
 async def test_who_may_read_which(tx: Transaction, world: World) -> None:
