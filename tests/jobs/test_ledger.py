@@ -9,6 +9,7 @@ from infra.settings import Settings
 from market.calendars import service as calendars
 from market.cli import main
 from market.ledger import counting
+from market.ledger.figures import Figures
 from market.matches import ranking
 from tests.conftest import Clone, open_database
 from tests.factories import World, serve
@@ -39,7 +40,8 @@ async def test_every_night_counts_what_is_new_and_the_command_finds_no_differenc
         assert (code, "every figure is the same" in told) == (0, True), told
     async with database.transaction() as tx:
         rows = await tx.fetchval("SELECT count(*) FROM ledger_rows WHERE NOT frozen")
-        assert rows == len(await counted(tx, await calendars.deadlines(tx))) == 12
+        told_of = await counted(tx, await calendars.deadlines(tx))
+        assert rows == len([one for one in told_of.values() if one != Figures()]) == 12
         assert (await counting.behind(tx) or 0) < 60
         # Somebody changes a figure by hand: the check tells, and counting anew mends it.
         await tx.execute("UPDATE ledger_rows SET offered = offered + 1 WHERE item_code = ''")
