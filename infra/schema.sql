@@ -1698,9 +1698,6 @@ ALTER TABLE ONLY public.item_revisions
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
 
-ALTER TABLE ONLY public.ledger_rows
-    ADD CONSTRAINT ledger_rows_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
-
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
 

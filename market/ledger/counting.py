@@ -17,9 +17,10 @@ SECONDS = 600
 
 LOCK = "SELECT event_id, stamp, ran_at FROM ledger_state FOR UPDATE"
 SAVE = "UPDATE ledger_state SET event_id = $1, stamp = $2, ran_at = $3"
-# Years of events take longer to count than a request may.
+# Years of events take longer to count than a request may, and are sorted faster in memory.
 PATIENCE = """
-SELECT set_config('statement_timeout', '600000', true), set_config('idle_in_transaction_session_timeout', '0', true)
+SELECT set_config('statement_timeout', '600000', true), set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('work_mem', '128MB', true)
 """
 LAST = "SELECT coalesce(max(id), 0) FROM events"
 # Who is in the middle of writing events: an id is drawn before its transaction commits, under this lock.
@@ -85,9 +86,12 @@ WITH calendars AS MATERIALIZED (
     WHERE $4::bigint[] IS NULL OR i.id = ANY($4::bigint[])
 ), seen AS MATERIALIZED (
     SELECT m.institution_id, m.item_code, e.machine, e.action, e.from_state, e.to_state,
-           (e.at AT TIME ZONE 'Asia/Shanghai')::date AS day, (a.at AT TIME ZONE 'Asia/Shanghai')::date AS accepted_on,
+           date_trunc('month', e.at AT TIME ZONE 'Asia/Shanghai')::date AS month,
+           CASE WHEN a.at IS NOT NULL THEN (e.at AT TIME ZONE 'Asia/Shanghai')::date END AS day,
+           (a.at AT TIME ZONE 'Asia/Shanghai')::date AS accepted_on,
            (e.machine = 'match' AND e.action = 'deliver' AND w.match_id IS NULL) AS first_delivery,
-           coalesce((e.data ->> 'on_time')::boolean, m.delivered_on_time) AS on_time,
+           CASE WHEN e.action = 'deliver'
+                THEN coalesce((e.data ->> 'on_time')::boolean, m.delivered_on_time) END AS on_time,
            CASE WHEN e.machine = 'deadline' AND e.action = 'expire'
                 AND e.data ->> 'limit' IN ('deliver', 'rectification_rectify', 'rectification_answer')
                 THEN e.data ->> 'limit' END AS expired,
@@ -104,11 +108,14 @@ WITH calendars AS MATERIALIZED (
          AND h.action = 'withhold' AND h.machine = 'rating' AND h.id <= $1
     WHERE e.machine IN ('match', 'rating', 'rectification', 'deadline') AND e.id <= $1 AND e.at >= $2 AND e.at < $3
       AND ($4::bigint[] IS NULL OR m.institution_id = ANY($4::bigint[]))
+      -- To an institution a match exists from its approval on.
+      AND NOT (e.machine = 'match' AND e.from_state IN ('new', 'proposed')
+               AND e.to_state IN ('proposed', 'superseded', 'cancelled'))
 ), spans AS (
     SELECT institution_id, item_code, month, array_agg(days ORDER BY days) AS days,
            array_agg(times ORDER BY days) AS times
     FROM (
-        SELECT e.institution_id, e.item_code, to_char(e.day, 'YYYY-MM') AS month,
+        SELECT e.institution_id, e.item_code, e.month,
                least(greatest(t.number - f.number, 0), {LONGEST_DAYS}) AS days, count(*)::integer AS times
         FROM seen e JOIN places p ON p.institution_id = e.institution_id
         JOIN calendars f ON f.calendar = p.calendar AND f.day = e.accepted_on
@@ -116,16 +123,12 @@ WITH calendars AS MATERIALIZED (
         WHERE e.first_delivery GROUP BY 1, 2, 3, 4
     ) counted GROUP BY 1, 2, 3
 ), cells AS (
-    SELECT e.institution_id, to_char(e.day, 'YYYY-MM') AS month, e.item_code, {", ".join(_COUNTED.values())},
+    SELECT e.institution_id, e.month, e.item_code, {", ".join(_COUNTED.values())},
            ARRAY[{_LEVELS}] AS rated
-    FROM seen e
-    WHERE e.machine <> 'deadline' AND NOT (e.machine = 'match' AND e.to_state IN ('proposed', 'superseded', 'cancelled')
-          AND e.from_state IN ('new', 'proposed'))
-       OR e.expired IS NOT NULL
-    GROUP BY 1, 2, 3
+    FROM seen e WHERE e.machine <> 'deadline' OR e.expired IS NOT NULL GROUP BY 1, 2, 3
 )
 INSERT INTO ledger_rows (institution_id, period, item_code, frozen, {", ".join(COUNTS)}, rated, days, times)
-SELECT c.institution_id, c.month, c.item_code, false,
+SELECT c.institution_id, to_char(c.month, 'YYYY-MM'), c.item_code, false,
        {", ".join(f"c.{name}" for name in COUNTS)}, c.rated, coalesce(s.days, '{{}}'), coalesce(s.times, '{{}}')
 FROM (SELECT * FROM cells) AS c (institution_id, month, item_code, {", ".join(COUNTS)}, rated)
 LEFT JOIN spans s USING (institution_id, item_code, month)

@@ -8,8 +8,10 @@ from enum import StrEnum
 import xlsxwriter
 from msgspec import Struct
 
+from market.calendars.model import ZONE
 from market.catalogue.model import STAGE_NAMES
 from market.exporting.tables import BOM, line, safe
+from market.i18n import N_, _, _n
 from market.ledger import printing
 from market.ledger.figures import COUNTS, NAMES, Figures, measures, plain_row
 from market.ledger.model import Ledger, ListLine
@@ -34,9 +36,8 @@ MEDIA_TYPES: Mapping[Form, str] = {
 }
 FIGURES = (*COUNTS, *(f"rated_{level}" for level in range(1, 6)), *measures(Figures()).__struct_fields__)
 """Columns of figures, in their order."""
-HEADS = {**NAMES, **{f"rated_{level}": LEVEL_NAMES[RatingLevel(level)] for level in range(1, 6)}, "ratings": "评价条数"}
 SHARES = frozenset({"acceptance", "on_time_share"})
-DEMO = "演示数据"
+DEMO = N_("演示数据")
 
 
 class Sheet(Struct, frozen=True):
@@ -71,32 +72,19 @@ async def of_list(lines: Sequence[ListLine], one: Period, form: Form) -> bytes:
 
 def institution_sheets(ledger: Ledger, one: Period, flags: Sequence[str]) -> list[Sheet]:
     """All tables of an institution's ledger: what it is about, by item, by stage, by month, corrections."""
-    subject = ledger.institution
-    about: list[tuple[Cell, ...]] = [
-        ("机构", subject.name),
-        ("类别", subject.kind_name),
-        ("地区", subject.region_name),
-        ("时段", one.name),
-        ("状态", f"已封账，{ledger.closed_at:%Y-%m-%d}" if ledger.closed_at else "未封账，数字还会变化"),
-        *(("督导", flag) for flag in flags),
-        *([("说明", DEMO)] if subject.demo else []),
-        *((HEADS[name], value) for name, value in plain_row(ledger.figures).items()),
-    ]
-    for name, peers in ledger.peers.measures.items():
-        if peers:
-            about.append((f"同类机构{HEADS[name]}中位数（{peers.count} 家）", peers.middle))
-    by_item = [((one_item.item_code, one_item.item_name), one_item.figures) for one_item in ledger.items]
-    by_stage = [((STAGE_NAMES[stage],), figures) for stage, figures in ledger.stages.items()]
-    by_month = [((month,), figures) for month, figures in ledger.trend.items()]
-    item_names = {line.item_code: line.item_name for line in ledger.items} | {"": "全部事项"}
+    item_names = {line.item_code: line.item_name for line in ledger.items} | {"": _("全部事项")}
     return [
-        Sheet("概要", ("项目", "内容"), about),
-        _figures("按事项", ("事项编码", "事项"), by_item),
-        _figures("按环节", ("环节",), by_stage),
-        _figures("按月", ("月份",), by_month),
+        Sheet(_("概要"), (_("项目"), _("内容")), _about(ledger, one, flags)),
+        _figures(
+            _("按事项"),
+            (_("事项编码"), _("事项")),
+            [((line.item_code, line.item_name), line.figures) for line in ledger.items],
+        ),
+        _figures(_("按环节"), (_("环节"),), [((STAGE_NAMES[stage],), of) for stage, of in ledger.stages.items()]),
+        _figures(_("按月"), (_("月份"),), [((month,), of) for month, of in ledger.trend.items()]),
         Sheet(
-            "更正",
-            ("事项", "数字", "封账时", "现在", "相差"),
+            _("更正"),
+            (_("事项"), _("数字"), _("封账时"), _("现在"), _("相差")),
             [
                 (item_names.get(fix.item_code, fix.item_code), fix.name, fix.closed, fix.now, fix.difference)
                 for fix in ledger.corrections
@@ -105,19 +93,45 @@ def institution_sheets(ledger: Ledger, one: Period, flags: Sequence[str]) -> lis
     ]
 
 
+def _about(ledger: Ledger, one: Period, flags: Sequence[str]) -> list[tuple[Cell, ...]]:
+    subject, closed_at = ledger.institution, ledger.closed_at
+    closed = _("{day} 封账。", day=f"{closed_at.astimezone(ZONE):%Y-%m-%d}") if closed_at else _("尚未封账。")
+    about: list[tuple[Cell, ...]] = [
+        (_("机构"), subject.name),
+        (_("机构类别"), subject.kind_name),
+        (_("地区"), subject.region_name),
+        (_("时段"), one.name),
+        (_("封账"), closed),
+        *((_("督导"), flag) for flag in flags),
+        *([(_("说明"), _(DEMO))] if subject.demo else []),
+        *((_head(name), value) for name, value in plain_row(ledger.figures).items()),
+    ]
+    for name, peers in ledger.peers.measures.items():
+        if peers:
+            about.append((_n("同类机构中位数（{n} 家）：{figure}", peers.count, figure=_head(name)), peers.middle))
+    return about
+
+
 def list_sheet(lines: Sequence[ListLine], one: Period) -> Sheet:
     """Institutions with their figures."""
     rows = [
-        ((of.name, of.kind_name, of.region_name, "；".join(of.flags), DEMO if of.demo else ""), of.figures)
+        ((of.name, of.kind_name, of.region_name, "；".join(of.flags), _(DEMO) if of.demo else ""), of.figures)
         for of in lines
     ]
-    return _figures(f"服务台账 {one.code}", ("机构", "类别", "地区", "督导规则", "说明"), rows)
+    return _figures(one.code, (_("机构"), _("机构类别"), _("地区"), _("督导规则"), _("说明")), rows)
 
 
 def _figures(name: str, head: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], Figures]]) -> Sheet:
     shares = frozenset(at + len(head) for at, column in enumerate(FIGURES) if column in SHARES)
     told = [(*words, *(plain_row(figures)[column] for column in FIGURES)) for words, figures in rows]
-    return Sheet(name, (*head, *(HEADS[column] for column in FIGURES)), told, shares)
+    return Sheet(name, (*head, *(_head(column) for column in FIGURES)), told, shares)
+
+
+def _head(figure: str) -> str:
+    """The name of a column."""
+    if figure.startswith("rated_"):
+        return LEVEL_NAMES[RatingLevel(int(figure[-1]))]
+    return NAMES[figure]
 
 
 def csv(sheet: Sheet) -> bytes:

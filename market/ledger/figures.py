@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from market.i18n import Words
 from market.ratings.figures import Tally
 
 LONGEST_DAYS = 250
@@ -86,30 +87,32 @@ class Figures(Struct, frozen=True, kw_only=True):
 COUNTS: tuple[str, ...] = tuple(one for one in Figures.__struct_fields__ if one not in ("rated", "days", "times"))
 """The plain counts, which are columns of the same names."""
 
-NAMES: Mapping[str, str] = {
-    "offered": "派单",
-    "accepted": "受理",
-    "declined": "谢绝",
-    "lapsed": "逾期未受理",
-    "decline_requested": "共性事项申请谢绝",
-    "decline_granted": "同意谢绝",
-    "decline_refused": "不同意谢绝",
-    "taken_back": "改派或取消",
-    "delivered": "办结送达",
-    "on_time": "按时送达",
-    "overdue": "办理超期",
-    "reworked": "要求继续办理",
-    "completed": "企业确认",
-    "withheld": "不予公开的评价",
-    "rectifications": "启动整改",
-    "rectified": "整改办结",
-    "rectification_overdue": "整改超期",
-    "ratings": "评价",
-    "acceptance": "受理率",
-    "on_time_share": "按时率",
-    "median_days": "办理天数中位数",
-    "satisfaction": "满意度",
-}
+NAMES: Mapping[str, str] = Words(
+    {
+        "offered": "派单",
+        "accepted": "受理",
+        "declined": "谢绝",
+        "lapsed": "逾期未受理",
+        "decline_requested": "共性事项申请谢绝",
+        "decline_granted": "同意谢绝",
+        "decline_refused": "不同意谢绝",
+        "taken_back": "改派或取消",
+        "delivered": "办结送达",
+        "on_time": "按时送达",
+        "overdue": "办理超期",
+        "reworked": "要求继续办理",
+        "completed": "企业确认",
+        "withheld": "不予公开的评价",
+        "rectifications": "启动整改",
+        "rectified": "整改办结",
+        "rectification_overdue": "整改超期",
+        "ratings": "评价",
+        "acceptance": "受理率",
+        "on_time_share": "按时率",
+        "median_days": "办理天数中位数",
+        "satisfaction": "满意度",
+    }
+)
 
 
 def median(days: Sequence[int], times: Sequence[int]) -> float | None:

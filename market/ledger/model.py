@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from market.catalogue.model import ChainStage
+from market.i18n import Words
 from market.ledger.figures import COUNTS, NAMES, Figures, Measures, total
 
 FEWEST_PEERS = 3
@@ -192,9 +193,24 @@ class What(StrEnum):
     RECTIFICATION_OVERDUE = "rectification_overdue"
 
 
-WHAT_NAMES: Mapping[What, str] = {
-    one: {"late": "未按时送达", "rated": "评价"}.get(one, NAMES.get(one, "")) for one in What
-}
+WHAT_NAMES: Mapping[What, str] = Words(
+    {
+        What.OFFERED: "派单",
+        What.ACCEPTED: "受理",
+        What.DECLINED: "谢绝",
+        What.LAPSED: "逾期未受理",
+        What.DECLINE_REQUESTED: "共性事项申请谢绝",
+        What.TAKEN_BACK: "改派或取消",
+        What.DELIVERED: "办结送达",
+        What.LATE: "未按时送达",
+        What.OVERDUE: "办理超期",
+        What.REWORKED: "要求继续办理",
+        What.COMPLETED: "企业确认",
+        What.RATED: "评价",
+        What.RECTIFICATIONS: "启动整改",
+        What.RECTIFICATION_OVERDUE: "整改超期",
+    }
+)
 SECRET = frozenset({What.RATED, What.RECTIFICATIONS, What.RECTIFICATION_OVERDUE})
 """Of these an institution is not told whose and when, where the rating is anonymous."""
 

@@ -1,5 +1,6 @@
 """Pages of the ledger: the list, an institution's, what a figure counts, nodes and provinces."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from infra.db import Transaction
 from market.accounts.model import Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
+from market.i18n import Words, _
 from market.institutions import queries as institutions
 from market.ledger import service
 from market.ledger.exporting import Form
@@ -19,8 +21,7 @@ from market.ledger.figures import NAMES, total
 from market.ledger.model import WHAT_NAMES, Sort, What, ordered
 from market.ledger.params import READERS, STAFF, institution_file, list_file
 from market.ledger.periods import Period, choices, period, quarter_of
-from market.ledger.plots import days, level, percent, plots
-from market.ledger.printing import shown
+from market.ledger.plots import days, level, percent, plots, shown
 from market.supervision import queries as supervisions
 from market.supervision import service as supervision
 from market.supervision.model import RULE_NAMES
@@ -29,14 +30,16 @@ from market.web import AppRequest, PathId, actor_of, page, page_of, read_cursor
 ROWS = 50
 REASONS = 5
 """Declines whose reasons an institution's page tells; the others are a click away."""
-SORTS = {
-    Sort.OFFERED: "派单多的在前",
-    Sort.ACCEPTANCE: "受理率低的在前",
-    Sort.ON_TIME: "按时率低的在前",
-    Sort.DAYS: "办得慢的在前",
-    Sort.SATISFACTION: "满意度低的在前",
-    Sort.NAME: "按名称",
-}
+SORTS: Mapping[Sort, str] = Words(
+    {
+        Sort.OFFERED: "派单多的在前",
+        Sort.ACCEPTANCE: "受理率低的在前",
+        Sort.ON_TIME: "按时率低的在前",
+        Sort.DAYS: "办得慢的在前",
+        Sort.SATISFACTION: "满意度低的在前",
+        Sort.NAME: "按名称",
+    }
+)
 TOLD: dict[str, Any] = {
     "percent": percent,
     "days": days,
@@ -119,7 +122,7 @@ async def show(
         flags=await supervision.flags_of(tx, actor, institution_id),
         supervision=await supervisions.open_of(tx, institution_id),
         declines=await service.records(tx, actor, deadlines, institution_id, one, What.DECLINED, limit=REASONS),
-        item_names={line.item_code: line.item_name for line in ledger.items} | {"": "全部事项"},
+        item_names={line.item_code: line.item_name for line in ledger.items} | {"": _("全部事项")},
         calendar=deadlines.calendar,
         **TOLD,
     )

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.auth import allow
+from market.i18n import _
 from market.ledger import exporting, service
 from market.ledger.exporting import Form
 from market.ledger.model import Sort, ordered
@@ -23,7 +24,7 @@ async def institution_file(
     """An institution's ledger as a download."""
     ledger = await service.read(tx, actor, institution_id, one)
     flags = await supervision.flags_of(tx, actor, institution_id)
-    words = [f"{flag.name}：{flag.words}" for flag in flags]
+    words = [_("{rule}：{figures}", rule=flag.name, figures=flag.words) for flag in flags]
     content = await exporting.of_institution(ledger, one, words, form)
     return _download(content, form, exporting.file_name(one, form, institution_id))
 

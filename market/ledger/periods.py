@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from market.calendars.model import ZONE
 from market.errors import InvalidInput
+from market.i18n import _
 
 FIRST_YEAR = 2000
 _PERIOD = re.compile(r"([0-9]{4})(?:-(0[1-9]|1[0-2])|Q([1-4]))?")
@@ -30,8 +31,10 @@ class Period(Struct, frozen=True, order=True):
     def name(self) -> str:
         """2026年7月, 2026年第3季度, 2026年."""
         if self.months == 1:
-            return f"{self.year}年{self.month}月"
-        return f"{self.year}年第{(self.month + 2) // 3}季度" if self.months == 3 else f"{self.year}年"
+            return _("{year}年{month}月", year=self.year, month=self.month)
+        if self.months == 3:
+            return _("{year}年第{quarter}季度", year=self.year, quarter=(self.month + 2) // 3)
+        return _("{year}年", year=self.year)
 
     @property
     def first_day(self) -> date:
@@ -57,7 +60,7 @@ def period(code: str, *, today: date | None = None) -> Period:
     """
     given = _PERIOD.fullmatch(code)
     if given is None or int(given[1]) < FIRST_YEAR:
-        raise InvalidInput(fields={"period": "请写成 2026-07（月）、2026Q3（季）或 2026（年）。"})
+        raise InvalidInput(fields={"period": _("请写成 2026-07（月）、2026Q3（季）或 2026（年）。")})
     year, month, quarter = int(given[1]), given[2], given[3]
     found = Period(year, 1, 12)
     if month:
@@ -65,7 +68,7 @@ def period(code: str, *, today: date | None = None) -> Period:
     elif quarter:
         found = Period(year, 3 * int(quarter) - 2, 3)
     if found.first_day > (today or datetime.now(ZONE).date()):
-        raise InvalidInput(fields={"period": f"{found.name}还没有开始，请选已经开始的时段。"})
+        raise InvalidInput(fields={"period": _("{period}还没有开始，请选已经开始的时段。", period=found.name)})
     return found
 
 
@@ -89,7 +92,7 @@ def choices(today: date) -> dict[str, dict[str, str]]:
     """Codes and names of the periods a reader may pick, by their length, the latest first."""
     month, quarter = month_of(today), quarter_of(today)
     return {
-        "月": {one.code: one.name for one in (month.moved(-by) for by in range(13))},
-        "季度": {one.code: one.name for one in (quarter.moved(-by) for by in range(6))},
-        "年": {one.code: one.name for one in (Period(today.year - by, 1, 12) for by in range(3))},
+        _("月"): {one.code: one.name for one in (month.moved(-by) for by in range(13))},
+        _("季度"): {one.code: one.name for one in (quarter.moved(-by) for by in range(6))},
+        _("年"): {one.code: one.name for one in (Period(today.year - by, 1, 12) for by in range(3))},
     }

@@ -26,10 +26,11 @@ from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Space
 from reportlab.platypus import Table as Grid
 
 from market.calendars.model import ZONE
+from market.i18n import N_, _, _n
 from market.ledger.figures import NAMES
-from market.ledger.model import Ledger, ListLine
+from market.ledger.model import Ledger, ListLine, Subject
 from market.ledger.periods import Period
-from market.ledger.plots import days, level, percent, plots
+from market.ledger.plots import percent, plots, shown
 from market.plots import Option, Plot, Series
 
 FONT = "NotoSansSC"
@@ -44,7 +45,7 @@ SOFTER = ParagraphStyle("softer", SMALL, textColor=SOFT)
 TITLE = ParagraphStyle("title", TEXT, fontSize=18, leading=26)
 HEAD = ParagraphStyle("head", TEXT, fontSize=12.5, leading=19, spaceBefore=10, spaceAfter=4)
 BAD = ParagraphStyle("bad", TEXT, textColor=colors.HexColor("#b42318"))
-CAVEAT = "各数记在事情发生的那个月；办理天数为从受理到第一次送达的工作日。"
+CAVEAT = N_("各数记在事情发生的那个月；办理天数为从受理到第一次送达的工作日。")
 
 
 @cache
@@ -59,18 +60,16 @@ def of_institution(ledger: Ledger, one: Period, flags: Sequence[str]) -> bytes:
     """An institution's ledger of a period."""
     _font()
     subject, of, peers = ledger.institution, ledger.figures, ledger.peers
-    demo = "　演示数据" if subject.demo else ""
+    demo = [_("演示数据")] if subject.demo else []
     story: list[Any] = [
-        Paragraph(escape(f"{subject.name}　服务台账"), TITLE),
-        Paragraph(
-            escape(f"{one.name} · {subject.kind_name} · {subject.province_name}{subject.region_name}{demo}"), TEXT
-        ),
-        Paragraph(_standing(ledger.closed_at, ledger.counted_at) + CAVEAT, SOFTER),
+        Paragraph(escape(_("{name}：服务台账", name=subject.name)), TITLE),
+        Paragraph(escape(" · ".join([one.name, subject.kind_name, _place(subject), *demo])), TEXT),
+        Paragraph(f"{_standing(ledger.closed_at, ledger.counted_at)} {_(CAVEAT)}", SOFTER),
         Spacer(1, 6),
-        *(Paragraph(escape(f"督导：{flag}"), BAD) for flag in flags),
+        *(Paragraph(escape(_("督导：{name}", name=flag)), BAD) for flag in flags),
         _grid(
             [
-                ["", "本机构", f"同类机构（{peers.count} 家）下四分位", "中位数", "上四分位"],
+                ["", _("本机构"), _n("同类机构（{n} 家）下四分位", peers.count), _("中位数"), _("上四分位")],
                 *(
                     [NAMES[name], shown(name, getattr(of, name)), *_quartiles(name, peers.measures[name])]
                     for name in peers.measures
@@ -79,60 +78,53 @@ def of_institution(ledger: Ledger, one: Period, flags: Sequence[str]) -> bytes:
             [WIDTH * 0.28, *[WIDTH * 0.18] * 4],
         ),
         *(_plot(plot) for plot in plots(ledger, one)),
-        Paragraph("按事项", HEAD),
+        Paragraph(_("按事项"), HEAD),
         _items(ledger),
     ]
     if ledger.corrections:
-        rows = [[fix.item_code or "全部事项", fix.name, *_three(fix)] for fix in ledger.corrections]
-        story += [Paragraph("封账后的更正", HEAD), _grid([["事项", "数字", "封账时", "现在", "相差"], *rows])]
-    return _build(story, f"{subject.name} {one.name} 服务台账", A4)
+        rows = [[fix.item_code or _("全部事项"), fix.name, *_three(fix)] for fix in ledger.corrections]
+        story += [
+            Paragraph(_("封账后的更正"), HEAD),
+            _grid([[_("事项"), _("数字"), _("封账时"), _("现在"), _("相差")], *rows]),
+        ]
+    return _build(story, _("{name}：服务台账", name=f"{subject.name} {one.name}"), A4)
 
 
 def of_list(lines: Sequence[ListLine], one: Period) -> bytes:
     """The list of ledgers of a period."""
     _font()
-    head = ["机构", "地区", "派单", "受理率", "办结送达", "按时率", "中位天数", "满意度", "评价", "督导"]
+    figures = ("offered", "acceptance", "delivered", "on_time_share", "median_days", "satisfaction", "ratings")
+    head = [_("机构"), _("地区"), *(NAMES[name] for name in figures), _("督导规则")]
     rows = [
-        [
-            line.name,
-            line.region_name,
-            str(line.offered),
-            percent(line.acceptance),
-            str(line.delivered),
-            percent(line.on_time_share),
-            days(line.median_days),
-            level(line.satisfaction),
-            str(line.ratings),
-            f"{len(line.flags)} 项" if line.flags else "",
-        ]
+        [line.name, line.region_name, *(shown(name, getattr(line, name)) for name in figures), "；".join(line.flags)]
         for line in lines
     ]
     width = landscape(A4)[0] - 36 * mm
     story = [
-        Paragraph(escape(f"服务台账　{one.name}"), TITLE),
-        Paragraph(f"{len(rows)} 家机构。{CAVEAT}", SOFTER),
+        Paragraph(escape(_("服务台账 · {period}", period=one.name)), TITLE),
+        Paragraph(f"{_n('{n} 家机构', len(rows))} · {_(CAVEAT)}", SOFTER),
         Spacer(1, 6),
-        _grid([head, *rows], [width * 0.3, width * 0.1, *[width * 0.075] * 8]),
+        _grid([head, *rows], [width * 0.27, width * 0.09, *[width * 0.07] * 7, width * 0.15]),
     ]
-    return _build(story, f"{one.name} 服务台账", landscape(A4))
-
-
-def shown(name: str, value: float | None) -> str:
-    """A measure as it is read."""
-    if name in ("acceptance", "on_time_share"):
-        return percent(value)
-    return level(value) if name == "satisfaction" else days(value)
+    return _build(story, _("服务台账 · {period}", period=one.name), landscape(A4))
 
 
 def _standing(closed_at: datetime | None, counted_at: datetime | None) -> str:
     if closed_at:
-        return f"{closed_at.astimezone(ZONE):%Y-%m-%d} 封账。"
-    return f"尚未封账，统计到 {counted_at.astimezone(ZONE):%Y-%m-%d %H:%M}。" if counted_at else "尚未封账。"
+        return _("{day} 封账。", day=f"{closed_at.astimezone(ZONE):%Y-%m-%d}")
+    if counted_at:
+        return _("尚未封账，统计到 {moment}。", moment=f"{counted_at.astimezone(ZONE):%Y-%m-%d %H:%M}")
+    return _("尚未封账。")
+
+
+def _place(subject: Subject) -> str:
+    own = subject.region_name != subject.province_name
+    return f"{subject.province_name}{subject.region_name}" if own else subject.province_name
 
 
 def _quartiles(name: str, found: Any) -> list[str]:
     if found is None:
-        return ["不足 3 家，不比较", "", ""]
+        return [_("不足 3 家，不比较"), "", ""]
     return [shown(name, one) for one in (found.low, found.middle, found.high)]
 
 
@@ -141,19 +133,19 @@ def _three(fix: Any) -> list[str]:
 
 
 def _items(ledger: Ledger) -> Any:
-    head = ["事项", "派单", "受理", "谢绝", "逾期未受理", "办结送达", "按时", "中位天数", "满意度", "评价"]
-    rows = [
-        [
-            one.item_name,
-            *(str(n) for n in (of.offered, of.accepted, of.declined, of.lapsed, of.delivered, of.on_time)),
-            days(of.median_days),
-            level(of.satisfaction),
-            str(of.ratings),
-        ]
-        for one in ledger.items
-        for of in (one.figures,)
-    ]
-    return _grid([head, *rows], [WIDTH * 0.325, *[WIDTH * 0.075] * 9])
+    columns = (
+        "offered",
+        "accepted",
+        "declined",
+        "lapsed",
+        "delivered",
+        "on_time",
+        "median_days",
+        "satisfaction",
+        "ratings",
+    )
+    rows = [[one.item_name, *(shown(name, getattr(one.figures, name)) for name in columns)] for one in ledger.items]
+    return _grid([[_("事项"), *(NAMES[name] for name in columns)], *rows], [WIDTH * 0.325, *[WIDTH * 0.075] * 9])
 
 
 def _grid(rows: Sequence[Sequence[str]], widths: Sequence[float] | None = None) -> Any:
@@ -194,8 +186,8 @@ def _drawing(option: Option) -> Drawing:
         for one, colour in zip(option.series, (ACCENT, SECOND), strict=False)
         for row in _rows(option, one)
     ]
-    chart.data = [row for row, _ in rows]
-    for at, (_, colour) in enumerate(rows):
+    chart.data = [row for row, _colour_of in rows]
+    for at, (_row, colour) in enumerate(rows):
         _colour(chart, option, at, colour)
     drawing.add(chart)
     if len(option.series) > 1:
@@ -209,7 +201,7 @@ def _rows(option: Option, one: Series) -> list[list[float | None]]:
         return [list(one.values)]
     places = list(enumerate(one.values))
     pieces = [list(piece) for missing, piece in groupby(places, lambda place: place[1] is None) if not missing]
-    return [[dict(piece).get(at) for at, _ in places] for piece in pieces]
+    return [[dict(piece).get(at) for at, _value in places] for piece in pieces]
 
 
 def _axes(chart: Any, option: Option) -> None:
@@ -257,7 +249,7 @@ def _build(story: list[Any], title: str, size: tuple[float, float]) -> bytes:
         topMargin=16 * mm,
         bottomMargin=18 * mm,
         title=title,
-        author="知配",
+        author=_("知配"),
         lang="zh-CN",
     )
     printed = f"{datetime.now(ZONE):%Y-%m-%d %H:%M}"
@@ -266,8 +258,8 @@ def _build(story: list[Any], title: str, size: tuple[float, float]) -> bytes:
         canvas.saveState()
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawString(18 * mm, 10 * mm, f"知配 · {title} · {printed} 打印")
-        canvas.drawRightString(size[0] - 18 * mm, 10 * mm, f"第 {document.page} 页")
+        canvas.drawString(18 * mm, 10 * mm, _("知配 · {title} · {moment} 打印", title=title, moment=printed))
+        canvas.drawRightString(size[0] - 18 * mm, 10 * mm, _("第 {page} 页", page=document.page))
         canvas.restoreState()
 
     paper.build(story, onFirstPage=foot, onLaterPages=foot, canvasmaker=partial(Canvas, initialFontName=FONT))

@@ -11,6 +11,7 @@ from infra.db import Transaction
 from market.calendars.model import ZONE, Calendar
 from market.calendars.service import Deadlines
 from market.errors import Conflict
+from market.i18n import _
 from market.ledger import counting
 from market.ledger.counting import Cell, WorkingDays
 from market.ledger.periods import Period, month_of, period
@@ -83,7 +84,7 @@ async def settled(tx: Transaction) -> int:
     ends = asyncio.get_running_loop().time() + WAIT_SECONDS
     while waiting & await counting.writers(tx):
         if asyncio.get_running_loop().time() > ends:
-            raise Conflict("有一项写入长时间没有结束，台账下次再更新。")
+            raise Conflict(_("有一项写入长时间没有结束，台账下次再更新。"))
         await asyncio.sleep(POLL_SECONDS)
     return upto
 

@@ -9,6 +9,7 @@ from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE, Calendar
 from market.calendars.service import Deadlines
 from market.errors import Forbidden, NotFound
+from market.i18n import _
 from market.ledger import queries
 from market.ledger.figures import Figures, measures, total
 from market.ledger.model import (
@@ -98,7 +99,7 @@ async def listing(
     own = actor.node_prefix or ""
     prefix = own if region_code is None else prefix_of(region_code)
     if not prefix.startswith(own):
-        raise Forbidden("这个地区不在您的辖区内，看不到它的台账。")
+        raise Forbidden(_("这个地区不在您的辖区内，看不到它的台账。"))
     return await queries.listed(tx, one.code, prefix, kind)
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from market.accounts.model import Role
 from market.deadlines.model import DeadlineState
 from market.errors import InvalidTransition
+from market.i18n import Words, _
 from market.ledger.figures import Figures
 from market.needs.model import Note
 
@@ -37,30 +38,37 @@ SHARES = frozenset({X.ON_TIME, X.ACCEPTANCE})
 BELOW = SHARES | {X.SATISFACTION}
 """Rules that flag what lies below the threshold; the others flag what reaches it."""
 
-RULE_NAMES: Mapping[SupervisionRule, str] = {
-    X.ON_TIME: "按时率偏低",
-    X.ACCEPTANCE: "受理率偏低",
-    X.SATISFACTION: "满意度偏低",
-    X.OVERDUE: "办理超期偏多",
-    X.RECTIFICATION_OVERDUE: "整改超期",
-    X.COMMON_DECLINES: "多次申请谢绝共性事项",
-}
-RULE_WORDS: Mapping[SupervisionRule, str] = {
-    X.ON_TIME: "按时送达的比例低于",
-    X.ACCEPTANCE: "受理的比例低于（谢绝、逾期未受理都算没有受理）",
-    X.SATISFACTION: "满意度（1 到 5，已按条数平滑）低于",
-    X.OVERDUE: "超过办理期限的次数达到",
-    X.RECTIFICATION_OVERDUE: "差评整改超期的次数达到",
-    X.COMMON_DECLINES: "对已认领的共性事项申请谢绝的次数达到",
-}
-CASES: Mapping[SupervisionRule, str] = {
-    X.ON_TIME: "次送达",
-    X.ACCEPTANCE: "次派单答复",
-    X.SATISFACTION: "条评价",
-    X.OVERDUE: "次",
-    X.RECTIFICATION_OVERDUE: "次",
-    X.COMMON_DECLINES: "次",
-}
+RULE_NAMES: Mapping[SupervisionRule, str] = Words(
+    {
+        X.ON_TIME: "按时率偏低",
+        X.ACCEPTANCE: "受理率偏低",
+        X.SATISFACTION: "满意度偏低",
+        X.OVERDUE: "办理超期偏多",
+        X.RECTIFICATION_OVERDUE: "整改超期",
+        X.COMMON_DECLINES: "多次申请谢绝共性事项",
+    }
+)
+RULE_WORDS: Mapping[SupervisionRule, str] = Words(
+    {
+        X.ON_TIME: "按时送达的比例低于界线。",
+        X.ACCEPTANCE: "受理的比例低于界线；谢绝、逾期未受理都算没有受理。",
+        X.SATISFACTION: "满意度（1 到 5，已按条数平滑）低于界线。",
+        X.OVERDUE: "超过办理期限的次数达到界线。",
+        X.RECTIFICATION_OVERDUE: "差评整改超期的次数达到界线。",
+        X.COMMON_DECLINES: "对已认领的共性事项申请谢绝的次数达到界线。",
+    }
+)
+BEHIND: Mapping[SupervisionRule, str] = Words(
+    {
+        X.ON_TIME: "{first} 至 {last}，{cases} 次送达中按时的占 {value}，低于 {threshold}",
+        X.ACCEPTANCE: "{first} 至 {last}，{cases} 次派单中受理的占 {value}，低于 {threshold}",
+        X.SATISFACTION: "{first} 至 {last}，{cases} 条评价的满意度为 {value}，低于 {threshold}",
+        X.OVERDUE: "{first} 至 {last}办理超期 {value} 次，达到 {threshold} 次",
+        X.RECTIFICATION_OVERDUE: "{first} 至 {last}整改超期 {value} 次，达到 {threshold} 次",
+        X.COMMON_DECLINES: "{first} 至 {last}申请谢绝 {value} 次，达到 {threshold} 次",
+    }
+)
+"""How an institution is behind, with the figures."""
 
 
 class RuleInForce(Struct, frozen=True, kw_only=True):
@@ -107,14 +115,13 @@ class Flag(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The rule and the figures, in words."""
-        since = f"{self.months[0]} 至 {self.months[-1]}"
-        if self.rule in BELOW:
-            cases = f"{self.cases} {CASES[self.rule]}"
-            return f"{since}，{cases}中为 {self._said(self.value)}，低于 {self._said(self.threshold)}"
-        return f"{since}共 {self.value:.0f} 次，达到 {self.threshold:.0f} 次"
+        figures = {"cases": self.cases, "value": self._said(self.value), "threshold": self._said(self.threshold)}
+        return BEHIND[self.rule].format(first=self.months[0], last=self.months[-1], **figures)
 
     def _said(self, value: float) -> str:
-        return f"{value:.0%}" if self.rule in SHARES else f"{value:.2f}"
+        if self.rule in SHARES:
+            return f"{value:.0%}"
+        return f"{value:.2f}" if self.rule in BELOW else f"{value:.0f}"
 
 
 def measured(rule: SupervisionRule, of: Figures) -> tuple[float | None, int]:
@@ -192,21 +199,25 @@ ACTORS: Mapping[SupervisionAction, frozenset[Role]] = {
     A.CLOSE: _NODE,
     A.CALL_OFF: _NODE,
 }
-STATE_NAMES: Mapping[SupervisionState, str] = {
-    S.NEW: "未启动",
-    S.NOTICED: "等机构提交整改方案",
-    S.PLANNED: "落实中，等核查",
-    S.CHECKED: "核查通过，等办结",
-    S.CLOSED: "督导已办结",
-}
-ACTION_NAMES: Mapping[SupervisionAction, str] = {
-    A.NOTICE: "发出督导通知",
-    A.PLAN: "机构提交整改方案",
-    A.SEND_BACK: "退回，请重新提交方案",
-    A.CHECK: "核查通过",
-    A.CLOSE: "督导办结",
-    A.CALL_OFF: "撤回督导",
-}
+STATE_NAMES: Mapping[SupervisionState, str] = Words(
+    {
+        S.NEW: "未启动",
+        S.NOTICED: "等机构提交整改方案",
+        S.PLANNED: "落实中，等核查",
+        S.CHECKED: "核查通过，等办结",
+        S.CLOSED: "督导已办结",
+    }
+)
+ACTION_NAMES: Mapping[SupervisionAction, str] = Words(
+    {
+        A.NOTICE: "发出督导通知",
+        A.PLAN: "机构提交整改方案",
+        A.SEND_BACK: "退回，请重新提交方案",
+        A.CHECK: "核查通过",
+        A.CLOSE: "督导办结",
+        A.CALL_OFF: "撤回督导",
+    }
+)
 
 
 def next_state(state: SupervisionState, action: SupervisionAction) -> SupervisionState:
@@ -218,8 +229,12 @@ def next_state(state: SupervisionState, action: SupervisionAction) -> Supervisio
     try:
         return TRANSITIONS[state, action]
     except KeyError:
-        name = ACTION_NAMES[action]
-        raise InvalidTransition(f"这件督导现在是「{STATE_NAMES[state]}」，不能做「{name}」。请刷新查看。") from None
+        told = _(
+            "这件督导现在是「{state}」，不能做「{action}」。请刷新查看。",
+            state=STATE_NAMES[state],
+            action=ACTION_NAMES[action],
+        )
+        raise InvalidTransition(told) from None
 
 
 # what is read and sent -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import Conflict, InvalidInput
 from market.forms import decode, visible
+from market.i18n import _
 from market.ledger import service as ledger
 from market.regions import queries as regions
 from market.regions.model import NATION, lineage
@@ -146,7 +147,7 @@ async def rules(
 ) -> Template:
     """The rules of a region, first that of the coordinator's node."""
     actor = actor_of(request)
-    notice = ("ok", "已保存，今晚按新的规则重新判断。") if done else None
+    notice = ("ok", _("已保存，今晚按新的规则重新判断。")) if done else None
     return await _rules(tx, actor, region or await _home(tx, actor), notice=notice)
 
 
@@ -179,7 +180,7 @@ def _changes(data: Form) -> list[SupervisionRuleChange]:
             continue
         if name in SHARES and change.threshold is not None:
             if change.threshold > 100:
-                wrong[str(name)] = "请填写 0 到 100 的百分数。"
+                wrong[str(name)] = _("请填写 0 到 100 的百分数。")
             change = SupervisionRuleChange(
                 name=name, own=change.own, threshold=round(change.threshold / 100, 4), least=change.least
             )
@@ -232,8 +233,8 @@ async def _notice(
 ) -> Template:
     subject = await ledger.find(tx, actor, institution_id)
     flags = await queries.flags(tx, institution_id)
-    told = "\n".join(f"{flag.name}：{flag.words}。" for flag in flags)
-    ask = f"{told}\n请分析原因，写明整改措施、责任人和完成时间。".strip()
+    told = [_("{rule}：{figures}。", rule=flag.name, figures=flag.words) for flag in flags]
+    ask = "\n".join([*told, _("请分析原因，写明整改措施、责任人和完成时间。")])
     return page(
         "supervision/new.html",
         status=status,

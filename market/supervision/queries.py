@@ -10,6 +10,7 @@ from infra.observe import request_id
 from market.accounts.model import Actor
 from market.calendars.service import Times
 from market.errors import Conflict
+from market.i18n import _
 from market.ledger.figures import COUNTS
 from market.ledger.model import LedgerRow
 from market.supervision.model import (
@@ -235,7 +236,7 @@ async def insert(
     try:
         made: int = await tx.fetchval(INSERT, institution_id, node_id, reasons, *moments, actor_id, note, request_id())
     except asyncpg.UniqueViolationError as error:
-        raise Conflict("这家机构已有一件督导没有办结，请先办完那一件。") from error
+        raise Conflict(_("这家机构已有一件督导没有办结，请先办完那一件。")) from error
     return made
 
 

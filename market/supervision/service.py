@@ -12,6 +12,7 @@ from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE, Period
 from market.calendars.service import Deadlines, Times
 from market.errors import Forbidden, InvalidInput, NotFound
+from market.i18n import _
 from market.ledger import service as ledger
 from market.ledger.figures import total
 from market.ledger.model import LedgerRow, ListLine
@@ -55,7 +56,7 @@ async def in_force(tx: Transaction, region_code: str) -> list[RuleInForce]:
         NotFound: there is no such region.
     """
     if await regions.region(tx, region_code) is None:
-        raise NotFound("没有这个地区，请从列表中选择。")
+        raise NotFound(_("没有这个地区，请从列表中选择。"))
     order = list(SupervisionRule)
     return sorted(await queries.in_force(tx, region_code), key=lambda rule: order.index(rule.name))
 
@@ -71,14 +72,14 @@ async def change(
         InvalidInput: the nation, which has nobody above, gives up a rule; by the rule's name.
     """
     if actor.role not in (Role.COORDINATOR, Role.ADMIN) or not region_code.startswith(actor.node_prefix or ""):
-        raise Forbidden("这个地区不在您的辖区内，不能修改它的督导规则。")
+        raise Forbidden(_("这个地区不在您的辖区内，不能修改它的督导规则。"))
     await in_force(tx, region_code)
     wrong = {}
     for one in changes:
         if one.own:
             await queries.set_rule(tx, region_code, one, actor.login)
         elif region_code == NATION:
-            wrong[str(one.name)] = "全国的规则上面没有可以沿用的；不用它就把界线留空。"
+            wrong[str(one.name)] = _("全国的规则上面没有可以沿用的；不用它就把界线留空。")
         else:
             await queries.forget_rule(tx, one.name, region_code)
     if wrong:
@@ -175,7 +176,7 @@ async def step(
     """
     found = await find(tx, actor, supervision_id, lock=True)
     if actor.role not in ACTORS[action]:
-        raise Forbidden("这一步由对方来做。")
+        raise Forbidden(_("这一步由对方来做。"))
     after = next_state(found.state, action)
     times = None if after is S.CLOSED else _times(deadlines, after, found.region_code)
     await queries.move(
