@@ -1149,11 +1149,14 @@ CREATE TABLE public.supervisions (
     state text NOT NULL,
     reasons jsonb NOT NULL,
     clock text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    days integer NOT NULL,
     due_at timestamp with time zone NOT NULL,
     provisional boolean NOT NULL,
     remind_at timestamp with time zone,
     node_at timestamp with time zone NOT NULL,
     above_at timestamp with time zone NOT NULL,
+    stamp bigint NOT NULL,
     next_at timestamp with time zone GENERATED ALWAYS AS (
 CASE clock
     WHEN 'running'::text THEN COALESCE(remind_at, due_at)
@@ -1166,7 +1169,8 @@ END) STORED,
     CONSTRAINT supervisions_check CHECK (((state = 'closed'::text) = (clock = 'done'::text))),
     CONSTRAINT supervisions_check1 CHECK ((remind_at < due_at)),
     CONSTRAINT supervisions_check2 CHECK (((due_at <= node_at) AND (node_at <= above_at))),
-    CONSTRAINT supervisions_clock_check CHECK ((clock = ANY (ARRAY['running'::text, 'reminded'::text, 'overdue'::text, 'escalated'::text, 'escalated_above'::text, 'done'::text])))
+    CONSTRAINT supervisions_clock_check CHECK ((clock = ANY (ARRAY['running'::text, 'reminded'::text, 'overdue'::text, 'escalated'::text, 'escalated_above'::text, 'done'::text]))),
+    CONSTRAINT supervisions_days_check CHECK ((days >= 0))
 )
 WITH (fillfactor='80');
 

@@ -62,7 +62,7 @@ async def move_supervisions(database: Database, batch: int = BATCH) -> int:
     steps = 0
     while True:
         async with database.transaction() as tx:
-            done = await supervision.tick(tx, batch)
+            done = await supervision.tick(tx, await calendars.deadlines(tx), batch)
         steps += done
         if not done:
             return steps

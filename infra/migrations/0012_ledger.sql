@@ -139,11 +139,14 @@ CREATE TABLE supervisions (
     reasons jsonb NOT NULL,
     -- The clock of the step that is awaited: a state of the machine 'deadline', and its moments as deadlines have them.
     clock text NOT NULL CHECK (clock IN ('running', 'reminded', 'overdue', 'escalated', 'escalated_above', 'done')),
+    started_at timestamptz NOT NULL DEFAULT now(),
+    days integer NOT NULL CHECK (days >= 0),
     due_at timestamptz NOT NULL,
     provisional boolean NOT NULL,
     remind_at timestamptz,
     node_at timestamptz NOT NULL,
     above_at timestamptz NOT NULL,
+    stamp bigint NOT NULL, -- the edition of the calendars it was counted on
     next_at timestamptz GENERATED ALWAYS AS (
         CASE clock
             WHEN 'running' THEN coalesce(remind_at, due_at)

@@ -17,7 +17,8 @@ from market.forms import decode, visible
 from market.i18n import _
 from market.ledger import service as ledger
 from market.regions import queries as regions
-from market.regions.model import NATION, lineage
+from market.regions.model import lineage
+from market.rules.pages import home
 from market.supervision import queries, service
 from market.supervision.model import (
     ACTION_NAMES,
@@ -148,7 +149,7 @@ async def rules(
     """The rules of a region, first that of the coordinator's node."""
     actor = actor_of(request)
     notice = ("ok", _("已保存，今晚按新的规则重新判断。")) if done else None
-    return await _rules(tx, actor, region or await _home(tx, actor), notice=notice)
+    return await _rules(tx, actor, region or await home(tx, actor), notice=notice)
 
 
 @post("/supervision/rules", guards=STAFF)
@@ -188,11 +189,6 @@ def _changes(data: Form) -> list[SupervisionRuleChange]:
     if wrong:
         raise InvalidInput(fields=wrong)
     return found
-
-
-async def _home(tx: Transaction, actor: Actor) -> str:
-    nodes = await regions.nodes(tx)
-    return next((node.region_code for node in nodes if node.id == actor.node_id), NATION)
 
 
 async def _rules(

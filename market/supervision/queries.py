@@ -1,9 +1,11 @@
 """All SQL of supervision."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
+from msgspec import Struct
 
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
@@ -98,12 +100,13 @@ FROM supervision_events e LEFT JOIN accounts a ON a.id = e.actor_id WHERE e.supe
 INSERT = """
 WITH made AS (
     INSERT INTO supervisions (institution_id, node_id, state, reasons, clock, due_at, provisional, remind_at, node_at,
-                              above_at)
-    VALUES ($1, $2, 'noticed', $3, 'running', $4, $5, $6, $7, $8) RETURNING id
+                              above_at, days, stamp)
+    VALUES ($1, $2, 'noticed', $3, 'running', $4, $5, $6, $7, $8, $9, $10) RETURNING id
 ), step AS (
     INSERT INTO supervision_events (supervision_id, machine, from_state, action, to_state, actor_id, note, data,
                                     request_id)
-    SELECT id, 'supervision', 'new', 'notice', 'noticed', $9::bigint, $10, jsonb_build_object('reasons', $3::jsonb), $11
+    SELECT id, 'supervision', 'new', 'notice', 'noticed', $11::bigint, $12, jsonb_build_object('reasons', $3::jsonb),
+           $13
     FROM made
 )
 SELECT id FROM made
@@ -114,17 +117,19 @@ WITH moved AS (
     UPDATE supervisions SET state = $4, clock = CASE $4 WHEN 'closed' THEN 'done' ELSE 'running' END,
         due_at = coalesce($7, due_at), provisional = coalesce($8, provisional),
         remind_at = CASE WHEN $7::timestamptz IS NULL THEN remind_at ELSE $9::timestamptz END,
-        node_at = coalesce($10, node_at), above_at = coalesce($11, above_at)
+        node_at = coalesce($10, node_at), above_at = coalesce($11, above_at), started_at = now(),
+        days = coalesce($12, days), stamp = coalesce($13, stamp)
     WHERE id = $1 RETURNING id
 )
 INSERT INTO supervision_events (supervision_id, machine, from_state, action, to_state, actor_id, note, request_id)
-SELECT id, 'supervision', $2, $3, $4, $5::bigint, $6, $12 FROM moved
+SELECT id, 'supervision', $2, $3, $4, $5::bigint, $6, $14 FROM moved
 """
 # What time brings, as market.deadlines does it: each step once, under the row's lock, with whom it calls.
 TICK = """
 WITH due AS MATERIALIZED (
     SELECT id, clock AS before, next_at AS planned_at FROM supervisions
-    WHERE next_at <= now() ORDER BY next_at, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+    WHERE next_at <= now() AND (clock NOT IN ('running', 'reminded') OR stamp = (SELECT stamp FROM calendar_stamp))
+    ORDER BY next_at, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE supervisions s SET clock = CASE due.before
         WHEN 'running' THEN CASE WHEN s.remind_at IS NULL THEN 'overdue' ELSE 'reminded' END
@@ -148,6 +153,50 @@ SELECT m.id, 'deadline', m.before,
 FROM moved m JOIN nodes o ON o.id = m.node_id ORDER BY m.planned_at, m.id
 RETURNING id
 """
+
+# Clocks counted on an older edition of the calendars.
+STALE = """
+SELECT s.id, v.region_code, s.started_at, s.days, s.due_at
+FROM supervisions s JOIN institutions i ON i.id = s.institution_id
+JOIN institution_versions v ON v.institution_id = i.id AND v.version = i.version
+WHERE s.clock IN ('running', 'reminded') AND s.stamp < $1 ORDER BY s.id LIMIT $2 FOR NO KEY UPDATE OF s SKIP LOCKED
+"""
+RECOUNT = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1) AS g (
+        id bigint, due_at timestamptz, provisional boolean, remind_at timestamptz, node_at timestamptz,
+        above_at timestamptz)
+), before AS (
+    SELECT s.id, s.clock, s.due_at FROM supervisions s JOIN given USING (id)
+), counted AS (
+    UPDATE supervisions s SET due_at = g.due_at, provisional = g.provisional, remind_at = g.remind_at,
+        node_at = g.node_at, above_at = g.above_at, stamp = $2,
+        clock = CASE WHEN g.due_at = s.due_at THEN s.clock ELSE 'running' END
+    FROM given g WHERE g.id = s.id RETURNING s.id, s.state, s.due_at
+)
+INSERT INTO supervision_events (supervision_id, machine, from_state, action, to_state, data)
+SELECT c.id, 'deadline', b.clock, 'recount', 'running',
+       jsonb_build_object('step', c.state, 'before', b.due_at, 'due_at', c.due_at)
+FROM counted c JOIN before b USING (id) WHERE b.due_at <> c.due_at
+"""
+
+
+class Clock(Struct, frozen=True):
+    """A step's limit: so many working days, counted on that edition of the calendars."""
+
+    days: int
+    stamp: int
+    times: Times
+
+
+class Counting(Struct, frozen=True, kw_only=True):
+    """What counting a clock again takes."""
+
+    id: int
+    region_code: str
+    started_at: datetime
+    days: int
+    due_at: datetime
 
 
 async def in_force(tx: Transaction, region_code: str) -> list[RuleInForce]:
@@ -222,7 +271,7 @@ async def insert(
     institution_id: int,
     node_id: int,
     reasons: Sequence[Flag],
-    times: Times,
+    clock: Clock,
     *,
     actor_id: int,
     note: str,
@@ -232,9 +281,10 @@ async def insert(
     Raises:
         Conflict: the institution has one that is open.
     """
-    moments = (times.due_at, times.provisional, times.remind_at, times.node_at, times.above_at)
     try:
-        made: int = await tx.fetchval(INSERT, institution_id, node_id, reasons, *moments, actor_id, note, request_id())
+        made: int = await tx.fetchval(
+            INSERT, institution_id, node_id, reasons, *_moments(clock), actor_id, note, request_id()
+        )
     except asyncpg.UniqueViolationError as error:
         raise Conflict(_("这家机构已有一件督导没有办结，请先办完那一件。")) from error
     return made
@@ -249,13 +299,36 @@ async def move(
     after: SupervisionState,
     actor_id: int,
     note: str,
-    times: Times | None,
+    clock: Clock | None,
 ) -> None:
     """Move it, set the clock of its next step going, and write the event, in one statement."""
-    moments = (
-        (times.due_at, times.provisional, times.remind_at, times.node_at, times.above_at) if times else (None,) * 5
+    await tx.execute(MOVE, supervision_id, before, action, after, actor_id, note, *_moments(clock), request_id())
+
+
+def _moments(clock: Clock | None) -> tuple[Any, ...]:
+    """The parameters of a clock that is set going; nothing where it ends."""
+    if clock is None:
+        return (None,) * 7
+    times = clock.times
+    return (
+        times.due_at,
+        times.provisional,
+        times.remind_at,
+        times.node_at,
+        times.above_at,
+        clock.days,
+        clock.stamp,
     )
-    await tx.execute(MOVE, supervision_id, before, action, after, actor_id, note, *moments, request_id())
+
+
+async def stale(tx: Transaction, stamp: int, limit: int) -> list[Counting]:
+    """Clocks that run and were counted on an older edition of the calendars, locked."""
+    return many(Counting, await tx.fetch(STALE, stamp, limit))
+
+
+async def recount(tx: Transaction, counted: Sequence[dict[str, Any]], stamp: int) -> None:
+    """Write what was counted anew, with an event where it is due at another moment now."""
+    await tx.execute(RECOUNT, counted, stamp)
 
 
 async def tick(tx: Transaction, limit: int) -> int:

@@ -10,7 +10,7 @@ from msgspec import structs
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE, Period
-from market.calendars.service import Deadlines, Times
+from market.calendars.service import Deadlines
 from market.errors import Forbidden, InvalidInput, NotFound
 from market.i18n import _
 from market.ledger import service as ledger
@@ -159,8 +159,8 @@ async def give_notice(tx: Transaction, actor: Actor, notice: Notice, deadlines: 
         raise Forbidden
     subject = await ledger.find(tx, actor, notice.institution_id)
     reasons = await queries.flags(tx, subject.id)
-    times = _times(deadlines, S.NOTICED, subject.region_code)
-    made = await queries.insert(tx, subject.id, actor.node_id, reasons, times, actor_id=actor.id, note=notice.note)
+    clock = _clock(deadlines, S.NOTICED, subject.region_code)
+    made = await queries.insert(tx, subject.id, actor.node_id, reasons, clock, actor_id=actor.id, note=notice.note)
     return await find(tx, actor, made)
 
 
@@ -178,16 +178,27 @@ async def step(
     if actor.role not in ACTORS[action]:
         raise Forbidden(_("这一步由对方来做。"))
     after = next_state(found.state, action)
-    times = None if after is S.CLOSED else _times(deadlines, after, found.region_code)
+    clock = None if after is S.CLOSED else _clock(deadlines, after, found.region_code)
     await queries.move(
-        tx, found.id, before=found.state, action=action, after=after, actor_id=actor.id, note=note, times=times
+        tx, found.id, before=found.state, action=action, after=after, actor_id=actor.id, note=note, clock=clock
     )
     return await find(tx, actor, supervision_id)
 
 
-async def tick(tx: Transaction, limit: int) -> int:
-    """Move up to ``limit`` clocks by the step that is due: reminder, expiry, escalation."""
+async def tick(tx: Transaction, deadlines: Deadlines, limit: int) -> int:
+    """Move up to ``limit`` clocks by the step that is due: reminder, expiry, escalation.
+
+    Those counted on an older calendar are counted again before: a day may move later, never earlier.
+    """
+    found = await queries.stale(tx, deadlines.stamp, limit)
+    if found:
+        await queries.recount(tx, [_again(deadlines, one) for one in found], deadlines.stamp)
     return await queries.tick(tx, limit)
+
+
+def _again(deadlines: Deadlines, one: queries.Counting) -> dict[str, Any]:
+    times = deadlines.times(one.region_code, one.started_at, Period(days=one.days), promised=one.due_at)
+    return {"id": one.id} | structs.asdict(times)
 
 
 def today() -> date:
@@ -195,6 +206,7 @@ def today() -> date:
     return datetime.now(ZONE).date()
 
 
-def _times(deadlines: Deadlines, state: SupervisionState, region_code: str) -> Times:
+def _clock(deadlines: Deadlines, state: SupervisionState, region_code: str) -> queries.Clock:
     days = deadlines.days(LIMITS[state], region_code)
-    return deadlines.times(region_code, datetime.now(UTC), Period(days=days))
+    times = deadlines.times(region_code, datetime.now(UTC), Period(days=days))
+    return queries.Clock(days, deadlines.stamp, times)

@@ -161,6 +161,26 @@ async def test_its_clock_reminds_and_escalates_each_step_once(clone: Clone) -> N
     await database.close()
 
 
+async def test_a_holiday_moves_its_day_later_and_never_earlier(
+    tx: Transaction, world: World, center: int, deadlines: Deadlines
+) -> None:
+    made = await given(tx, world, center, deadlines)
+    off = (
+        "INSERT INTO calendar_days (region_code, day, working, name)"
+        " SELECT '440300', current_date + g, $1, '台风' FROM generate_series(1, 3) g"
+        " ON CONFLICT (region_code, day) DO UPDATE SET working = excluded.working"
+    )
+    await tx.execute(off, False)
+    assert await service.tick(tx, await calendars.deadlines(tx), 10) == 0
+    later = await service.find(tx, world.actors["institution"], made.id)
+    assert later.due_at > made.due_at
+    *_, last = await queries.steps(tx, made.id)
+    assert (last.machine, last.action) == ("deadline", "recount")
+    await tx.execute(off, True)
+    await service.tick(tx, await calendars.deadlines(tx), 10)
+    assert (await service.find(tx, world.actors["institution"], made.id)).due_at == later.due_at
+
+
 async def test_flags_come_and_go_with_the_figures(
     db: Database, settings: Settings, world: World, tx: Transaction, center: int, deadlines: Deadlines
 ) -> None:
