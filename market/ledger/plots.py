@@ -149,7 +149,7 @@ def shown(name: str, value: float | None) -> str:
 
 def days(value: float | None) -> str:
     """3, 3.5, –."""
-    return "–" if value is None else f"{value:g}"
+    return "–" if value is None else f"{round(value, 1):g}"
 
 
 def level(value: float | None) -> str:
