@@ -11,7 +11,8 @@ How to make a module speak both languages:
      something is looked up in it, so nothing changes where it is used. Never copy one at import (``{**STATE_NAMES}``):
      that would freeze the language. Another text at module level is ``TITLE = N_("没有找到")``, and ``_(TITLE)`` where
      it is shown. What an error of the domain is given is in words already: ``NotFound(_("…"))``.
-   - Where ``_`` is imported no variable may be called so: write ``for _key, x in …``, ``lambda _m: …``.
+   - Where ``_`` is imported no variable may be called so: write ``for _key, x in …``, ``lambda _m: …``; in templates
+     ``{% do list.append(x) %}``.
    - Han that nobody reads (what is parsed, columns of a file): end the line, or the first line of the statement, with
      ``# not translated: the reason``. Docstrings need nothing; those of errors.py are messages.
 

@@ -93,6 +93,7 @@ class Counting:
             return [*found, "rectified"] if one["to_state"] == "closed" else found, None, None
         limits = {
             "deliver": "overdue",
+            "deliver_statutory": "overdue",
             "rectification_rectify": "rectification_overdue",
             "rectification_answer": "rectification_overdue",
         }

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from infra.db import Transaction
 from market.accounts import queries, service
-from market.accounts.model import Role
+from market.accounts.model import COOKIES, Preferences, Role
 from market.auth import COOKIE, allow
 from market.enterprises import queries as enterprise_queries
 from market.enterprises import service as enterprises
@@ -21,11 +21,9 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import DomainError, InvalidInput, TooManyAttempts
 from market.forms import decode
-from market.i18n import COOKIE as LANGUAGE_COOKIE
 from market.i18n import N_, lang
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, go, page, services
-from matching.types import Lang
 
 Form = URLEncodedBody[dict[str, Any]]
 Next = Annotated[str, QueryParameter(name="next")]
@@ -107,30 +105,22 @@ async def register(request: AppRequest, tx: NamedDependency[Transaction], data: 
     return await _enter(request, account_id, _onward(wanted, Role.ENTERPRISE))
 
 
-class Switch(Struct, frozen=True):
-    """The language wanted, and the page it is wanted for."""
+@post("/preferences")
+async def prefer(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
+    """Another language, theme or size of type from now on, and back to the page it was wanted for.
 
-    lang: Lang
-    back: str = "/"
-
-
-@post("/language")
-async def switch_language(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
-    """Speak another language from now on: to the account everywhere, to others in this browser."""
-    form = decode(Switch, data)
-    if request.user is not None:
+    The browser keeps it; an account's language goes with it everywhere.
+    """
+    form = decode(Preferences, data)
+    if request.user is not None and form.lang is not None:
         await queries.set_language(tx, request.user.id, form.lang)
     answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
-    answer.set_cookie(
-        Cookie(
-            key=LANGUAGE_COOKIE,
-            value=form.lang,
-            max_age=YEAR,
-            httponly=True,
-            samesite="lax",
-            secure=services(request).settings.secure_cookies,
-        )
-    )
+    for name, cookie in COOKIES.items():
+        if (chosen := getattr(form, name)) is not None:
+            secure = services(request).settings.secure_cookies
+            answer.set_cookie(
+                Cookie(key=cookie, value=chosen, max_age=YEAR, httponly=True, samesite="lax", secure=secure)
+            )
     return answer
 
 
@@ -230,5 +220,5 @@ async def _enter(request: AppRequest, account_id: int, path: str) -> Redirect:
 
 def router() -> Router:
     """The routes, for market.pages."""
-    handlers = [login_form, log_in, log_out, register_form, register, switch_language, account, add_token, revoke_token]
+    handlers = [login_form, log_in, log_out, register_form, register, prefer, account, add_token, revoke_token]
     return Router("/", route_handlers=handlers, include_in_schema=False)

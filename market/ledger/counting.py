@@ -64,7 +64,7 @@ _COUNTED: Mapping[str, str] = {
     ),
     "delivered": "count(*) FILTER (WHERE e.first_delivery)::integer",
     "on_time": "count(*) FILTER (WHERE e.first_delivery AND e.on_time)::integer",
-    "overdue": "count(*) FILTER (WHERE e.expired = 'deliver')::integer",
+    "overdue": "count(*) FILTER (WHERE e.expired IN ('deliver', 'deliver_statutory'))::integer",
     "reworked": _MATCH.format("= 'rework'"),
     "completed": _MATCH.format("= 'confirm'"),
     "withheld": "count(*) FILTER (WHERE e.withheld)::integer",
@@ -93,7 +93,8 @@ WITH calendars AS MATERIALIZED (
            CASE WHEN e.action = 'deliver'
                 THEN coalesce((e.data ->> 'on_time')::boolean, m.delivered_on_time) END AS on_time,
            CASE WHEN e.machine = 'deadline' AND e.action = 'expire'
-                AND e.data ->> 'limit' IN ('deliver', 'rectification_rectify', 'rectification_answer')
+                AND e.data ->> 'limit' IN ('deliver', 'deliver_statutory', 'rectification_rectify',
+                                           'rectification_answer')
                 THEN e.data ->> 'limit' END AS expired,
            CASE WHEN e.machine = 'rating' AND e.action = 'rate' THEN (e.data ->> 'level')::integer END AS level,
            (e.machine = 'rating' AND e.action = 'rate' AND h.match_id IS NOT NULL) AS withheld

@@ -143,7 +143,13 @@ class Lives:
             told = {"on_time": rng.random() < 0.6} if action == "deliver" and rng.random() < 0.8 else {}
             self.step("match", state, action, after, **told)
             if action == "accept" and rng.random() < 0.2:
-                self.step("deadline", "reminded", "expire", "overdue", limit=rng.choice(("deliver", "accept")))
+                self.step(
+                    "deadline",
+                    "reminded",
+                    "expire",
+                    "overdue",
+                    limit=rng.choice(("deliver", "deliver_statutory", "accept")),
+                )
             state = after
         if state == "completed":
             self.rate()
