@@ -84,7 +84,8 @@ WHERE m.institution_id = $1 AND e.at >= $2 AND e.at < $3 AND ($5::text IS NULL O
     WHEN 'completed' THEN e.machine = 'match' AND e.action = 'confirm'
     WHEN 'rated' THEN e.machine = 'rating' AND e.action = 'rate' AND r.state <> 'withheld'
     WHEN 'rectifications' THEN e.machine = 'rectification' AND e.action = 'open'
-    WHEN 'overdue' THEN e.machine = 'deadline' AND e.action = 'expire' AND e.data ->> 'limit' IN ('deliver', 'deliver_statutory')
+    WHEN 'overdue' THEN e.machine = 'deadline' AND e.action = 'expire'
+         AND e.data ->> 'limit' IN ('deliver', 'deliver_statutory')
     WHEN 'rectification_overdue' THEN e.machine = 'deadline' AND e.action = 'expire'
          AND e.data ->> 'limit' IN ('rectification_rectify', 'rectification_answer')
     ELSE e.machine = 'match' AND e.action = 'deliver'
