@@ -227,7 +227,7 @@ async def test_a_rating_ruled_out_later_is_a_correction_beside_the_closed_figure
     assert open_ledger.closed_at is not None
     assert open_ledger.corrections == []
     count = open_ledger.figures.ratings
-    await ratings.report(tx, rated, rating.id, "不是我们办的")
+    await ratings.report(tx, rated, rating.id, "不是我们办的", deadlines)
     await ratings.rule(tx, node, rating.id, Ruling(keep=False, note="确非该机构"))
     done = await recording.bring_up_to_date(tx, deadlines)
     assert done.cells == 1
