@@ -12,6 +12,7 @@ from market.catalogue.model import ServiceItem
 from market.discovery import queries
 from market.discovery.model import Everything, Found, ItemFilter, NoticeFilter, Order, Wanted
 from market.errors import InvalidInput
+from market.i18n import _, _n
 from market.institutions import queries as institution_queries
 from market.institutions.model import Institution, InstitutionFilter
 from market.notices import queries as notice_queries
@@ -52,11 +53,11 @@ class Finder:
         try:
             return await self._breaker.call(lambda: self._engine.search_many(wanted))
         except PageBeyondEnd as error:
-            raise InvalidInput(fields={"page": f"只有 {error.last} 页，请从前面的页开始看。"}) from None
+            raise InvalidInput(fields={"page": _n("只有 {n} 页，请从前面的页开始看。", error.last)}) from None
         except QueryTooLong as error:
-            raise InvalidInput(fields={"q": f"最多 {error.most} 个字，请精简一些。"}) from None
+            raise InvalidInput(fields={"q": _n("最多 {n} 个字，请精简一些。", error.most)}) from None
         except UnknownField as error:
-            raise InvalidInput(fields={"sort": f"不能按 {error.field} 排序。"}) from None
+            raise InvalidInput(fields={"sort": _("不能按 {field} 排序。", field=error.field)}) from None
         except SearchError as error:
             log.warning("search is away", reason=str(error))
             return None

@@ -11,7 +11,7 @@ from market.catalogue.model import ITEM_LIST_NAMES, ChainStage, Guide, ItemList,
 from market.i18n import Words
 from market.regions.model import RegionCode, SearchText
 
-CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")
+CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")  # not translated: the lists' own words, stored
 
 
 class FeeKind(StrEnum):

@@ -34,7 +34,16 @@ class RatingLevel(IntEnum):
 
 SCALE: tuple[RatingLevelData, ...] = load_rating_scale()
 """The levels, best first, with their indicators; the national platform's."""
-LEVEL_NAMES: Mapping[RatingLevel, str] = {RatingLevel(one.level): one.name for one in SCALE}
+LEVEL_NAMES: Mapping[RatingLevel, str] = Words(
+    {
+        RatingLevel.VERY_SATISFIED: "非常满意",
+        RatingLevel.SATISFIED: "满意",
+        RatingLevel.FAIRLY_SATISFIED: "基本满意",
+        RatingLevel.DISSATISFIED: "不满意",
+        RatingLevel.VERY_DISSATISFIED: "非常不满意",
+    }
+)
+"""As SCALE has them, which a test compares: here they can be told in English too."""
 INDICATOR_NAMES: Mapping[str, str] = {one.code: one.name for level in SCALE for one in level.indicators}
 
 
