@@ -228,7 +228,7 @@ async def test_a_rating_ruled_out_later_is_a_correction_beside_the_closed_figure
     assert open_ledger.corrections == []
     count = open_ledger.figures.ratings
     await ratings.report(tx, rated, rating.id, "不是我们办的", deadlines)
-    await ratings.rule(tx, node, rating.id, Ruling(keep=False, note="确非该机构"))
+    await ratings.rule(tx, node, rating.id, Ruling(keep=False, note="确非该机构"), deadlines)
     done = await recording.bring_up_to_date(tx, deadlines)
     assert done.cells == 1
     after = await service.read(tx, node, rated.institution_id or 0, month)
