@@ -334,11 +334,22 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.province_of(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN ("left"(code, 2) || '0000'::text);
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION '% rows are never changed or deleted', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION public.refuse_change_of_closed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'figures of a closed period are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
 CREATE FUNCTION public.refuse_illegal_move() RETURNS trigger
@@ -671,6 +682,51 @@ ALTER TABLE public.item_revisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.ledger_closings (
+    region_code text NOT NULL,
+    period text NOT NULL,
+    closed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.ledger_rows (
+    institution_id bigint NOT NULL,
+    period text NOT NULL,
+    item_code text NOT NULL,
+    frozen boolean NOT NULL,
+    offered integer NOT NULL,
+    accepted integer NOT NULL,
+    declined integer NOT NULL,
+    lapsed integer NOT NULL,
+    decline_requested integer NOT NULL,
+    decline_granted integer NOT NULL,
+    decline_refused integer NOT NULL,
+    taken_back integer NOT NULL,
+    delivered integer NOT NULL,
+    on_time integer NOT NULL,
+    overdue integer NOT NULL,
+    reworked integer NOT NULL,
+    completed integer NOT NULL,
+    withheld integer NOT NULL,
+    rectifications integer NOT NULL,
+    rectified integer NOT NULL,
+    rectification_overdue integer NOT NULL,
+    rated integer[] NOT NULL,
+    days integer[] NOT NULL,
+    times integer[] NOT NULL,
+    CONSTRAINT ledger_rows_check CHECK ((cardinality(days) = cardinality(times))),
+    CONSTRAINT ledger_rows_check1 CHECK ((on_time <= delivered)),
+    CONSTRAINT ledger_rows_period_check CHECK ((period ~ '^[0-9]{4}(-[01][0-9]|Q[1-4])?$'::text)),
+    CONSTRAINT ledger_rows_rated_check CHECK ((cardinality(rated) = 5))
+);
+
+CREATE TABLE public.ledger_state (
+    one boolean DEFAULT true NOT NULL,
+    event_id bigint DEFAULT 0 NOT NULL,
+    stamp bigint DEFAULT 0 NOT NULL,
+    ran_at timestamp with time zone,
+    CONSTRAINT ledger_state_one_check CHECK (one)
 );
 
 ALTER TABLE public.matches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1036,6 +1092,106 @@ CREATE TABLE public.service_items (
     institution_id bigint
 );
 
+CREATE TABLE public.supervision_events (
+    id bigint NOT NULL,
+    supervision_id bigint NOT NULL,
+    machine text NOT NULL,
+    from_state text NOT NULL,
+    action text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    note text DEFAULT ''::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervision_events_machine_check CHECK ((machine = ANY (ARRAY['supervision'::text, 'deadline'::text])))
+);
+
+ALTER TABLE public.supervision_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervision_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.supervision_flags (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    rule text NOT NULL,
+    value double precision NOT NULL,
+    cases integer NOT NULL,
+    threshold double precision NOT NULL,
+    months text[] NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE public.supervision_flags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervision_flags_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.supervision_rules (
+    name text NOT NULL,
+    region_code text NOT NULL,
+    region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
+    threshold double precision,
+    "least" integer NOT NULL,
+    set_by text NOT NULL,
+    set_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervision_rules_least_check CHECK ((("least" >= 1) AND ("least" <= 100000))),
+    CONSTRAINT supervision_rules_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text)),
+    CONSTRAINT supervision_rules_threshold_check CHECK ((threshold >= (0)::double precision))
+);
+
+CREATE TABLE public.supervisions (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    node_id bigint NOT NULL,
+    state text NOT NULL,
+    reasons jsonb NOT NULL,
+    clock text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    days integer NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    provisional boolean NOT NULL,
+    remind_at timestamp with time zone,
+    node_at timestamp with time zone NOT NULL,
+    above_at timestamp with time zone NOT NULL,
+    stamp bigint NOT NULL,
+    next_at timestamp with time zone GENERATED ALWAYS AS (
+CASE clock
+    WHEN 'running'::text THEN COALESCE(remind_at, due_at)
+    WHEN 'reminded'::text THEN due_at
+    WHEN 'overdue'::text THEN node_at
+    WHEN 'escalated'::text THEN above_at
+    ELSE NULL::timestamp with time zone
+END) STORED,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervisions_check CHECK (((state = 'closed'::text) = (clock = 'done'::text))),
+    CONSTRAINT supervisions_check1 CHECK ((remind_at < due_at)),
+    CONSTRAINT supervisions_check2 CHECK (((due_at <= node_at) AND (node_at <= above_at))),
+    CONSTRAINT supervisions_clock_check CHECK ((clock = ANY (ARRAY['running'::text, 'reminded'::text, 'overdue'::text, 'escalated'::text, 'escalated_above'::text, 'done'::text]))),
+    CONSTRAINT supervisions_days_check CHECK ((days >= 0))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.supervisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.take_ups (
     institution_id bigint NOT NULL,
     item_code text NOT NULL,
@@ -1155,6 +1311,15 @@ ALTER TABLE ONLY public.item_events
 ALTER TABLE ONLY public.item_revisions
     ADD CONSTRAINT item_revisions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_closings
+    ADD CONSTRAINT ledger_closings_pkey PRIMARY KEY (region_code, period);
+
+ALTER TABLE ONLY public.ledger_rows
+    ADD CONSTRAINT ledger_rows_pkey PRIMARY KEY (institution_id, period, item_code, frozen);
+
+ALTER TABLE ONLY public.ledger_state
+    ADD CONSTRAINT ledger_state_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_pkey PRIMARY KEY (id);
 
@@ -1248,6 +1413,18 @@ ALTER TABLE ONLY public.service_items
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.supervision_flags
+    ADD CONSTRAINT supervision_flags_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.supervision_rules
+    ADD CONSTRAINT supervision_rules_pkey PRIMARY KEY (name, region_code);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.take_ups
     ADD CONSTRAINT take_ups_pkey PRIMARY KEY (institution_id, item_code);
 
@@ -1274,6 +1451,8 @@ CREATE INDEX deadlines_stale ON public.deadlines USING btree (stamp, id) WHERE (
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
+CREATE INDEX events_at ON public.events USING brin (at);
+
 CREATE INDEX events_declines ON public.events USING btree (at) WHERE (action = ANY (ARRAY['request_decline'::text, 'grant_decline'::text, 'refuse_decline'::text]));
 
 CREATE INDEX events_need_id ON public.events USING btree (need_id, id);
@@ -1284,6 +1463,8 @@ CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WH
 
 CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
+CREATE INDEX events_taken_back ON public.events USING btree (match_id, id) WHERE (action = ANY (ARRAY['rework'::text, 'withhold'::text]));
+
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX item_events_revision_id ON public.item_events USING btree (revision_id, id);
@@ -1291,6 +1472,8 @@ CREATE INDEX item_events_revision_id ON public.item_events USING btree (revision
 CREATE UNIQUE INDEX item_revisions_one_open ON public.item_revisions USING btree (item_code) WHERE (state = ANY (ARRAY['draft'::text, 'in_review'::text, 'approved'::text]));
 
 CREATE INDEX item_revisions_open ON public.item_revisions USING btree (state, institution_id) WHERE (state = ANY (ARRAY['draft'::text, 'in_review'::text, 'approved'::text]));
+
+CREATE INDEX ledger_rows_listed ON public.ledger_rows USING btree (period, frozen, institution_id) WHERE (item_code = ''::text);
 
 CREATE INDEX matches_desk ON public.matches USING btree (institution_id, state, due_at);
 
@@ -1344,6 +1527,16 @@ CREATE INDEX searches_in_vain ON public.searches USING btree (day) WHERE (found_
 
 CREATE INDEX service_items_institution_id ON public.service_items USING btree (institution_id);
 
+CREATE INDEX supervision_events_supervision_id ON public.supervision_events USING btree (supervision_id, id);
+
+CREATE UNIQUE INDEX supervision_flags_one_open ON public.supervision_flags USING btree (institution_id, rule) WHERE (ended_at IS NULL);
+
+CREATE INDEX supervisions_institution_id ON public.supervisions USING btree (institution_id, id DESC);
+
+CREATE INDEX supervisions_next ON public.supervisions USING btree (next_at, id) WHERE (next_at IS NOT NULL);
+
+CREATE UNIQUE INDEX supervisions_one_open ON public.supervisions USING btree (institution_id) WHERE (state <> 'closed'::text);
+
 CREATE INDEX take_ups_item_code ON public.take_ups USING btree (item_code);
 
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
@@ -1377,6 +1570,10 @@ CREATE TRIGGER item_events_four_eyes BEFORE INSERT ON public.item_events FOR EAC
 CREATE TRIGGER item_events_frozen BEFORE DELETE OR UPDATE ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.item_revisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('item');
+
+CREATE TRIGGER ledger_closings_frozen BEFORE DELETE OR UPDATE ON public.ledger_closings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ledger_rows_frozen BEFORE DELETE OR UPDATE ON public.ledger_rows FOR EACH ROW WHEN (old.frozen) EXECUTE FUNCTION public.refuse_change_of_closed();
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
@@ -1425,6 +1622,10 @@ CREATE TRIGGER service_items_index_offerings AFTER UPDATE OF version ON public.s
 CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH ROW EXECUTE FUNCTION public.log_item_change();
 
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
+
+CREATE TRIGGER supervision_events_frozen BEFORE DELETE OR UPDATE ON public.supervision_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER supervisions_moves BEFORE INSERT OR UPDATE OF state ON public.supervisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('supervision');
 
 CREATE TRIGGER take_ups_frozen BEFORE DELETE OR UPDATE ON public.take_ups FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1514,6 +1715,9 @@ ALTER TABLE ONLY public.item_revisions
 
 ALTER TABLE ONLY public.item_revisions
     ADD CONSTRAINT item_revisions_item_code_version_fkey FOREIGN KEY (item_code, version) REFERENCES public.service_item_versions(item_code, version);
+
+ALTER TABLE ONLY public.ledger_closings
+    ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
@@ -1643,6 +1847,24 @@ ALTER TABLE ONLY public.service_items
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_machine_from_state_action_to_state_fkey FOREIGN KEY (machine, from_state, action, to_state) REFERENCES public.transitions(machine, from_state, action, to_state);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_supervision_id_fkey FOREIGN KEY (supervision_id) REFERENCES public.supervisions(id);
+
+ALTER TABLE ONLY public.supervision_flags
+    ADD CONSTRAINT supervision_flags_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
 
 ALTER TABLE ONLY public.take_ups
     ADD CONSTRAINT take_ups_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);

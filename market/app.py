@@ -44,6 +44,7 @@ from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
 from market.institutions import api as institutions_api
+from market.ledger import api as ledger_api
 from market.lists import api as lists_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
@@ -56,6 +57,7 @@ from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
 from market.standing import api as standing_api
+from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
@@ -265,6 +267,7 @@ def _api() -> Router:
             guides_api.router(),
             deadlines_api.router(),
             institutions_api.router(),
+            ledger_api.router(),
             lists_api.router(),
             matches_api.router(),
             needs_api.router(),
@@ -275,6 +278,7 @@ def _api() -> Router:
             regions_api.router(),
             rules_api.router(),
             standing_api.router(),
+            supervision_api.router(),
         ],
         security=[{"token": []}],
     )

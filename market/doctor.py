@@ -14,11 +14,14 @@ from infra.settings import Settings
 from market.calendars import queries as calendars
 from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
+from market.ledger import counting
 
 ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
 BEHIND_SECONDS = 180
 """A step that is due waits for the next full minute, and for what is due before it."""
+LEDGER_SECONDS = 36 * 3600
+"""The ledger is counted every night: a night was missed."""
 POSTGRESQL = 160_000
 """The oldest PostgreSQL that the statements are written for, as server_version_num."""
 
@@ -122,7 +125,7 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
-        findings += [await _outbox(tx), await _deadlines(tx), await _calendar(tx)]
+        findings += [await _outbox(tx), await _deadlines(tx), await _ledger(tx), await _calendar(tx)]
     return findings
 
 
@@ -137,6 +140,13 @@ async def _deadlines(tx: Transaction) -> Finding:
     behind = await deadlines.behind(tx)
     remedy = "is a worker running? it moves what is due every minute, the oldest first"
     return Finding("deadlines", behind < BEHIND_SECONDS, f"oldest step due for {behind:.0f} s", remedy)
+
+
+async def _ledger(tx: Transaction) -> Finding:
+    behind = await counting.behind(tx)
+    found = "not counted yet" if behind is None else f"counted {behind / 3600:.0f} hours ago"
+    remedy = "is a worker running? it counts every night at 01:30 Beijing time; now: zhipei ledger recompute"
+    return Finding("ledger", behind is None or behind < LEDGER_SECONDS, found, remedy)
 
 
 async def _calendar(tx: Transaction) -> Finding:

@@ -25,6 +25,8 @@ from search.breaker import Breaker
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
 from workers.index import ask_for_rebuilds
+from workers.ledger import SECONDS as LEDGER_SECONDS
+from workers.ledger import ledger_nightly
 from workers.lists import lists_take_effect
 from workers.match import match_need
 from workers.plan import make_plan
@@ -121,6 +123,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
                 run_at_startup=True,
                 timeout=KEEPING_SECONDS,
             ),
+            cron(ledger_nightly, name=f"{settings.namespace}:ledger", hour=1, minute=30, timeout=LEDGER_SECONDS),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

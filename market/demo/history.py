@@ -248,7 +248,8 @@ class _Simulation:
         assert match is not None
         self.journal.move(life, N.DELIVER, provider.account_id)
         match.result, match.delivered_on_time = result, match.due_at is None or self.journal.at <= match.due_at
-        self.journal.advance(life, M.DELIVER, provider.account_id, note=result)
+        said = {"on_time": match.delivered_on_time, "due_at": match.due_at}
+        self.journal.advance(life, M.DELIVER, provider.account_id, note=result, **said)
 
     # ranking and choosing -----------------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, ac
 SELECT need_id, id, 'match', $2, $3, $4, $5::bigint, $6, $7, $8 FROM moved
 """
 NOT_DUE = "UPDATE matches SET due_at = NULL, due_provisional = false WHERE id = $1"
-SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = due_at IS NULL OR now() <= due_at WHERE id = $1"
+SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = $3 WHERE id = $1"
 RUN = """
 SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, proposed_rank,
        prices, created_at
@@ -275,9 +275,9 @@ async def not_due(tx: Transaction, match_id: int) -> None:
     await tx.execute(NOT_DUE, match_id)
 
 
-async def set_result(tx: Transaction, match_id: int, result: str) -> None:
-    """What was delivered, and whether in time: a match without a limit is always in time."""
-    await tx.execute(SET_RESULT, match_id, result)
+async def set_result(tx: Transaction, match_id: int, result: str, *, on_time: bool) -> None:
+    """What was delivered, and whether in time."""
+    await tx.execute(SET_RESULT, match_id, result, on_time)
 
 
 async def latest_run(tx: Transaction, need_id: int) -> RankingRun | None:
