@@ -42,6 +42,7 @@ class Commands(click.Group):
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
+        "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
         "search": "market.search_cli",

@@ -109,7 +109,7 @@ class NewMessage(Struct, frozen=True, kw_only=True):
 
 DIGEST_AT = time(8, 30)
 """Beijing time, on working days of the account's region."""
-BACKOFF = (5, 60, 300, 1_800, 7_200, 18_000, 28_800, 28_800)
+BACKOFF = (5, 60, 300, 1_800, 7_200, 18_000, 28_800, 32_400)
 """Seconds before each further attempt: a little over a day in all."""
 
 

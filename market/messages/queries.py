@@ -28,6 +28,7 @@ from market.needs.queries import VISIBLE
 # What is told of an event is read a moment after it: names and days as they are then.
 FACTS_OF_EVENTS = """
 SELECT 'events' AS source, v.id, v.machine, v.action, v.from_state, v.actor_id, v.data, v.at, v.need_id,
+       n.state <> v.to_state AS moved_on,
        n.enterprise_id, n.submitted_by, n.channel = 'counter' AS at_counter, n.node_id, d.name AS node_name,
        n.owner_id, n.offered_to, m.institution_id, i.name AS institution_name,
        r.id AS rating_id, coalesce(r.anonymous, false) AS anonymous,
@@ -44,7 +45,7 @@ WHERE v.id = ANY($1::bigint[])
 # Of reviewers only those of the nearest node that has any: others may decide too, and need not be told.
 FACTS_OF_ITEM_EVENTS = """
 SELECT 'item_events' AS source, v.id, v.machine, v.action, v.from_state, v.actor_id, v.data, v.at,
-       v.revision_id, coalesce(r.content ->> 'name', r.item_code) AS item_name, w.writers,
+       r.state <> v.to_state AS moved_on, v.revision_id, coalesce(r.content ->> 'name', r.item_code) AS item_name, w.writers,
        coalesce(CASE WHEN r.institution_id IS NULL THEN admins.ids ELSE near.ids END, '{}') AS reviewers
 FROM item_events v JOIN item_revisions r ON r.id = v.revision_id
 LEFT JOIN institutions o ON o.id = r.institution_id

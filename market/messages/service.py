@@ -219,10 +219,11 @@ async def set_address(tx: Transaction, actor: Actor, form: AddressForm) -> None:
         return
     if form.address == now.address and now.confirmed_at is not None:
         return
+    await _check_asked(tx, actor, Purpose.CONFIRM)
     if form.address != now.address:
         await queries.set_address(tx, actor.id, form.address, secrets.token_bytes(32))
         await queries.drop(tx, actor.id, Channel.MAIL)
-    await _ask(tx, actor, Channel.MAIL, Purpose.CONFIRM)
+    await queries.deliver(tx, actor.id, Channel.MAIL, Purpose.CONFIRM)
 
 
 async def set_choices(tx: Transaction, actor: Actor, form: ChoicesForm) -> None:
@@ -266,13 +267,13 @@ async def test(tx: Transaction, actor: Actor, channel: Channel) -> None:
         ready = hook is not None and hook.disabled_at is None
     if not ready:
         raise NotFound
-    await _ask(tx, actor, channel, Purpose.TEST)
+    await _check_asked(tx, actor, Purpose.TEST)
+    await queries.deliver(tx, actor.id, channel, Purpose.TEST)
 
 
-async def _ask(tx: Transaction, actor: Actor, channel: Channel, purpose: Purpose) -> None:
+async def _check_asked(tx: Transaction, actor: Actor, purpose: Purpose) -> None:
     if await queries.asked_today(tx, actor.id, purpose) >= LETTERS_A_DAY:
         raise TooManyAttempts("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。")
-    await queries.deliver(tx, actor.id, channel, purpose)
 
 
 class Enclosed(Struct, frozen=True):

@@ -144,6 +144,8 @@ SUBJECTS: Mapping[str, Subject] = {
 }
 GIVES_AWAY = frozenset({"rate", "add_remark"})
 """Steps of an anonymous rating whose very day would tell the rated who it was: the first he hears of is the ruling."""
+PASSING = frozenset({("need", "propose"), ("need", "find_none"), ("item", "submit"), ("item", "approve")})
+"""Steps that ask for, or announce, the next one: where that has been taken before anybody was told, nobody is."""
 OF_RATING = frozenset({"rating", "rectification"})
 
 
@@ -158,6 +160,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     actor_id: int | None
     data: dict[str, Any]
     at: datetime
+    moved_on: bool = False
+    """Whether the need or revision has left the state that the step led to."""
     need_id: int | None = None
     enterprise_id: int | None = None
     submitted_by: int | None = None
@@ -218,8 +222,9 @@ def addresses(facts: Facts, to: Audience) -> tuple[Address, ...]:
 
 def tellings(facts: Facts) -> tuple[Telling, ...]:
     """Who is told of the event; nobody where the table says so, or knows nothing of it."""
-    told = TOLD.get((facts.machine, facts.action), ())
-    return () if isinstance(told, Silence) else told
+    step = (facts.machine, facts.action)
+    told = TOLD.get(step, ())
+    return () if isinstance(told, Silence) or (facts.moved_on and step in PASSING) else told
 
 
 def _told_to_institution(facts: Facts) -> bool:
