@@ -45,8 +45,8 @@ WHERE v.id = ANY($1::bigint[])
 # Of reviewers only those of the nearest node that has any: others may decide too, and need not be told.
 FACTS_OF_ITEM_EVENTS = """
 SELECT 'item_events' AS source, v.id, v.machine, v.action, v.from_state, v.actor_id, v.data, v.at,
-       r.state <> v.to_state AS moved_on, v.revision_id, coalesce(r.content ->> 'name', r.item_code) AS item_name, w.writers,
-       coalesce(CASE WHEN r.institution_id IS NULL THEN admins.ids ELSE near.ids END, '{}') AS reviewers
+       r.state <> v.to_state AS moved_on, v.revision_id, coalesce(r.content ->> 'name', r.item_code) AS item_name,
+       w.writers, coalesce(CASE WHEN r.institution_id IS NULL THEN admins.ids ELSE near.ids END, '{}') AS reviewers
 FROM item_events v JOIN item_revisions r ON r.id = v.revision_id
 LEFT JOIN institutions o ON o.id = r.institution_id
 LEFT JOIN institution_versions n ON n.institution_id = o.id AND n.version = o.version
