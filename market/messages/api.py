@@ -8,11 +8,12 @@ from litestar.params import FromQuery, JSONBody
 from msgspec import Struct
 
 from infra.db import Transaction
+from market import i18n
 from market.auth import allow
 from market.messages import queries, service
 from market.messages.model import Message, Subject
 from market.messages.words import render
-from market.web import AppRequest, Id, LangQuery, Page, PageSize, PathId, actor_of, lang_of, once, page_of, read_cursor
+from market.web import AppRequest, Id, LangQuery, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
 from matching.types import Lang
 
 
@@ -58,7 +59,7 @@ async def listing(
     after = read_cursor(cursor, tuple[bool, int])
     rows = await service.listing(tx, actor, unread=unread, after=after, limit=limit + 1)
     found = page_of(rows, limit, lambda row: (row.read_at is None, row.id))
-    return Page([_told(request, one, lang_of(request, lang)) for one in found.items], found.next)
+    return Page([_told(request, one, lang or i18n.lang()) for one in found.items], found.next)
 
 
 @post("/{message_id:int}/read", status_code=200, guards=[allow()], summary="Mark a message read")
@@ -66,7 +67,7 @@ async def read(request: AppRequest, tx: NamedDependency[Transaction], message_id
     """Mark one of your messages read; again changes nothing."""
 
     async def act() -> Told:
-        return _told(request, await service.read(tx, actor_of(request), message_id), lang_of(request, None))
+        return _told(request, await service.read(tx, actor_of(request), message_id), i18n.lang())
 
     return await once(request, tx, act)
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 from msgspec import Struct
 
+from market.i18n import _
+
 SECONDS = 10.0
 """For everything: name, connection, answer."""
 NAME_SECONDS = 5.0
@@ -43,18 +45,18 @@ async def check(url: str, *, private: bool) -> list[str]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise Refused("地址不完整，请从 https:// 开始填写。") from None
+        raise Refused(_("地址不完整，请从 https:// 开始填写。")) from None
     if not url.isascii() or not url.isprintable() or " " in url or parts.scheme not in ("http", "https") or not host:
-        raise Refused("地址不完整，请从 https:// 开始填写，中文域名请用 xn-- 的写法。")
+        raise Refused(_("地址不完整，请从 https:// 开始填写，中文域名请用 xn-- 的写法。"))
     if parts.scheme == "http" and not private:
-        raise Refused("请用 https:// 开头的地址，消息在路上才不会被别人看到。")
+        raise Refused(_("请用 https:// 开头的地址，消息在路上才不会被别人看到。"))
     if parts.username is not None or parts.password is not None:
-        raise Refused("地址里不要带用户名和密码，收到的消息请用签名核对。")
+        raise Refused(_("地址里不要带用户名和密码，收到的消息请用签名核对。"))
     found = await _resolve(host, port or (443 if parts.scheme == "https" else 80))
     if not found:
-        raise Refused("这个地址现在找不到，请检查域名是否写对。")
+        raise Refused(_("这个地址现在找不到，请检查域名是否写对。"))
     if not private and not all(_is_public(one) for one in found):
-        raise Refused("这个地址在内部网络里，不能接收推送。请填写公网能访问的地址。")
+        raise Refused(_("这个地址在内部网络里，不能接收推送。请填写公网能访问的地址。"))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from market.calendars.model import ZONE, Calendar
+from market.i18n import Words
 from matching.types import Lang
 
 
@@ -21,13 +22,15 @@ class Subject(StrEnum):
     ACCOUNT = "account"
 
 
-SUBJECT_NAMES: Mapping[Subject, str] = {
-    Subject.NEEDS: "需求和派单",
-    Subject.DEADLINES: "期限",
-    Subject.RATINGS: "评价和整改",
-    Subject.LISTS: "事项清单",
-    Subject.ACCOUNT: "账号",
-}
+SUBJECT_NAMES: Mapping[Subject, str] = Words(
+    {
+        Subject.NEEDS: "需求和派单",
+        Subject.DEADLINES: "期限",
+        Subject.RATINGS: "评价和整改",
+        Subject.LISTS: "事项清单",
+        Subject.ACCOUNT: "账号",
+    }
+)
 
 
 class Choice(StrEnum):
@@ -39,12 +42,14 @@ class Choice(StrEnum):
     NONE = "none"
 
 
-CHOICE_NAMES: Mapping[Choice, str] = {
-    Choice.NOW: "每条都马上寄",
-    Choice.URGENT: "急的马上寄，其余每天汇总",
-    Choice.DAILY: "每天汇总",
-    Choice.NONE: "不寄",
-}
+CHOICE_NAMES: Mapping[Choice, str] = Words(
+    {
+        Choice.NOW: "每条都马上寄",
+        Choice.URGENT: "急的马上寄，其余每天汇总",
+        Choice.DAILY: "每天汇总",
+        Choice.NONE: "不寄",
+    }
+)
 DEFAULT_CHOICE = Choice.URGENT
 
 
@@ -178,19 +183,23 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"
 
 
-DELIVERY_STATE_NAMES: Mapping[DeliveryState, str] = {
-    DeliveryState.WAITING: "等待寄出",
-    DeliveryState.SENT: "已寄出",
-    DeliveryState.PARKED: "没有寄成",
-    DeliveryState.DROPPED: "已取消",
-}
-PURPOSE_NAMES: Mapping[Purpose, str] = {
-    Purpose.MESSAGE: "消息",
-    Purpose.DIGEST: "每日汇总",
-    Purpose.CONFIRM: "确认地址",
-    Purpose.TEST: "试寄",
-}
-CHANNEL_NAMES: Mapping[Channel, str] = {Channel.MAIL: "邮件", Channel.WEBHOOK: "Webhook"}
+DELIVERY_STATE_NAMES: Mapping[DeliveryState, str] = Words(
+    {
+        DeliveryState.WAITING: "等待寄出",
+        DeliveryState.SENT: "已寄出",
+        DeliveryState.PARKED: "没有寄成",
+        DeliveryState.DROPPED: "已取消",
+    }
+)
+PURPOSE_NAMES: Mapping[Purpose, str] = Words(
+    {
+        Purpose.MESSAGE: "消息",
+        Purpose.DIGEST: "每日汇总",
+        Purpose.CONFIRM: "确认地址",
+        Purpose.TEST: "试寄",
+    }
+)
+CHANNEL_NAMES: Mapping[Channel, str] = Words({Channel.MAIL: "邮件", Channel.WEBHOOK: "Webhook"})
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

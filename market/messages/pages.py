@@ -14,6 +14,7 @@ from market.accounts.model import Role
 from market.auth import allow
 from market.errors import DomainError
 from market.forms import decode
+from market.i18n import Words, lang
 from market.messages import queries, service
 from market.messages.model import CHANNEL_NAMES, CHOICE_NAMES, PURPOSE_NAMES, SUBJECT_NAMES, Channel, Message, Subject
 from market.messages.service import AddressForm, ChoicesForm, Enclosed, HookForm
@@ -27,22 +28,22 @@ from market.web import (
     Rejected,
     actor_of,
     go,
-    lang_of,
     page,
     page_of,
     read_cursor,
     services,
 )
-from matching.types import Lang
 
 Form = URLEncodedBody[dict[str, Any]]
 ROWS = 30
 LOG_ROWS = 20
-HINTS = {
-    "address": "请填写完整的邮箱，例如 wang@example.cn；只用英文字母、数字和 . _ % + -。",
-    "quiet_from": "请按 22:00 的样子填写时间。",
-    "quiet_to": "请按 08:00 的样子填写时间。",
-}
+HINTS = Words(
+    {
+        "address": "请填写完整的邮箱，例如 wang@example.cn；只用英文字母、数字和 . _ % + -。",
+        "quiet_from": "请按 22:00 的样子填写时间。",
+        "quiet_to": "请按 08:00 的样子填写时间。",
+    }
+)
 LinkAccount = Annotated[int, QueryParameter(name="account", ge=1, le=MOST_ID)]
 LinkSignature = Annotated[str, QueryParameter(name="signature", max_length=100)]
 LinkAt = Annotated[int, QueryParameter(name="at", ge=0, le=2**40)]
@@ -70,10 +71,9 @@ async def listing(
     after = read_cursor(cursor, tuple[bool, int])
     rows = await service.listing(tx, actor_of(request), unread=False, after=after, limit=ROWS + 1)
     found = page_of(rows, ROWS, lambda row: (row.read_at is None, row.id))
-    lang = lang_of(request, None)
     return page(
         "messages/list.html",
-        rows=[_row(one, lang) for one in found.items],
+        rows=[_row(one) for one in found.items],
         next=found.next,
         newest=max((one.id for one in found.items if one.read_at is None), default=None),
         subjects=SUBJECT_NAMES,
@@ -192,8 +192,8 @@ def _link_page(step: str, link: Enclosed) -> Template:
     return page("messages/link.html", step=step, link=link)
 
 
-def _row(one: Message, lang: Lang) -> Row:
-    text = render(one.kind, one.need_id, one.data, lang)
+def _row(one: Message) -> Row:
+    text = render(one.kind, one.need_id, one.data, lang())
     return Row(told=one, title=text.title, body=text.body)
 
 

@@ -147,7 +147,7 @@ WITH first AS (
     FROM free WHERE d.id = free.id RETURNING d.*
 )
 SELECT l.id, l.account_id, l.channel, l.purpose, l.message_id, l.attempt, l.failures, l.created_at,
-       coalesce(to_jsonb(a) ->> 'lang', 'zh') AS lang, a.login, s.address, s.mail_key,
+       a.lang, a.login, s.address, s.mail_key,
        s.confirmed_at IS NOT NULL AS confirmed, w.url, w.secret
 FROM leased l JOIN accounts a ON a.id = l.account_id LEFT JOIN message_settings s ON s.account_id = l.account_id
 LEFT JOIN webhooks w ON w.account_id = l.account_id AND w.disabled_at IS NULL

@@ -14,6 +14,7 @@ from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.errors import InvalidInput, NotFound, TooManyAttempts
+from market.i18n import _
 from market.messages import hooks, queries, signing
 from market.messages.model import (
     DEFAULT_CHOICE,
@@ -58,7 +59,7 @@ async def tell_facts(tx: Transaction, found: Iterable[Facts], *, mails: bool) ->
     """As ``tell``, of what is known already."""
     asked = [(one, telling, addresses(one, telling.to)) for one in found for telling in tellings(one)]
     wanted: dict[Group, set[int]] = defaultdict(set)
-    for _, _, places in asked:
+    for _one, _telling, places in asked:
         for group, object_id in places:
             wanted[group].add(object_id)
     if not wanted:
@@ -273,7 +274,7 @@ async def test(tx: Transaction, actor: Actor, channel: Channel) -> None:
 
 async def _check_asked(tx: Transaction, actor: Actor, purpose: Purpose) -> None:
     if await queries.asked_today(tx, actor.id, purpose) >= LETTERS_A_DAY:
-        raise TooManyAttempts("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。")
+        raise TooManyAttempts(_("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。"))
 
 
 class Enclosed(Struct, frozen=True):
@@ -292,7 +293,7 @@ async def confirm(tx: Transaction, link: Enclosed) -> None:
     """
     key = (await queries.settings(tx, link.account)).mail_key
     if key is None or not signing.confirms(key, link.account, link.at, link.signature, datetime.now(UTC)):
-        raise NotFound("这个链接不完整、过了 3 天，或邮箱后来改过。请登录后在消息设置里重新确认。")
+        raise NotFound(_("这个链接不完整、过了 3 天，或邮箱后来改过。请登录后在消息设置里重新确认。"))
     await queries.confirm(tx, link.account, key)
 
 
@@ -304,5 +305,5 @@ async def stop(tx: Transaction, link: Enclosed) -> None:
     """
     key = (await queries.settings(tx, link.account)).mail_key
     if key is None or not signing.stops(key, link.account, link.signature):
-        raise NotFound("这个链接不完整，或邮箱后来改过，那里不会再收到邮件。")
+        raise NotFound(_("这个链接不完整，或邮箱后来改过，那里不会再收到邮件。"))
     await queries.stop_mail(tx, link.account, key)

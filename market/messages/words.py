@@ -5,15 +5,17 @@ Titles are subjects of letters: nobody's name stands there.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
 import msgspec
+from babel.dates import format_date
 from msgspec import Struct
 
 from market.calendars.model import ZONE
 from market.deadlines.model import KIND_NAMES, LimitKind
+from market.i18n import LOCALES, _, lang, speaking
 from matching.types import Lang
 
 
@@ -33,62 +35,36 @@ def _shipped() -> Mapping[str, Mapping[Lang, Text]]:
 
 WORDS = _shipped()
 """Kind → language → title and body."""
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-LIMITS_EN: Mapping[LimitKind, str] = {
-    LimitKind.FIRST_CONTACT: "first contact",
-    LimitKind.MATCH: "the answer",
-    LimitKind.ACCEPT: "the institution's decision",
-    LimitKind.DELIVER: "the result",
-    LimitKind.RECTIFICATION_VERIFY: "verifying a bad rating",
-    LimitKind.RECTIFICATION_RECTIFY: "the correction",
-    LimitKind.RECTIFICATION_ANSWER: "answering after the correction",
-    LimitKind.RECTIFICATION_REVISIT: "the revisit",
-    LimitKind.RECTIFICATION_CLOSE: "closing the correction",
-}
 
 
-def render(kind: str, need_id: int | None, data: Mapping[str, Any], lang: Lang) -> Text:
+def render(kind: str, need_id: int | None, data: Mapping[str, Any], language: Lang) -> Text:
     """A message in words. What an old one did not keep is left open rather than guessed."""
-    text = WORDS[kind][lang]
-    limit = LimitKind(data["limit"]) if data.get("limit") else None
-    english = lang == "en"
-    values = {
-        "about": about(need_id, data, lang),
-        "by": by(data.get("due"), lang),
-        "institution": data.get("institution") or ("the institution" if english else "服务机构"),
-        "node": data.get("node") or ("the node" if english else "骨干节点"),
-        "limit": "" if limit is None else LIMITS_EN[limit] if english else KIND_NAMES[limit],
-    }
+    text = WORDS[kind][language]
+    with speaking(language):
+        values = {
+            "about": about(need_id, data),
+            "by": by(data.get("due")),
+            "institution": data.get("institution") or _("服务机构"),
+            "node": data.get("node") or _("骨干节点"),
+            "limit": KIND_NAMES[LimitKind(data["limit"])] if data.get("limit") else "",
+        }
     return Text(_first_upper(text.title.format_map(values)), _first_upper(text.body.format_map(values)))
 
 
-def about(need_id: int | None, data: Mapping[str, Any], lang: Lang) -> str:
+def about(need_id: int | None, data: Mapping[str, Any]) -> str:
     """What it is about, in words that give away no more than the reader was told."""
-    english = lang == "en"
     if data.get("item"):
-        return f"item “{data['item']}”" if english else f"事项「{data['item']}」"
-    if need_id is not None:
-        return f"need {need_id}" if english else f"需求 {need_id} 号"
-    return "a rating" if english else "一条评价"
+        return _("事项「{name}」", name=data["item"])
+    return _("一条评价") if need_id is None else _("需求 {number} 号", number=need_id)
 
 
-def by(due: str | None, lang: Lang) -> str:
+def by(due: str | None) -> str:
     """Until when: 11月25日（周三）前, by Wed 25 Nov; of another year with the year."""
     if due is None:
-        return "as soon as possible" if lang == "en" else "尽快"
+        return _("尽快")
     day = datetime.fromisoformat(due).astimezone(ZONE).date()
-    this_year = day.year == datetime.now(ZONE).year
-    return _day_en(day, this_year=this_year) if lang == "en" else _day_zh(day, this_year=this_year)
-
-
-def _day_zh(day: date, *, this_year: bool) -> str:
-    year = "" if this_year else f"{day.year}年"
-    return f"{year}{day.month}月{day.day}日（周{'一二三四五六日'[day.weekday()]}）前"
-
-
-def _day_en(day: date, *, this_year: bool) -> str:
-    weekday = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[day.weekday()]
-    return f"by {weekday} {day.day} {MONTHS[day.month - 1]}" + ("" if this_year else f" {day.year}")
+    pattern = _("M月d日（EEE）") if day.year == datetime.now(ZONE).year else _("y年M月d日（EEE）")
+    return _("{day}前", day=format_date(day, pattern, locale=LOCALES[lang()]))
 
 
 def _first_upper(text: str) -> str:
