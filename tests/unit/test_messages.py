@@ -152,7 +152,7 @@ def test_every_kind_has_words_in_both_languages(kind: str, lang: Any) -> None:
         told = render(kind, 12, data if "limit" not in used or data else {"limit": "match"}, lang)
         assert told.title
         assert told.body
-        assert len(told.title) <= 70
+        assert len(told.title) <= 80
         assert "None" not in told.title + told.body
     assert (lang == "zh") == any("\u4e00" <= one <= "\u9fff" for one in text.title)
     for word in ("非法", "系统异常", "失败"):
