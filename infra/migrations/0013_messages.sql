@@ -1,4 +1,4 @@
--- Messages to people: in-app, by mail and by webhook, once (docs/decisions/0014-messages.md).
+-- Messages to people: in-app, by mail and by webhook, once (docs/decisions/0019-messages.md).
 SET LOCAL lock_timeout = '3s';
 
 -- What one account was told of. Its words are put together when they are read, in the reader's language.

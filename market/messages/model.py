@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from market.calendars.model import ZONE, Calendar
-from market.i18n import Words
+from market.i18n import Words, _
 from matching.types import Lang
 
 
@@ -241,6 +241,20 @@ class Logged(Struct, frozen=True, kw_only=True):
     def state_name(self) -> str:
         """The state in words."""
         return DELIVERY_STATE_NAMES[self.state]
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, in words for whoever can mend it; empty where nothing did, or it went well at last."""
+        error = self.last_error if self.state is not DeliveryState.SENT else None
+        kind, _sep, code = (error or "").partition(" ")
+        words = {
+            "": "",
+            "SMTP": _("对方的邮件服务器没有收下（{code}），请检查邮箱地址", code=code),
+            "HTTP": _("对方回答了 {code}", code=code),
+            "timeout": _("对方没有及时回答"),
+            "refused:": _("地址不是公网的 https 地址"),
+        }
+        return words.get(kind, _("没有连上对方"))
 
 
 class DigestReader(Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from market.ratings.model import Finding, RatingForm, RatingLevel
 from tests.conftest import Clone, open_database
 from tests.db.test_lists import act, own_item
 from tests.db.test_lists import revision_of as draft
-from tests.factories import AID, World, serve
+from tests.factories import AID, PATENT, World, serve
 from tests.web.test_pages_staff import file_need
 from workers import notify
 from workers.deadlines import move_all
@@ -87,19 +87,14 @@ async def place(clone: Clone) -> AsyncIterator[Place]:
     await database.close()
 
 
-async def proposed(place: Place) -> int:
-    return await file_need(place.db, place.settings, place.world, TEXT)
+async def proposed(place: Place, item: str = AID) -> int:
+    return await file_need(place.db, place.settings, place.world, TEXT, item)
 
 
 async def assigned(place: Place) -> tuple[int, int]:
     """A need approved by the coordinator, and its match, with the institution of login ``institution``."""
     need_id = await proposed(place)
-    center = place.world.offerings["专利侵权维权援助"]
-    match_id = await place.match_of(need_id)
-    if await place.count("SELECT offering_id FROM matches WHERE id = $1", match_id) == center:
-        await place.do(matches.approve, "coordinator", need_id, match_id)
-    else:
-        await place.do(matches.override, "coordinator", need_id, center, "就近")
+    await place.do(matches.approve, "coordinator", need_id, await place.match_of(need_id))
     await place.told()
     return need_id, await place.match_of(need_id)
 
@@ -142,8 +137,8 @@ async def answer(place: Place, match_id: int, *, grant: bool) -> None:
         await matches.answer_decline(tx, place.world.actors["coordinator"], match_id, due, grant=grant, note="已商量")
 
 
-async def test_a_decline_and_an_override(place: Place) -> None:
-    need_id, match_id = await assigned(place)
+async def test_a_decline(place: Place) -> None:
+    _, match_id = await assigned(place)
     await place.do(matches.decline, "institution", match_id, "人手不足")
     assert await place.told() == [("coordinator", "decline_requested")], "of the common list it can only be asked for"
     await answer(place, match_id, grant=False)
@@ -155,15 +150,19 @@ async def test_a_decline_and_an_override(place: Place) -> None:
         ("enterprise", "declined"),
         ("institution", "decline_granted"),
     ]
-    need_id, _ = await assigned(place)
-    await place.do(matches.override, "coordinator", need_id, place.world.offerings["全省海外与本地维权援助"], "更合适")
-    assert await place.told() == [
-        ("enterprise", "assigned"),
-        ("institution", "taken_away"),
-        ("provincial", "assignment"),
-    ]
+
+
+async def test_an_override_and_a_withdrawal(place: Place) -> None:
+    need_id = await proposed(place, PATENT)
+    await place.do(matches.approve, "coordinator", need_id, await place.match_of(need_id))
+    told = dict(await place.told())
+    first, second = ("institution", "office") if "institution" in told else ("office", "institution")
+    assert told == {"enterprise": "assigned", first: "assignment"}
+    title = "专利申请辅导" if second == "institution" else "专利申请受理与材料预检"
+    await place.do(matches.override, "coordinator", need_id, place.world.offerings[title], "更合适")
+    assert dict(await place.told()) == {"enterprise": "assigned", first: "taken_away", second: "assignment"}
     await place.do(matches.withdraw, "enterprise", need_id, "不需要了")
-    assert await place.told() == [("coordinator", "withdrawn"), ("provincial", "taken_away")]
+    assert dict(await place.told()) == {"coordinator": "withdrawn", second: "taken_away"}
 
 
 async def test_a_return_and_a_handover(place: Place) -> None:
@@ -179,7 +178,7 @@ async def test_a_return_and_a_handover(place: Place) -> None:
     assert await place.told() == [("coordinator", "turned_down")]
     await place.do(ownership.offer, "coordinator", need_id, second, "休假")
     await place.do(ownership.reply, "coordinator2", need_id, ownership.Reply(accept=True))
-    assert await place.told() == [("coordinator", "taken_on"), ("coordinator2", "offered")]
+    assert await place.told() == [("coordinator", "taken_on")], "an offer that is answered already asks nobody"
     async with place.db.transaction() as tx:
         await tx.execute("UPDATE accounts SET disabled_at = now() WHERE login = 'coordinator2'")
     await place.do(ownership.take_over, "coordinator", need_id, "离职")

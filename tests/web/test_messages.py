@@ -13,7 +13,7 @@ from market.doctor import _deliveries
 from market.messages import queries
 from market.messages.signing import sign_link
 from tests.conftest import Api, Login
-from tests.factories import World, serve
+from tests.factories import AID, PATENT, World, serve
 from tests.web.test_pages_staff import NASTY, approve, file_need, post
 from workers import notify
 
@@ -43,9 +43,11 @@ async def tell(db: Database) -> None:
         pass
 
 
-async def told_enterprise(db: Database, settings: Settings, world: World, login: Login, body: str = TEXT) -> int:
+async def told_enterprise(
+    db: Database, settings: Settings, world: World, login: Login, body: str = TEXT, item: str = AID
+) -> int:
     """A need of the enterprise that was assigned, of which it has been told."""
-    need_id = await file_need(db, settings, world, body)
+    need_id = await file_need(db, settings, world, body, item)
     assert (await approve(await login("coordinator"), need_id)).status_code == 303
     await tell(db)
     return need_id
@@ -131,7 +133,7 @@ async def test_anothers_message_is_not_there(
 async def test_what_is_no_more_ones_own_has_no_link_and_no_text(
     db: Database, settings: Settings, world: World, login: Login, api: Api
 ) -> None:
-    need_id = await told_enterprise(db, settings, world, login, f"秘密配方 {TEXT}")
+    need_id = await told_enterprise(db, settings, world, login, "秘密配方 想申请专利", PATENT)
     async with db.reading() as tx:
         institution = await tx.fetchval(
             "SELECT login FROM accounts WHERE institution_id = "
@@ -141,7 +143,7 @@ async def test_what_is_no_more_ones_own_has_no_link_and_no_text(
     page = (await (await login(institution)).get("/messages")).text
     assert "秘密配方" in page
     center = institution == "institution"
-    other = "全省海外与本地维权援助" if center else "专利侵权维权援助"
+    other = "专利申请受理与材料预检" if center else "专利申请辅导"
     override = {"offering_id": world.offerings[other], "reason": "更合适"}
     answer = await api("coordinator").post(f"/needs/{need_id}/override", json=override)
     assert answer.status_code == 200, answer.text
