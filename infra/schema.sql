@@ -1482,7 +1482,7 @@ CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadli
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
-CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN (((new.action <> 'submit'::text) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
+CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN ((((((new.machine <> 'need'::text) OR (new.action <> 'submit'::text)) AND ((new.machine <> 'match'::text) OR (new.action <> 'propose'::text))) AND ((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text))) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
