@@ -18,7 +18,7 @@ How to make a module speak both languages:
 2. Templates: ``{{ _("登录") }}``, ``{{ _("创建于 {day}", day=x | day) }}``, ``{{ _n("{n} 项服务", count) }}``, also in
    attributes and as macros' arguments. With markup inside:
    ``{% trans name=need.owner_name %}由 <b>{{ name }}</b> 负责{% endtrans %}`` (only names between the braces; white
-   space is trimmed; a percent sign is written twice). Put whole sentences into one message, with their punctuation.
+   space is trimmed). Put whole sentences into one message, with their punctuation.
    ``lang()`` is the language; dates come through the filters ``day``, ``moment`` and so on.
 
 3. ``make messages`` reads all sources and renews market/locale/en/LC_MESSAGES/zhipei.po: new ids come with an empty
