@@ -38,7 +38,7 @@ from workers.deadlines import move_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.commits]
 
-TOLD = """
+TOLD_SINCE = """
 SELECT a.login, m.kind FROM messages m JOIN accounts a ON a.id = m.account_id WHERE m.id > $1 ORDER BY m.id
 """
 TEXT = "产品被人仿冒，想申请维权援助"
@@ -58,7 +58,7 @@ class Place(Struct, frozen=True, eq=False):
         while await notify.tell_batch(self.db, mails=True):
             pass
         async with self.db.reading() as tx:
-            return sorted((row["login"], row["kind"]) for row in await tx.fetch(TOLD, last))
+            return sorted((row["login"], row["kind"]) for row in await tx.fetch(TOLD_SINCE, last))
 
     async def do(self, act: Any, login: str, *given: Any) -> Any:
         """One use case in a transaction of its own, with the calendar as its last argument where it takes one."""
