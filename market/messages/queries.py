@@ -111,7 +111,6 @@ WHERE m.account_id = $2 AND (NOT $6::boolean OR m.read_at IS NULL)
 ORDER BY m.read_at IS NULL DESC, m.id DESC LIMIT $9
 """
 ONE = f"{LISTING} WHERE m.account_id = $2 AND m.id = $6"
-UNREAD = "SELECT count(*) FROM messages WHERE account_id = $1 AND read_at IS NULL"
 READ = """
 UPDATE messages SET read_at = coalesce(read_at, now()), for_digest = false
 WHERE account_id = $1 AND id = $2 RETURNING id
@@ -285,12 +284,6 @@ async def page(
 async def find(tx: Transaction, actor: Actor, message_id: int) -> Message | None:
     """A message of the actor's."""
     return one_or_none(Message, await tx.fetchrow(ONE, *_reader(actor), message_id))
-
-
-async def unread(tx: Transaction, account_id: int) -> int:
-    """How many messages an account has not read."""
-    count: int = await tx.fetchval(UNREAD, account_id)
-    return count
 
 
 async def read(tx: Transaction, account_id: int, message_id: int) -> bool:
