@@ -68,7 +68,8 @@ def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[An
     try:
         return with_database(settings, acted)
     except DomainError as error:
-        raise Failure("\n".join([error.detail, *error.fields.values()])) from error
+        # Beside what each field lacks, the sentence that points a page's reader there says nothing.
+        raise Failure("\n".join(error.fields.values()) or error.detail) from error
 
 
 def say(text: str) -> None:
