@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import pytest
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from click.testing import CliRunner
 from msgspec import structs
 
 from infra.db import Database
@@ -17,6 +18,7 @@ from infra.settings import Settings
 from market.accounts.model import Actor
 from market.calendars import service as calendars
 from market.calendars.model import ZONE
+from market.cli import main
 from market.errors import NotFound, TooManyAttempts
 from market.messages import delivering, mail, queries, service
 from market.messages.model import BACKOFF, Channel, Choice, Delivery, NewMessage, Purpose, Subject
@@ -373,6 +375,27 @@ async def test_nobodys_mailbox_is_filled(database: Database, actor: Actor) -> No
         assert await tx.fetchval("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 1, (
             "only the last is asked"
         )
+
+
+@pytest.mark.parametrize(
+    ("address", "refusal", "code", "said"),
+    [
+        ("li@example.cn", None, 0, "has taken it"),
+        ("li@example.cn", "550 no", 1, "SMTP 550 (never)"),
+        ("no address", None, 1, "is no address"),
+        ("a@b.cn\r\nBcc: c@d.cn", None, 1, "is no address"),
+    ],
+)
+async def test_the_command_says_what_the_server_answered(
+    mailbox: Mailbox, server: MailServer, address: str, refusal: str | None, code: int, said: str
+) -> None:
+    mailbox.answers = [refusal]
+    env = {"ZHIPEI_SMTP_URL": f"smtp://127.0.0.1:{server.port}"}
+    command = ["mail", "test", address]
+    told = await asyncio.to_thread(lambda: CliRunner().invoke(main, command, env=env))
+    assert told.exit_code == code, told.output
+    assert said in told.output
+    assert len(mailbox.letters) == (code == 0)
 
 
 # trust ---------------------------------------------------------------------------------------------------------------
