@@ -215,6 +215,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.ask_to_tell() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO outbox (topic, payload, request_id)
+    VALUES ('tell', jsonb_build_object('source', TG_TABLE_NAME, 'id', NEW.id), NEW.request_id);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_match() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -516,6 +525,39 @@ ALTER TABLE public.deadlines ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    message_id bigint,
+    day date,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT deliveries_channel_check CHECK ((channel = ANY (ARRAY['mail'::text, 'webhook'::text]))),
+    CONSTRAINT deliveries_check CHECK (((purpose = 'message'::text) = (message_id IS NOT NULL))),
+    CONSTRAINT deliveries_check1 CHECK (((purpose = 'digest'::text) = (day IS NOT NULL))),
+    CONSTRAINT deliveries_check2 CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT deliveries_purpose_check CHECK ((purpose = ANY (ARRAY['message'::text, 'digest'::text, 'confirm'::text, 'test'::text]))),
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'parked'::text, 'dropped'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.enterprise_kinds (
     code text NOT NULL,
     name text NOT NULL,
@@ -731,6 +773,47 @@ CREATE TABLE public.ledger_state (
 
 ALTER TABLE public.matches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.matches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.message_settings (
+    account_id bigint NOT NULL,
+    address text,
+    mail_key bytea,
+    confirmed_at timestamp with time zone,
+    choices jsonb DEFAULT '{}'::jsonb NOT NULL,
+    quiet_from time without time zone DEFAULT '22:00:00'::time without time zone NOT NULL,
+    quiet_to time without time zone DEFAULT '08:00:00'::time without time zone NOT NULL,
+    CONSTRAINT message_settings_address_check CHECK (((char_length(address) >= 3) AND (char_length(address) <= 254))),
+    CONSTRAINT message_settings_check CHECK (((address IS NULL) = (mail_key IS NULL))),
+    CONSTRAINT message_settings_check1 CHECK (((confirmed_at IS NULL) OR (address IS NOT NULL))),
+    CONSTRAINT message_settings_mail_key_check CHECK ((octet_length(mail_key) = 32))
+);
+
+CREATE TABLE public.messages (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    source text NOT NULL,
+    source_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    urgent boolean NOT NULL,
+    need_id bigint,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    read_at timestamp with time zone,
+    for_digest boolean DEFAULT false NOT NULL,
+    digest_id bigint,
+    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'account'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE public.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.messages_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1222,6 +1305,18 @@ CREATE TABLE public.trial_runs (
     CONSTRAINT trial_runs_trial_propensity_check CHECK (((trial_propensity >= (0)::double precision) AND (trial_propensity <= (1)::double precision)))
 );
 
+CREATE TABLE public.webhooks (
+    account_id bigint NOT NULL,
+    url text NOT NULL,
+    secret bytea NOT NULL,
+    subjects text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    failing_since timestamp with time zone,
+    disabled_at timestamp with time zone,
+    CONSTRAINT webhooks_secret_check CHECK ((octet_length(secret) = 32)),
+    CONSTRAINT webhooks_url_check CHECK ((char_length(url) <= 500))
+);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_login_key UNIQUE (login);
 
@@ -1263,6 +1358,9 @@ ALTER TABLE public.deadlines
 
 ALTER TABLE ONLY public.deadlines
     ADD CONSTRAINT deadlines_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
@@ -1322,6 +1420,12 @@ ALTER TABLE ONLY public.ledger_state
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.message_settings
+    ADD CONSTRAINT message_settings_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
@@ -1437,6 +1541,15 @@ ALTER TABLE ONLY public.transitions
 ALTER TABLE ONLY public.trial_runs
     ADD CONSTRAINT trial_runs_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (account_id);
+
+CREATE INDEX accounts_enterprise_id ON public.accounts USING btree (enterprise_id) WHERE (enterprise_id IS NOT NULL);
+
+CREATE INDEX accounts_institution_id ON public.accounts USING btree (institution_id) WHERE (institution_id IS NOT NULL);
+
+CREATE INDEX accounts_node_id ON public.accounts USING btree (node_id) WHERE (node_id IS NOT NULL);
+
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
 CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE (ended_at IS NULL);
@@ -1448,6 +1561,16 @@ CREATE UNIQUE INDEX deadlines_one_live ON public.deadlines USING btree (need_id,
 CREATE INDEX deadlines_replies ON public.deadlines USING btree (match_id) WHERE ((kind = 'rating_reply'::text) AND (ended_at IS NULL));
 
 CREATE INDEX deadlines_stale ON public.deadlines USING btree (stamp, id) WHERE (state = ANY (ARRAY['running'::text, 'reminded'::text]));
+
+CREATE INDEX deliveries_account_id ON public.deliveries USING btree (account_id, id);
+
+CREATE INDEX deliveries_due ON public.deliveries USING btree (channel, next_at) WHERE (state = 'waiting'::text);
+
+CREATE UNIQUE INDEX deliveries_once ON public.deliveries USING btree (message_id, channel) WHERE (message_id IS NOT NULL);
+
+CREATE UNIQUE INDEX deliveries_one_digest ON public.deliveries USING btree (account_id, day) WHERE (day IS NOT NULL);
+
+CREATE INDEX deliveries_parked ON public.deliveries USING btree (id) WHERE (state = 'parked'::text);
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
@@ -1483,6 +1606,18 @@ CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
 
 CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
 
+CREATE INDEX messages_account_id ON public.messages USING btree (account_id, id);
+
+CREATE INDEX messages_digest_id ON public.messages USING btree (digest_id) WHERE (digest_id IS NOT NULL);
+
+CREATE INDEX messages_for_digest ON public.messages USING btree (account_id) WHERE for_digest;
+
+CREATE INDEX messages_old ON public.messages USING btree (at) WHERE (read_at IS NOT NULL);
+
+CREATE UNIQUE INDEX messages_once ON public.messages USING btree (source, source_id, account_id);
+
+CREATE INDEX messages_unread ON public.messages USING btree (account_id, id) WHERE (read_at IS NULL);
+
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
 CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
@@ -1501,9 +1636,11 @@ CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
 
 CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (state = 'published'::text);
 
-CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
+CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE ((parked_at IS NULL) AND (topic <> 'index'::text) AND (topic <> 'tell'::text));
 
 CREATE INDEX outbox_index ON public.outbox USING btree (id) WHERE ((topic = 'index'::text) AND (parked_at IS NULL));
+
+CREATE INDEX outbox_tell ON public.outbox USING btree (id) WHERE ((topic = 'tell'::text) AND (parked_at IS NULL));
 
 CREATE UNIQUE INDEX pair_rules_one_pin ON public.pair_rules USING btree (need_id) WHERE (kind = 'pin'::text);
 
@@ -1555,6 +1692,8 @@ CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadli
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN ((((((new.machine <> 'need'::text) OR (new.action <> 'submit'::text)) AND ((new.machine <> 'match'::text) OR (new.action <> 'propose'::text))) AND ((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text))) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER institutions_index AFTER UPDATE OF state, version ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('institutions', 'id');
@@ -1568,6 +1707,8 @@ CREATE TRIGGER institutions_stamp AFTER INSERT OR UPDATE OF state, version ON pu
 CREATE TRIGGER item_events_four_eyes BEFORE INSERT ON public.item_events FOR EACH ROW WHEN ((new.action = 'approve'::text)) EXECUTE FUNCTION public.refuse_own_approval();
 
 CREATE TRIGGER item_events_frozen BEFORE DELETE OR UPDATE ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER item_events_tell AFTER INSERT ON public.item_events FOR EACH ROW WHEN (((new.action <> ALL (ARRAY['draft'::text, 'save'::text])) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.item_revisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('item');
 
@@ -1659,6 +1800,12 @@ ALTER TABLE ONLY public.deadlines
 ALTER TABLE ONLY public.deadlines
     ADD CONSTRAINT deadlines_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
 
@@ -1736,6 +1883,15 @@ ALTER TABLE ONLY public.matches
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
+
+ALTER TABLE ONLY public.message_settings
+    ADD CONSTRAINT message_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.model_steps
     ADD CONSTRAINT model_steps_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
@@ -1880,3 +2036,6 @@ ALTER TABLE ONLY public.trial_runs
 
 ALTER TABLE ONLY public.trial_runs
     ADD CONSTRAINT trial_runs_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);
+
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);

@@ -48,6 +48,7 @@ from market.ledger import api as ledger_api
 from market.lists import api as lists_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
+from market.messages import api as messages_api
 from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
@@ -239,7 +240,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_name="zhipei_csrf",
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
-            exclude=["^/api/", r"^/feed\.", "^/static/"],  # an answer that others may keep carries no cookie
+            # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
+            exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
@@ -270,6 +272,7 @@ def _api() -> Router:
             ledger_api.router(),
             lists_api.router(),
             matches_api.router(),
+            messages_api.router(),
             needs_api.router(),
             notices_api.router(),
             offerings_api.router(),

@@ -43,6 +43,7 @@ class Commands(click.Group):
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
         "ledger": "market.ledger_cli",
+        "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
         "search": "market.search_cli",

@@ -17,6 +17,7 @@ from market.ledger import pages as ledger
 from market.lists import desk_pages as lists
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
+from market.messages import pages as messages
 from market.needs import counter_pages
 from market.needs import pages as needs
 from market.notices import pages as notices
@@ -63,6 +64,7 @@ def routers() -> list[Router]:
         ledger,
         lists,
         matches,
+        messages,
         owner_pages,
         needs,
         notices,
