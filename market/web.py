@@ -332,12 +332,12 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
 
 def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
     """Out of a page whose address has something in it that cannot be: ``again``, the page without that; ``need``, the
-    form for a need with the search text, where that is too long for a search. Empty for any other page."""
+    form for a need with the search text, where that is too long for a search. Both "" for any other page."""
     wrong = {one.field for one in problem.errors}
     given = list(request.query_params.multi_items())
     kept = [(name, value) for name, value in given if name not in wrong]
     if request.method != "GET" or len(kept) == len(given):
-        return {}
+        return {"again": "", "need": ""}
     text = request.query_params.get("q", "") if "q" in wrong else ""
     need = f"/?{urlencode({'text': text})}" if MOST_CHARS < len(text) <= BODY_LIMIT else ""
     return {"again": f"{request.url.path}?{urlencode(kept)}", "need": need}
