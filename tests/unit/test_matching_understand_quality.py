@@ -37,6 +37,13 @@ def test_figures(name: str) -> None:
     assert found.consulted is None or found.consulted >= 0.8
 
 
+@pytest.mark.parametrize(
+    ("text", "outside"), [("转让", False), ("质押！", False), ("被告了", False), ("转让店铺", True), ("社保", True)]
+)
+def test_a_bare_matter_is_taken_for_ours(text: str, outside: bool) -> None:
+    assert SHIPPED.understand(text).outside_scope is outside
+
+
 def test_over_all_corpora_the_bars_are_met_with_room() -> None:
     found = judge(reader(SHIPPED), [example for corpus in CORPORA.values() for example in corpus])
     assert found.needs >= 800
