@@ -1,5 +1,6 @@
 """Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework."""
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -106,12 +107,57 @@ class AlreadyRated(Conflict):
     title = "已经评价过"
 
 
-class TooManyAttempts(DomainError):
-    """尝试的次数太多了，请过 5 分钟再试；忘记密码请联系所在地的骨干节点。"""
+class TooManyRequests(DomainError):
+    """操作太频繁，请稍等一会儿再试。"""
 
     status = 429
+    slug = "too-many-requests"
+    title = "操作太频繁"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(
+            self.words(f"{self.seconds} 秒" if self.seconds <= 90 else f"{math.ceil(self.seconds / 60)} 分钟")
+        )
+
+    def words(self, wait: str) -> str:
+        """What the reader is told."""
+        return f"操作太频繁，请过 {wait}再试。"
+
+
+class TooManyAttempts(TooManyRequests):
+    """尝试的次数太多了，请稍后再试。"""
+
     slug = "too-many-attempts"
     title = "请稍后再试"
+
+    def words(self, wait: str) -> str:
+        """What the reader is told."""
+        return f"试的次数太多了，请过 {wait}再试。忘记密码可以请骨干节点或管理员重设。"
+
+
+class Busy(DomainError):
+    """现在登录的人很多，请过几秒再试。"""
+
+    status = 503
+    slug = "busy"
+    title = "服务暂时繁忙"
+
+
+class SecondFactorMissing(DomainError):
+    """您的账号需要先设置两步验证，之后才能继续。"""
+
+    status = 403
+    slug = "second-factor-missing"
+    title = "请先设置两步验证"
+
+
+class SignInFailed(DomainError):
+    """统一身份平台的登录没有完成，请重新开始；也可以用密码登录。"""
+
+    status = 400
+    slug = "sign-in-failed"
+    title = "登录没有完成"
 
 
 class IdempotencyMismatch(DomainError):

@@ -3,6 +3,7 @@
 from litestar import Router, get
 from litestar.response import Template
 
+from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
@@ -52,6 +53,8 @@ def routers() -> list[Router]:
         needs,
         notices,
         offerings,
+        oidc_pages,
+        own_pages,
         own_offerings,
         own_ratings,
         plans,
