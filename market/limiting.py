@@ -119,6 +119,11 @@ async def limit_codes(limiter: Limiter, account_id: int) -> None:
         raise TooManyAttempts(wait)
 
 
+async def forget_codes(limiter: Limiter, account_id: int) -> None:
+    """Start counting anew, after a right code."""
+    await limiter.forget([f"code:{account_id}"])
+
+
 async def limit_resets(limiter: Limiter, key: str) -> None:
     """Count a new password by a link.
 

@@ -257,12 +257,11 @@ def page(template: str, *, status: int = 200, **context: Any) -> Template:
 
 def form_page(template: str, error: errors.DomainError | None = None, **context: Any) -> Template:
     """The page of a form; where it was refused, with what is wrong by field or on top, and when to come again."""
-    shown = {"errors": {}, "notice": None} if error is None else {"errors": error.fields, "notice": None}
-    if error is not None and not error.fields:
-        shown["notice"] = ("bad", error.detail)
-    answer = page(template, status=error.status if error else 200, **(shown | context))
+    notice = ("bad", error.detail) if error and not error.fields else None
+    shown = {"errors": error.fields if error else {}, "notice": notice} | context
+    answer = page(template, status=error.status if error else 200, **shown)
     if error is not None:
-        answer.headers |= _headers(error, error.status)
+        answer.headers.update(_headers(error, error.status))
     return answer
 
 

@@ -14,9 +14,9 @@ from market.accounts import factors, queries, service
 from market.accounts.model import Credentials
 from market.auth import allow, enter
 from market.enterprises import service as enterprises
-from market.errors import DomainError, InvalidInput
+from market.errors import DomainError, Forbidden, InvalidInput
 from market.forms import decode
-from market.limiting import LogInLimits, address_of, limit_codes
+from market.limiting import LogInLimits, address_of, forget_codes, limit_codes
 from market.web import AppRequest, PathId, PathText, Rejected, actor_of, form_page, go, page, services
 
 Form = URLEncodedBody[dict[str, Any]]
@@ -164,6 +164,7 @@ async def confirm_factor(request: AppRequest, tx: NamedDependency[Transaction], 
         form = decode(Code, data)
         await limit_codes(held.limiter, actor.id)
         epoch, codes = await factors.confirm(tx, held.cipher, actor.id, form.code)
+        await forget_codes(held.limiter, actor.id)
     except DomainError as error:
         raise Rejected(await _factor_page(request, tx, error)) from None
     return await enter(request, page("accounts/codes.html", codes=codes), actor.id, epoch, factor=True)
@@ -185,8 +186,10 @@ async def renew_codes(request: AppRequest, data: Form) -> Template:
 
 @post("/account/second-factor/remove", guards=[allow()])
 async def remove_factor(request: AppRequest, data: Form) -> Redirect:
-    """Turn it off."""
+    """Turn it off, where it is not required."""
     held = services(request)
+    if held.settings.require_totp and actor_of(request).needs_factor:
+        raise Forbidden
     try:
         known = await _asked_again(request, decode(Asked, data).password)
         async with held.db.transaction() as tx:

@@ -21,7 +21,7 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import Conflict, DomainError, InvalidInput, NotFound
 from market.forms import decode
-from market.limiting import LogInLimits, address_of, limit_codes, limit_resets
+from market.limiting import LogInLimits, address_of, forget_codes, limit_codes, limit_resets
 from market.regions import service as regions
 from market.web import AppRequest, Rejected, form_page, go, page, services
 
@@ -124,6 +124,7 @@ async def log_in_with_code(request: AppRequest, data: Form) -> Redirect:
             await factors.check(tx, held.cipher, step.account_id, form.code)
     except DomainError as error:
         raise Rejected(form_page("accounts/code.html", error)) from None
+    await forget_codes(held.limiter, known.id)
     answer = go(_onward(step.wanted, known.role))
     answer.set_cookie(cookie(held.settings, STEP_COOKIE, "", 0))
     return await enter(request, answer, known.id, known.session_epoch, factor=True)

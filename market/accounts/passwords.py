@@ -1,7 +1,7 @@
 """Passwords: which are good enough, and how they are hashed.
 
 No rules of composition: they make people write P@ssw0rd1 (NIST SP 800-63B, 3.1.1.2). A password has to be long, and
-more than a few well-known pieces in a row. These are in ``market/data/passwords.txt``; market/data/README.md tells where
+more than a few well-known pieces in a row. These are in ``market/data/passwords.txt``; the README beside it tells where
 they come from.
 """
 
