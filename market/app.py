@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Litestar, MediaType, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
@@ -31,7 +31,7 @@ from infra.db import Database
 from infra.limits import Limiter
 from infra.observe import Metrics, bind_request
 from infra.settings import Settings
-from market import health, presenting
+from market import health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
@@ -47,6 +47,7 @@ from market.discovery.service import Finder
 from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
+from market.i18n import _
 from market.institutions import api as institutions_api
 from market.lists import api as lists_api
 from market.matches import api as matches_api
@@ -70,6 +71,7 @@ from market.web import (
     provide_tx,
     services,
 )
+from matching.types import Lang
 from search.breaker import Breaker
 
 HERE = Path(__file__).parent
@@ -127,6 +129,7 @@ class Application(Litestar):
             scope["method"] = HttpMethod.GET
         started, status, crowded = time.perf_counter(), 500, self.at_once >= self.most_at_once
         self.at_once += 1
+        request = Request[None, None, State](scope)
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -134,6 +137,7 @@ class Application(Litestar):
                 status = message["status"]
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-Id"] = request_id
+                headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
                 for name, value in self.fixed_headers.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
@@ -141,10 +145,11 @@ class Application(Litestar):
             await send(message)
 
         try:
-            if crowded and not scope["path"].startswith(UNSEEN):
-                await _crowded(scope, observed)
-            else:
-                await super().__call__(scope, _impatient(receive), observed)
+            with i18n.speaking(_language(request)):
+                if crowded and not scope["path"].startswith(UNSEEN):
+                    await _crowded(scope, observed)
+                else:
+                    await super().__call__(scope, _impatient(receive), observed)
         finally:
             self.at_once -= 1
             seconds = time.perf_counter() - started
@@ -174,15 +179,28 @@ def _impatient(receive: Receive) -> Receive:
 
 async def _crowded(scope: HTTPScope, send: Send) -> None:
     """503, without a page: whatever needs a template or a database would make it worse."""
-    words = "现在访问的人很多，请过几秒再试。已提交的内容不会丢失。"
+    words = _("现在访问的人很多，请过几秒再试。已提交的内容不会丢失。")
     if scope["path"].startswith("/api/"):
-        problem = {"type": "/problems/unavailable", "title": "服务暂时繁忙", "status": 503, "detail": words}
+        problem = {"type": "/problems/unavailable", "title": _("服务暂时繁忙"), "status": 503, "detail": words}
         kind, body = b"application/problem+json", msgspec.json.encode({**problem, "instance": scope["path"]})
     else:
         kind, body = b"text/plain; charset=utf-8", words.encode()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"retry-after", b"3")]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _language(request: Request[None, None, State]) -> Lang:
+    """What the address asks for, else the browser's switch; for the API what Accept-Language prefers.
+
+    An account's own language takes its place once it is known (``Authenticate``). Pages do not follow Accept-Language
+    while parts of them are in Chinese only.
+    """
+    if asked := i18n.known(request.query_params.get("lang")):
+        return asked
+    if request.url.path.startswith("/api/"):
+        return i18n.preferred(request.headers.get("accept-language", ""))
+    return i18n.known(request.cookies.get(i18n.COOKIE)) or "zh"
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
@@ -319,7 +337,7 @@ def _api() -> Router:
 
 def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
-        title="Zhipei 知配",
+        title="Zhipei 知配",  # not translated: the name
         version="1",
         description="Supply of and demand for public intellectual-property services. See docs/api.md.",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
@@ -336,6 +354,7 @@ def _templates(settings: Settings) -> Environment:
         auto_reload=settings.debug,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
     presenting.install(environment)
     return environment

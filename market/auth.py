@@ -19,6 +19,7 @@ from market import errors
 from market.accounts import queries
 from market.accounts.model import STAFF, Actor, Role, Session
 from market.accounts.service import hash_token
+from market.i18n import _, known, speak
 from market.limiting import throttle
 
 COOKIE = "zhipei_session"
@@ -38,6 +39,8 @@ class Authenticate(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
         """The actor as ``request.user``, or None; the session as ``request.auth``. Guards decide what nobody may do.
 
+        From here on the request is in the actor's language.
+
         Raises:
             NotAuthenticated: a token was given that is none, or has expired.
             SecondFactorMissing: the account has to set one up first.
@@ -46,6 +49,8 @@ class Authenticate(AbstractAuthenticationMiddleware):
         held = connection.app.state.services
         by_token = connection.url.path.startswith("/api/")
         found = await (by_token_of if by_token else by_session_of)(connection)
+        if not by_token:
+            _speak_to(connection, found.user)
         await throttle(connection, held.limiter, held.settings, found.user)
         if held.settings.require_totp and found.user is not None:
             await _need_factor(connection, found)
@@ -61,13 +66,13 @@ async def by_token_of(connection: Connection) -> AuthenticationResult:
     header = connection.headers.get("authorization")
     if header is None:
         return NOBODY
-    scheme, _, token = header.partition(" ")
+    scheme, _space, token = header.partition(" ")
     if scheme.lower() == "bearer" and token:
         async with connection.app.state.services.db.reading() as tx:
             actor = await queries.actor_by_token(tx, hash_token(token))
         if actor is not None:
             return AuthenticationResult(user=actor, auth=None)
-    raise errors.NotAuthenticated("访问令牌不对、已过期或已停用，请换一个新的。")
+    raise errors.NotAuthenticated(_("访问令牌不对、已过期或已停用，请换一个新的。"))
 
 
 async def by_session_of(connection: Connection) -> AuthenticationResult:
@@ -80,6 +85,11 @@ async def by_session_of(connection: Connection) -> AuthenticationResult:
     async with held.db.reading() as tx:
         actor = await queries.actor_by_session(tx, session.account_id, session.epoch)
     return AuthenticationResult(user=actor, auth=session) if actor else NOBODY
+
+
+def _speak_to(connection: Connection, actor: Actor | None) -> None:
+    if actor is not None and known(connection.query_params.get("lang")) is None:
+        speak(actor.lang)
 
 
 async def _need_factor(connection: Connection, found: AuthenticationResult) -> None:
@@ -130,6 +140,7 @@ class Unmatched(Template):
             with suppress(DatabaseUnavailable):
                 found = await by_session_of(request)
                 scope["user"], scope["auth"] = found.user, found.auth
+                _speak_to(request, found.user)
             # Its form to log out needs the token that the middleware would have found.
             name = cookie_name(request.app.state.services.settings, CSRF_COOKIE)
             ScopeState.from_scope(scope).csrf_token = request.cookies.get(name, "")

@@ -1,8 +1,13 @@
-"""Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework."""
+"""Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework.
+
+An error is raised in the language of whoever asked: its docstring and title are messages (market/i18n.py).
+"""
 
 import math
 from collections.abc import Mapping
 from typing import ClassVar
+
+from market.i18n import N_, _, _n
 
 
 class DomainError(Exception):
@@ -10,10 +15,10 @@ class DomainError(Exception):
 
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "domain-error"
-    title: ClassVar[str] = "这一步没有完成"
+    title: ClassVar[str] = N_("这一步没有完成")
 
     def __init__(self, detail: str | None = None, *, fields: Mapping[str, str] | None = None) -> None:
-        self.detail = detail or type(self).__doc__ or self.title
+        self.detail = detail or _(type(self).__doc__ or self.title)
         self.fields = dict(fields or {})
         super().__init__(self.detail)
 
@@ -23,7 +28,7 @@ class InvalidInput(DomainError):
 
     status = 422
     slug = "invalid-input"
-    title = "填写的内容需要修改"
+    title = N_("填写的内容需要修改")
 
 
 class NotFound(DomainError):
@@ -31,7 +36,7 @@ class NotFound(DomainError):
 
     status = 404
     slug = "not-found"
-    title = "没有找到"
+    title = N_("没有找到")
 
 
 class NotAuthenticated(DomainError):
@@ -39,7 +44,7 @@ class NotAuthenticated(DomainError):
 
     status = 401
     slug = "not-authenticated"
-    title = "请先登录"
+    title = N_("请先登录")
 
 
 class Forbidden(DomainError):
@@ -47,7 +52,7 @@ class Forbidden(DomainError):
 
     status = 403
     slug = "forbidden"
-    title = "没有权限"
+    title = N_("没有权限")
 
 
 class Conflict(DomainError):
@@ -55,56 +60,56 @@ class Conflict(DomainError):
 
     status = 409
     slug = "conflict"
-    title = "内容有了变化"
+    title = N_("内容有了变化")
 
 
 class EditedMeanwhile(Conflict):
     """您打开之后，别人改过这份内容。您填写的都还在，没动过的项目已换成新的；请核对后再保存。"""
 
     slug = "edited-meanwhile"
-    title = "内容被别人改过"
+    title = N_("内容被别人改过")
 
 
 class ItemWithdrawn(Conflict):
     """这个服务事项已经撤销，不能再发布；已派的单照旧办完。"""
 
     slug = "item-withdrawn"
-    title = "事项已撤销"
+    title = N_("事项已撤销")
 
 
 class InvalidTransition(Conflict):
     """现在的状态下不能做这一步，请刷新查看最新状态。"""
 
     slug = "invalid-transition"
-    title = "现在不能做这一步"
+    title = N_("现在不能做这一步")
 
 
 class CapacityFull(Conflict):
     """这项服务的名额刚刚用完，或已暂停受理，请改选其他候选。"""
 
     slug = "capacity-full"
-    title = "名额已满"
+    title = N_("名额已满")
 
 
 class NotOwner(Conflict):
     """这条需求由同事首问负责。要由您办理，请先请对方交接给您。"""
 
     slug = "not-owner"
-    title = "由同事负责"
+    title = N_("由同事负责")
 
 
 class AlreadyReturned(Conflict):
     """这条需求已经退回补正过。一次性告知只能用一次；企业的答复带出了新情况，才能就新情况再告知。"""
 
     slug = "already-returned"
-    title = "已经退回过一次"
+    title = N_("已经退回过一次")
 
 
 class AlreadyRated(Conflict):
     """这次服务已经评价过了。每次服务评价一次，还有话要说可以追加评价。"""
 
     slug = "already-rated"
-    title = "已经评价过"
+    title = N_("已经评价过")
 
 
 class TooManyRequests(DomainError):
@@ -112,28 +117,27 @@ class TooManyRequests(DomainError):
 
     status = 429
     slug = "too-many-requests"
-    title = "操作太频繁"
+    title = N_("操作太频繁")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = max(1, math.ceil(seconds))
-        super().__init__(
-            self.words(f"{self.seconds} 秒" if self.seconds <= 90 else f"{math.ceil(self.seconds / 60)} 分钟")
-        )
+        minutes = math.ceil(self.seconds / 60)
+        super().__init__(self.words(_n("{n} 秒", self.seconds) if self.seconds <= 90 else _n("{n} 分钟", minutes)))
 
     def words(self, wait: str) -> str:
         """What the reader is told."""
-        return f"操作太频繁，请过 {wait}再试。"
+        return _("操作太频繁，请过 {wait}再试。", wait=wait)
 
 
 class TooManyAttempts(TooManyRequests):
     """尝试的次数太多了，请稍后再试。"""
 
     slug = "too-many-attempts"
-    title = "请稍后再试"
+    title = N_("请稍后再试")
 
     def words(self, wait: str) -> str:
         """What the reader is told."""
-        return f"试的次数太多了，请过 {wait}再试。忘记密码可以请骨干节点或管理员重设。"
+        return _("试的次数太多了，请过 {wait}再试。忘记密码可以请骨干节点或管理员重设。", wait=wait)
 
 
 class Busy(DomainError):
@@ -141,7 +145,7 @@ class Busy(DomainError):
 
     status = 503
     slug = "busy"
-    title = "服务暂时繁忙"
+    title = N_("服务暂时繁忙")
 
 
 class SecondFactorMissing(DomainError):
@@ -149,7 +153,7 @@ class SecondFactorMissing(DomainError):
 
     status = 403
     slug = "second-factor-missing"
-    title = "请先设置两步验证"
+    title = N_("请先设置两步验证")
 
 
 class SignInFailed(DomainError):
@@ -157,7 +161,7 @@ class SignInFailed(DomainError):
 
     status = 400
     slug = "sign-in-failed"
-    title = "登录没有完成"
+    title = N_("登录没有完成")
 
 
 class IdempotencyMismatch(DomainError):
@@ -165,7 +169,7 @@ class IdempotencyMismatch(DomainError):
 
     status = 422
     slug = "idempotency-mismatch"
-    title = "重复使用了 Idempotency-Key"
+    title = N_("重复使用了 Idempotency-Key")
 
 
 class IdempotencyMissing(DomainError):
@@ -173,4 +177,26 @@ class IdempotencyMissing(DomainError):
 
     status = 400
     slug = "idempotency-missing"
-    title = "缺少 Idempotency-Key"
+    title = N_("缺少 Idempotency-Key")
+
+
+class ProviderAway(SignInFailed):
+    """统一身份平台暂时连不上，请过一会儿再试；也可以用密码登录。"""
+
+    status = 503
+    slug = "provider-away"
+    title = N_("统一身份平台暂时连不上")
+
+
+class LinkUsedUp(NotFound):
+    """这个链接已经用过，或过了一小时。请向骨干节点或管理员再要一个。"""
+
+    slug = "link-used-up"
+    title = N_("链接已经失效")
+
+
+class AlreadyLinked(Conflict):
+    """这个身份或这个账号已经另有关联。可以直接用它登录，或先取消原来的关联。"""
+
+    slug = "already-linked"
+    title = N_("已经关联过")

@@ -14,15 +14,16 @@ from infra.cipher import Cipher
 from infra.db import Transaction
 from market.accounts import queries
 from market.errors import Conflict, InvalidInput, NotFound
+from market.i18n import N_, _
 
-ISSUER = "知配 Zhipei"
+ISSUER = "知配 Zhipei"  # not translated: a name
 STEP_SECONDS = 30
 STEPS_ASIDE = (0, -1, 1)
 """Clocks differ, and typing takes time."""
 RECOVERY_CODES = 10
 RECOVERY_BYTES = 10
 """80 random bits: a plain hash is enough, and a guess is hopeless."""
-WRONG_CODE = "验证码不对，或已经用过。请等应用里换了新的 6 位数字再填。"
+WRONG_CODE = N_("验证码不对，或已经用过。请等应用里换了新的 6 位数字再填。")
 
 
 class Enrolment(Struct, frozen=True):
@@ -42,7 +43,7 @@ async def begin(tx: Transaction, cipher: Cipher, account_id: int) -> None:
     """
     secret = pyotp.random_base32()
     if not await queries.begin_factor(tx, account_id, cipher.seal(secret.encode(), _context(account_id))):
-        raise Conflict("两步验证已经设置好了。")
+        raise Conflict(_("两步验证已经设置好了。"))
 
 
 async def enrolment(tx: Transaction, cipher: Cipher, account_id: int, login: str) -> Enrolment | None:
@@ -55,7 +56,7 @@ async def enrolment(tx: Transaction, cipher: Cipher, account_id: int, login: str
     address = pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
     # Black on white in both themes, drawn by attributes: our pages allow no style in the markup.
     segno.make(address, error="m").save(
-        image, kind="svg", scale=4, border=4, light="#fff", dark="#000", xmldecl=False, svgns=True, title="二维码"
+        image, kind="svg", scale=4, border=4, light="#fff", dark="#000", xmldecl=False, svgns=True, title=_("二维码")
     )
     return Enrolment(secret, image.getvalue().decode())
 
@@ -69,7 +70,7 @@ async def confirm(tx: Transaction, cipher: Cipher, account_id: int, code: str) -
     """
     await _take(tx, cipher, account_id, code)
     if not await queries.confirm_factor(tx, account_id):
-        raise Conflict("两步验证已经设置好了。")
+        raise Conflict(_("两步验证已经设置好了。"))
     return await queries.end_sessions(tx, account_id), await _new_codes(tx, account_id)
 
 
@@ -104,7 +105,7 @@ async def remove(tx: Transaction, account_id: int) -> int:
         NotFound: the account has none.
     """
     if not await queries.drop_factor(tx, account_id):
-        raise NotFound("这个账号没有设置两步验证。")
+        raise NotFound(_("这个账号没有设置两步验证。"))
     return await queries.end_sessions(tx, account_id)
 
 
@@ -121,7 +122,7 @@ async def _take(tx: Transaction, cipher: Cipher, account_id: int, code: str) -> 
     factor = await queries.factor(tx, account_id)
     step = _step(cipher.open(factor.secret, _context(account_id)).decode(), _plain(code)) if factor else None
     if step is None or not await queries.take_step(tx, account_id, step):
-        raise InvalidInput(fields={"code": WRONG_CODE})
+        raise InvalidInput(fields={"code": _(WRONG_CODE)})
 
 
 def _step(secret: str, code: str) -> int | None:

@@ -1,10 +1,14 @@
 """Who acts: roles, accounts and what the rest of the code needs to know of them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from market.i18n import N_, Words, _, _n
+from matching.types import Lang
 
 Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]*$")]
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -23,18 +27,20 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-ROLE_NAMES = {
-    Role.ENTERPRISE: "企业",
-    Role.INSTITUTION: "服务机构",
-    Role.COORDINATOR: "骨干节点工作人员",
-    Role.CLERK: "窗口人员",
-    Role.ADMIN: "管理员",
-}
+ROLE_NAMES: Mapping[Role, str] = Words(
+    {
+        Role.ENTERPRISE: "企业",
+        Role.INSTITUTION: "服务机构",
+        Role.COORDINATOR: "骨干节点工作人员",
+        Role.CLERK: "窗口人员",
+        Role.ADMIN: "管理员",
+    }
+)
 
 
 # What tells them apart in a User-Agent header, the more particular first: most call themselves Safari, too.
 BROWSERS = (
-    ("MicroMessenger", "微信"),
+    ("MicroMessenger", N_("微信")),
     ("Edg", "Edge"),
     ("Firefox", "Firefox"),
     ("OPR", "Opera"),
@@ -61,6 +67,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     login: str
     name: str
     role: Role
+    lang: Lang = "zh"
     enterprise_id: int | None = None
     institution_id: int | None = None
     node_id: int | None = None
@@ -145,19 +152,19 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The browser and its system in words, as far as it says."""
         browser = next((name for mark, name in BROWSERS if mark in self.agent), "")
         system = next((name for mark, name in SYSTEMS if mark in self.agent), "")
-        return " · ".join(filter(None, (browser, system))) or "其他设备"
+        return " · ".join(_(one) for one in (browser, system) if one) or _("其他设备")
 
     @property
     def last_used(self) -> str:
         """How long ago it asked for something."""
         minutes = int(self.idle_seconds / 60)
         if minutes < 60:
-            return f"{minutes} 分钟前" if minutes else "刚刚"
-        return f"{minutes // 60} 小时前" if minutes < 48 * 60 else f"{minutes // 1440} 天前"
+            return _n("{n} 分钟前用过", minutes) if minutes else _("刚刚用过")
+        return _n("{n} 小时前用过", minutes // 60) if minutes < 48 * 60 else _n("{n} 天前用过", minutes // 1440)
 
 
 class Reset(Struct, frozen=True):
-    """这个链接已经用过或过了一小时。请向骨干节点或管理员再要一个。"""
+    """What a link for a new password holds: it is good as long as the account's epoch is this one."""
 
     account_id: int
     epoch: int

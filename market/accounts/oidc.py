@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from infra.settings import Settings
 from market.accounts.model import Identity
-from market.errors import SignInFailed
+from market.errors import ProviderAway, SignInFailed
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 """Signatures that only the provider can make. None with a shared secret, and never "none"."""
@@ -32,14 +32,6 @@ TIMEOUT_SECONDS = 5.0
 LEEWAY_SECONDS = 60
 
 log = structlog.get_logger()
-
-
-class ProviderAway(SignInFailed):
-    """统一身份平台暂时连不上，请过一会儿再试；也可以用密码登录。"""
-
-    status = 503
-    slug = "provider-away"
-    title = "统一身份平台暂时连不上"
 
 
 class Attempt(Struct, frozen=True):

@@ -16,7 +16,8 @@ from market.accounts import queries
 from market.accounts.oidc import KEPT_SECONDS, Attempt, Person, Provider
 from market.accounts.pages import PERSON_COOKIE, PERSON_SECONDS, admit, person_of
 from market.auth import allow, cookie, cookie_name
-from market.errors import Conflict, DomainError, NotFound, SignInFailed
+from market.errors import AlreadyLinked, DomainError, NotFound, SignInFailed
+from market.i18n import _
 from market.web import AppRequest, Rejected, actor_of, go, page, services
 
 ATTEMPT_COOKIE = "zhipei_oidc"
@@ -78,7 +79,7 @@ async def link_form(request: AppRequest) -> Template:
 async def link(request: AppRequest, tx: NamedDependency[Transaction]) -> Redirect:
     """Link it."""
     if not await queries.link(tx, actor_of(request).id, _person(request).identity):
-        raise Conflict("这个身份或这个账号已经另有关联，请先取消原来的关联。")
+        raise AlreadyLinked
     answer = go("/account?done=linked")
     answer.set_cookie(cookie(services(request).settings, PERSON_COOKIE, "", 0))
     return answer
@@ -122,7 +123,7 @@ async def _attempt(request: AppRequest, state: str) -> Attempt:
 
 
 def _failed(request: AppRequest, error: DomainError) -> Template:
-    answer = page("accounts/failed.html", status=error.status, title=error.title, detail=error.detail)
+    answer = page("accounts/failed.html", status=error.status, title=_(error.title), detail=error.detail)
     answer.set_cookie(cookie(services(request).settings, ATTEMPT_COOKIE, "", 0))
     return answer
 

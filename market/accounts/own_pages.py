@@ -16,18 +16,21 @@ from market.auth import allow, enter
 from market.enterprises import service as enterprises
 from market.errors import DomainError, Forbidden, InvalidInput
 from market.forms import decode
+from market.i18n import Words
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes
 from market.web import AppRequest, PathId, PathText, Rejected, actor_of, form_page, go, page, services
 
 Form = URLEncodedBody[dict[str, Any]]
-DONE = {
-    "password": "密码已经更改，其他设备都已退出。",
-    "sessions": "其他设备都已退出。",
-    "session": "那台设备已退出。",
-    "factor": "两步验证已经关闭，其他设备都已退出。",
-    "linked": "关联好了，以后可以直接用它登录。",
-    "unlinked": "关联已经取消。",
-}
+DONE = Words(
+    {
+        "password": "密码已经更改，其他设备都已退出。",
+        "sessions": "其他设备都已退出。",
+        "session": "那台设备已退出。",
+        "factor": "两步验证已经关闭，其他设备都已退出。",
+        "linked": "关联好了，以后可以直接用它登录。",
+        "unlinked": "关联已经取消。",
+    }
+)
 
 
 class NewToken(Struct, frozen=True):

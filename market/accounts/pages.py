@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Router, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 from litestar.params import QueryParameter, URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Meta, Struct
 
 from infra.cipher import CannotOpenError
+from infra.db import Transaction
 from infra.sealing import open_token, seal_token
 from market.accounts import factors, passwords, queries, service
 from market.accounts.model import Credentials, Reset, Role
@@ -19,20 +22,24 @@ from market.enterprises import queries as enterprise_queries
 from market.enterprises import service as enterprises
 from market.enterprises import uscc
 from market.enterprises.model import Registration
-from market.errors import Conflict, DomainError, InvalidInput, NotFound
+from market.errors import AlreadyLinked, DomainError, InvalidInput, LinkUsedUp
 from market.forms import decode
+from market.i18n import COOKIE as LANGUAGE_COOKIE
+from market.i18n import N_, _, lang
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes, limit_resets
 from market.regions import service as regions
 from market.web import AppRequest, Rejected, form_page, go, page, services
+from matching.types import Lang
 
 Form = URLEncodedBody[dict[str, Any]]
 Next = Annotated[str, QueryParameter(name="next")]
 Token = Annotated[str, QueryParameter(name="token", max_length=2000)]
 HOMES = {Role.INSTITUTION: "/desk", Role.COORDINATOR: "/queue", Role.CLERK: "/counter", Role.ADMIN: "/needs"}
 HINTS = {
-    "login": "请用英文字母、数字和 . _ @ + -，以字母或数字开头。",
-    "contact_phone": "请填写电话号码，只用数字、空格和 + - ( )。",
+    "login": N_("请用英文字母、数字和 . _ @ + -，以字母或数字开头。"),
+    "contact_phone": N_("请填写电话号码，只用数字、空格和 + - ( )。"),
 }
+YEAR = 365 * 24 * 3600
 # A path of ours; browsers drop tabs and newlines, and read a backslash as a slash.
 OWN_PATH = re.compile(r"/(?![/\\])[^\\\s\x00-\x1f]*")
 STEP_COOKIE, STEP_SECONDS = "zhipei_step", 300
@@ -159,13 +166,41 @@ async def register(request: AppRequest, data: Form, wanted: Next = "") -> Redire
         password_hash = await held.hasher.hash(form.password)
         async with held.db.transaction() as tx:
             account_id = await enterprises.register(tx, form, password_hash)
+            await queries.set_language(tx, account_id, lang())
             if person is not None and not await queries.link(tx, account_id, person.identity):
-                raise Conflict("这个身份已经关联了另一个账号，请直接用它登录。")
+                raise AlreadyLinked
     except DomainError as error:
         raise Rejected(await _register_page(request, wanted, data, error)) from None
     answer = go(_onward(wanted, Role.ENTERPRISE))
     answer.set_cookie(cookie(held.settings, PERSON_COOKIE, "", 0))
     return await enter(request, answer, account_id, 0, factor=False)
+
+
+class Switch(Struct, frozen=True):
+    """The language wanted, and the page it is wanted for."""
+
+    lang: Lang
+    back: str = "/"
+
+
+@post("/language")
+async def switch_language(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
+    """Speak another language from now on: to the account everywhere, to others in this browser."""
+    form = decode(Switch, data)
+    if request.user is not None:
+        await queries.set_language(tx, request.user.id, form.lang)
+    answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
+    answer.set_cookie(
+        Cookie(
+            key=LANGUAGE_COOKIE,
+            value=form.lang,
+            max_age=YEAR,
+            httponly=True,
+            samesite="lax",
+            secure=services(request).settings.secure_cookies,
+        )
+    )
+    return answer
 
 
 def _registration(data: Mapping[str, Any], shortest: int) -> Registration:
@@ -223,17 +258,17 @@ async def _reset_of(request: AppRequest, token: str) -> Credentials:
     """The account of a link that is still good.
 
     Raises:
-        NotFound: the link has run out, was used, or is none of ours.
+        LinkUsedUp: the link has run out, was used, or is none of ours.
     """
     held = services(request)
     try:
         asked = open_token(held.cipher, "reset", token, Reset)
     except CannotOpenError:
-        raise NotFound(Reset.__doc__) from None
+        raise LinkUsedUp from None
     async with held.db.reading() as tx:
         known = await queries.credentials_by_id(tx, asked.account_id)
     if known is None or known.session_epoch != asked.epoch:
-        raise NotFound(Reset.__doc__)
+        raise LinkUsedUp
     return known
 
 
@@ -259,7 +294,7 @@ def _login_page(
     request: AppRequest, wanted: str, typed: Mapping[str, Any] | None = None, error: DomainError | None = None
 ) -> Template:
     provider = services(request).provider
-    told = {"notice": ("ok", "新密码已经设好，请用它登录。")} if request.query_params.get("done") == "reset" else {}
+    told = {"notice": ("ok", _("新密码已经设好，请用它登录。"))} if request.query_params.get("done") == "reset" else {}
     return form_page(
         "accounts/login.html",
         error,
@@ -309,6 +344,7 @@ def router() -> Router:
         log_out,
         register_form,
         register,
+        switch_language,
         forgot,
         reset_form,
         reset,

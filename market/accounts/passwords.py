@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from market.errors import Busy
+from market.i18n import _
 
 T = TypeVar("T")
 
@@ -40,14 +41,15 @@ def problem(password: str, shortest: int, about: Iterable[str] = ()) -> str | No
     ``about``: names that others know of the account: its login, the person, the organisation.
     """
     if len(password) < shortest:
-        return f"密码至少 {shortest} 个字符，还差 {shortest - len(password)} 个。可以用几个不相干的词连起来。"
+        left = shortest - len(password)
+        return _("密码至少 {n} 个字符，还差 {left} 个。可以用几个不相干的词连起来。", n=shortest, left=left)
     if len(password.encode()) > MOST_BYTES:
-        return f"密码太长，最多 {MOST_BYTES} 个字节（一个汉字算 3 个）。"
+        return _("密码太长，最多 {n} 个字节（一个汉字算 3 个）。", n=MOST_BYTES)
     low = password.lower()
     if any(name.lower() in low for name in about if len(name) >= SHORTEST_OWN):
-        return "密码里不要含登录名、姓名、电话或单位名称，别人容易猜到。"
+        return _("密码里不要含登录名、姓名、电话或单位名称，别人容易猜到。")
     if weight(low) < ENOUGH:
-        return "这个密码很常见，容易被猜到。请换成几个不相干的词，或在中间加些别的字。"
+        return _("这个密码很常见，容易被猜到。请换成几个不相干的词，或在中间加些别的字。")
     return None
 
 

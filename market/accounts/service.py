@@ -12,6 +12,7 @@ from market.accounts import passwords, queries
 from market.accounts.model import Actor, Credentials, Login, PersonName, Role
 from market.accounts.passwords import Hasher
 from market.errors import Conflict, InvalidInput, NotFound
+from market.i18n import N_, _
 
 TOKEN_PREFIX = "zp_"  # noqa: S105 - so that secret scanners know a leaked one
 OBJECTS = {
@@ -21,9 +22,9 @@ OBJECTS = {
     Role.CLERK: "node_id",
 }
 """What an account of the role belongs to."""
-LOGIN_TAKEN = "这个登录名已有人使用，请换一个；如果是您本人，请直接登录。"
-WRONG = "登录名或密码不对，请核对后再试。"
-NOT_YOURS = "密码不对，请核对后再试。"
+LOGIN_TAKEN = N_("这个登录名已有人使用，请换一个；如果是您本人，请直接登录。")
+WRONG = N_("登录名或密码不对，请核对后再试。")
+NOT_YOURS = N_("密码不对，请核对后再试。")
 
 
 async def create(
@@ -53,7 +54,7 @@ async def create(
         node_id=node_id,
     )
     if account_id is None:
-        raise InvalidInput(fields={"login": LOGIN_TAKEN})
+        raise InvalidInput(fields={"login": _(LOGIN_TAKEN)})
     return account_id
 
 
@@ -78,8 +79,8 @@ async def create_checked(db: Database, hasher: Hasher, new: NewAccount, *, short
     fields = {
         field: words
         for field, kind, words in (
-            ("login", Login, "登录名用 3 到 64 个英文字母、数字或 . _ @ + -。"),
-            ("name", PersonName, "姓名 1 到 50 个字。"),
+            ("login", Login, _("登录名用 3 到 64 个英文字母、数字或 . _ @ + -。")),
+            ("name", PersonName, _("姓名 1 到 50 个字。")),
         )
         if not _fits(getattr(new, field), kind)
     }
@@ -88,7 +89,7 @@ async def create_checked(db: Database, hasher: Hasher, new: NewAccount, *, short
     async with db.reading() as tx:
         fields |= await _objects_at_fault(tx, new)
     if fields:
-        raise InvalidInput("账号没有建立。", fields=fields)
+        raise InvalidInput(_("账号没有建立。"), fields=fields)
     password_hash = await hasher.hash(new.password)
     async with db.transaction() as tx:
         return await create(
@@ -108,9 +109,9 @@ async def _objects_at_fault(tx: Transaction, new: NewAccount) -> dict[str, str]:
     for field in ("enterprise_id", "institution_id", "node_id"):
         wanted, given = OBJECTS.get(new.role) == field, getattr(new, field)
         if wanted is (given is None):
-            fields[field] = "这个角色必须指明所属的对象。" if wanted else "这个角色不属于任何这类对象，请去掉。"
+            fields[field] = _("这个角色必须指明所属的对象。") if wanted else _("这个角色不属于任何这类对象，请去掉。")
         elif given is not None and not await queries.exists(tx, field, given):
-            fields[field] = f"没有编号为 {given} 的对象。"
+            fields[field] = _("没有编号为 {id} 的对象。", id=given)
     return fields
 
 
@@ -137,7 +138,7 @@ async def log_in(db: Database, hasher: Hasher, login: str, password: str) -> Cre
     async with db.reading() as tx:
         known = await queries.credentials(tx, login)
     if not await hasher.fits(password, known.password_hash if known else None) or known is None:
-        raise InvalidInput(fields={"password": WRONG})
+        raise InvalidInput(fields={"password": _(WRONG)})
     if hasher.is_outdated(known.password_hash):
         password_hash = await hasher.hash(password)
         async with db.transaction() as tx:
@@ -157,7 +158,7 @@ async def check_password(db: Database, hasher: Hasher, account_id: int, password
     if known is None:
         raise NotFound
     if not await hasher.fits(password, known.password_hash):
-        raise InvalidInput(fields={"password": NOT_YOURS})
+        raise InvalidInput(fields={"password": _(NOT_YOURS)})
     return known
 
 
@@ -169,12 +170,12 @@ async def change_password(db: Database, hasher: Hasher, known: Credentials, new:
         Conflict: another change, or the same link used twice, was faster.
     """
     if wrong := passwords.problem(new, shortest, known.known_words):
-        raise InvalidInput("密码没有更改。", fields={"new_password": wrong})
+        raise InvalidInput(_("密码没有更改。"), fields={"new_password": wrong})
     password_hash = await hasher.hash(new)
     async with db.transaction() as tx:
         epoch = await queries.set_password(tx, known.id, known.session_epoch, password_hash)
     if epoch is None:
-        raise Conflict("密码刚刚改过，或这个链接已经用过。请用新密码登录。")
+        raise Conflict(_("密码刚刚改过，或这个链接已经用过。请用新密码登录。"))
     return epoch
 
 
@@ -198,7 +199,7 @@ async def find(tx: Transaction, login: str) -> Credentials:
     """
     known = await queries.credentials(tx, login)
     if known is None:
-        raise NotFound(f"没有登录名为 {login} 的账号，或已停用。")
+        raise NotFound(_("没有登录名为 {login} 的账号，或已停用。", login=login))
     return known
 
 
@@ -209,7 +210,7 @@ async def set_disabled(tx: Transaction, login: str, *, disabled: bool) -> None:
         NotFound: there is no such account.
     """
     if await queries.set_disabled(tx, login, disabled=disabled) is None:
-        raise NotFound(f"没有登录名为 {login} 的账号。")
+        raise NotFound(_("没有登录名为 {login} 的账号。", login=login))
 
 
 # API tokens ----------------------------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ async def create_token(tx: Transaction, login: str, name: str, days: int) -> str
     """
     actor = await queries.actor_by_login(tx, login)
     if actor is None:
-        raise NotFound(f"没有登录名为 {login} 的账号。")
+        raise NotFound(_("没有登录名为 {login} 的账号。", login=login))
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await queries.insert_token(tx, actor.id, name, hash_token(token), datetime.now(UTC) + timedelta(days=days))
     return token

@@ -36,7 +36,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
-  button.textContent = "已复制";
+  button.textContent = button.dataset.done;
 });
 
 // Where there is JavaScript there is a button for what the browser's menu does too.
@@ -51,6 +51,6 @@ for (const hint of document.querySelectorAll("[data-strength]")) {
   document.getElementById(strength).addEventListener("input", (event) => {
     const left = shortest - [...event.target.value].length;
     hint.hidden = event.target.value === "";
-    hint.textContent = left > 0 ? short.replace("{n}", left) : left > -6 ? fair : good;
+    hint.textContent = left > 0 ? short.replace("[n]", left) : left > -6 ? fair : good;
   });
 }
