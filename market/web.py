@@ -173,14 +173,17 @@ def read_cursor(text: str | None, kind: type[T]) -> T | None:
 class Replayed(Exception):
     """The key has an answer already: roll back and repeat it."""
 
-    def __init__(self, answer: idempotency.Answer) -> None:
+    def __init__(self, answer: idempotency.Answer, at: str | None) -> None:
         self.answer = answer
+        self.at = at
 
 
 async def once(
-    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200
+    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200, at: str | None = None
 ) -> Response[bytes]:
     """Answer with what ``act`` returns; under an Idempotency-Key only the first call acts.
+
+    ``at``: where to find what was made (Location), with the answer's fields in braces.
 
     Raises:
         Replayed: the key was used for the same call before.
@@ -188,7 +191,7 @@ async def once(
     """
     key = request.headers.get("idempotency-key")
     if key is None:
-        return json_bytes(msgspec.json.encode(await act()), status)
+        return _made(msgspec.json.encode(await act()), status, at)
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise errors.InvalidInput(fields={"Idempotency-Key": _("请用 1 到 255 个可见字符。")})
     actor = actor_of(request)
@@ -199,20 +202,26 @@ async def once(
     except errors.DomainError:
         # A repeated call finds the world changed by the first: its answer counts, not the refusal it would get now.
         await start_over(tx)
-        await _replay(tx, actor, key, fingerprint)
+        await _replay(tx, actor, key, fingerprint, at)
         raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, status, body)):
-        await _replay(tx, actor, key, fingerprint)
-    return json_bytes(body, status)
+        await _replay(tx, actor, key, fingerprint, at)
+    return _made(body, status, at)
 
 
-async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes) -> None:
+def _made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    fields = msgspec.json.decode(body) if at and "{" in at else {}
+    location = {"Location": at.format_map(fields)} if at else {}
+    return json_bytes(body, status, {**location, **(headers or {})})
+
+
+async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes, at: str | None) -> None:
     kept = await idempotency.find(tx, actor.id, key)
     if kept is None:
         return
     if kept.fingerprint != fingerprint:
         raise errors.IdempotencyMismatch
-    raise Replayed(kept)
+    raise Replayed(kept, at)
 
 
 def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -334,7 +343,7 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return error.page
     if isinstance(error, Replayed):
         kept = error.answer
-        return json_bytes(kept.body, kept.status, {"Idempotency-Replayed": "true"})
+        return _made(kept.body, kept.status, error.at, {"Idempotency-Replayed": "true"})
     problem = _problem(request, error)
     if problem.status >= 500:
         log.error("request failed", status=problem.status, exc_info=error)
