@@ -57,6 +57,7 @@ from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.plans import api as plans_api
+from market.problems import on_error
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
@@ -64,7 +65,6 @@ from market.standing import api as standing_api
 from market.web import (
     AppRequest,
     Services,
-    on_error,
     provide_catalogue,
     provide_deadlines,
     provide_finder,

@@ -1,4 +1,4 @@
-"""What lies around a request: headers of answers, who is forwarded, heads without an end, addresses that lead nowhere."""
+"""What lies around a request: headers of answers, who is forwarded, heads without an end, unknown addresses."""
 
 import asyncio
 from collections.abc import AsyncIterator
