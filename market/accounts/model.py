@@ -176,6 +176,8 @@ class Factor(Struct, frozen=True, kw_only=True):
     secret: bytes
     """Sealed."""
     confirmed_at: datetime | None
+    is_new: bool
+    """Whether it may still be confirmed: a secret that lies about could be confirmed by whoever finds the browser."""
     codes_left: int
     """Recovery codes that were not used."""
 
