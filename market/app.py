@@ -354,7 +354,7 @@ def _templates(settings: Settings) -> Environment:
         auto_reload=settings.debug,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.do", "jinja2.ext.i18n"],
     )
     presenting.install(environment)
     return environment

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from market.i18n import N_, Words, _, _n
+from market.i18n import COOKIE, N_, Words, _, _n
 from matching.types import Lang
 
 Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]*$")]
@@ -15,6 +15,13 @@ Password = Annotated[str, Meta(min_length=1, max_length=200)]
 """As typed; ``passwords.problem`` judges a new one."""
 PersonName = Annotated[str, Meta(min_length=1, max_length=50)]
 Phone = Annotated[str, Meta(min_length=5, max_length=30, pattern=r"^[0-9+() -]+$")]
+
+
+Theme = Literal["auto", "light", "dark"]
+Size = Literal["normal", "large"]
+LOOKS: Mapping[str, tuple[str, ...]] = {"theme": get_args(Theme), "size": get_args(Size)}
+COOKIES: Mapping[str, str] = {"lang": COOKIE, "theme": "zhipei_theme", "size": "zhipei_size"}
+"""Where a browser keeps what was chosen by the switches of every page."""
 
 
 class Role(StrEnum):
@@ -78,6 +85,13 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Whether no node is above the actor's."""
     region_code: str | None = None
     """Where the actor's enterprise is."""
+    by_receipt: bool = False
+    """No account: whoever shows the code on a receipt, who may for that need what the clerk may who filed it."""
+
+    @property
+    def named(self) -> int | None:
+        """The account that is written down for what the actor does; nobody's where a receipt was shown."""
+        return None if self.by_receipt else self.id
 
     @property
     def steers_models(self) -> bool:
@@ -93,6 +107,22 @@ class Actor(Struct, frozen=True, kw_only=True):
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]
+
+
+class Look(Struct, frozen=True):
+    """How pages look to somebody: light or dark, and in the size for good eyes or for others (适老化)."""
+
+    theme: Theme = "auto"
+    size: Size = "normal"
+
+
+class Preferences(Struct, frozen=True):
+    """What one of the switches asks for, and the page it was on."""
+
+    back: str = "/"
+    lang: Lang | None = None
+    theme: Theme | None = None
+    size: Size | None = None
 
 
 class Colleague(Struct, frozen=True):
