@@ -11,11 +11,13 @@ import msgspec
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.enums import HttpMethod, ScopeType
 from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -49,9 +51,11 @@ from market.feeds import api as feeds_api
 from market.guides import api as guides_api
 from market.i18n import _
 from market.institutions import api as institutions_api
+from market.ledger import api as ledger_api
 from market.lists import api as lists_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
+from market.messages import api as messages_api
 from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
@@ -62,6 +66,7 @@ from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
 from market.standing import api as standing_api
+from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
@@ -238,6 +243,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     engine = open_engine(settings)
     cipher = cipher_of(settings, csrf_secret)
+    finder = Finder(engine, Breaker())
     held = Services(
         settings=settings,
         secret=csrf_secret,
@@ -249,8 +255,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         limiter=Limiter(redis, settings.namespace),
         provider=Provider(settings) if settings.oidc_issuer and settings.oidc_client_id else None,
         deadlines=DeadlinesSource(),
-        catalogue=CatalogueSource(settings.own_words),
-        finder=Finder(engine, Breaker()),
+        catalogue=CatalogueSource(settings.own_words, finder),
+        finder=finder,
         metrics=Metrics(),
     )
 
@@ -272,6 +278,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
                 "/static/dist",
                 directories=[HERE / "static" / "dist"],
                 cache_control=presenting.STATIC_CACHE,
+                # Files only: a page holds a token, and what it reflects would let others measure that (BREACH).
+                middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
                 include_in_schema=False,
                 opt={"exclude_from_auth": True},
             ),
@@ -290,7 +298,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_name=cookie_name(settings, CSRF_COOKIE),
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
-            exclude=["^/api/", r"^/feed\."],  # an answer that others may keep carries no cookie
+            # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
+            exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
@@ -320,8 +329,10 @@ def _api() -> Router:
             guides_api.router(),
             deadlines_api.router(),
             institutions_api.router(),
+            ledger_api.router(),
             lists_api.router(),
             matches_api.router(),
+            messages_api.router(),
             needs_api.router(),
             notices_api.router(),
             offerings_api.router(),
@@ -330,6 +341,7 @@ def _api() -> Router:
             regions_api.router(),
             rules_api.router(),
             standing_api.router(),
+            supervision_api.router(),
         ],
         security=[{"token": []}],
     )

@@ -119,10 +119,11 @@ class TooManyRequests(DomainError):
     slug = "too-many-requests"
     title = N_("操作太频繁")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, detail: str | None = None) -> None:
         self.seconds = max(1, math.ceil(seconds))
         minutes = math.ceil(self.seconds / 60)
-        super().__init__(self.words(_n("{n} 秒", self.seconds) if self.seconds <= 90 else _n("{n} 分钟", minutes)))
+        wait = _n("{n} 秒", self.seconds) if self.seconds <= 90 else _n("{n} 分钟", minutes)
+        super().__init__(detail or self.words(wait))
 
     def words(self, wait: str) -> str:
         """What the reader is told."""

@@ -67,6 +67,7 @@ def install(environment: Environment) -> None:
     # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
     environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
+    filters["full_day"] = full_day
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
@@ -113,6 +114,11 @@ def day(value: date | datetime) -> str:
     """11月25日（周三）, Wed 25 Nov; with the year where it is not this one."""
     local = _local_day(value)
     return _date(local, _("M月d日（EEE）") if local.year == _today().year else _("y年M月d日（EEE）"))
+
+
+def full_day(value: date) -> str:
+    """2026年11月25日, 25 Nov 2026: for what is read years later."""
+    return _date(value, _("y年M月d日"))
 
 
 def month(value: str) -> str:

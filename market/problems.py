@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import msgspec
@@ -20,7 +21,9 @@ from market import errors
 from market.auth import ENROLMENT, Unmatched
 from market.forms import explain, faults
 from market.i18n import N_, _
+from market.needs.model import BODY_LIMIT
 from market.web import AppRequest, Rejected, Replayed, came_from, go, headers_of, made
+from search.engine import MOST_CHARS
 
 log = structlog.get_logger()
 
@@ -87,9 +90,22 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return go_to_login(request)
     if isinstance(error, errors.SecondFactorMissing):
         return go(ENROLMENT)
-    shown = {"problem": problem, "back": came_from(request)}
+    shown = {"problem": problem, "back": came_from(request), **_ways_on(request, problem)}
     kind = Template if request.scope.get("path_template") else Unmatched
     return kind("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
+    """Out of a page whose address has something in it that cannot be: ``again``, the page without that; ``need``, the
+    form for a need with the search text, where that is too long for a search. Empty for any other page."""
+    wrong = {one.field for one in problem.errors}
+    given = list(request.query_params.multi_items())
+    kept = [(name, value) for name, value in given if name not in wrong]
+    if request.method != "GET" or len(kept) == len(given):
+        return {}
+    text = request.query_params.get("q", "") if "q" in wrong else ""
+    need = f"/?{urlencode({'text': text})}" if MOST_CHARS < len(text) <= BODY_LIMIT else ""
+    return {"again": f"{request.url.path}?{urlencode(kept)}", "need": need}
 
 
 def go_to_login(request: AppRequest) -> Redirect:

@@ -8,7 +8,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
@@ -28,10 +28,12 @@ from market.forms import decode, visible
 from market.guides import service as guides
 from market.i18n import _
 from market.institutions import queries as institutions
+from market.institutions.model import InstitutionFilter
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, NeedBody, Submission
+from market.notices import queries as notices
 from market.offerings import queries as offerings
 from market.offerings.model import Offering, OfferingFilter
 from market.ratings import service as ratings
@@ -42,6 +44,9 @@ from matching.types import NeedView
 
 Form = URLEncodedBody[dict[str, Any]]
 MOST_ITEMS = 5
+MOST_STRUCK = 20
+MOST_NEAR = 4
+MOST_NOTICES = 3
 FACETS = ("right", "stage", "item_list", "fee", "time_limit")
 LEAST_TEXT = 4
 """Characters from which on there is something to understand."""
@@ -52,6 +57,8 @@ class Wish(Struct, frozen=True, kw_only=True):
 
     body: NeedBody
     item_codes: Annotated[tuple[str, ...], Meta(max_length=MOST_ITEMS)] = ()
+    without: Annotated[tuple[str, ...], Meta(max_length=MOST_STRUCK)] = ()
+    """Items that were understood and struck out."""
 
 
 @get("/")
@@ -84,7 +91,7 @@ async def submit(
 ) -> Redirect:
     """Submit a need in one click; whoever has not logged in does so first and finds the text again."""
     try:
-        wish = decode(Wish, data)
+        wish = _settled(decode(Wish, data), catalogue)
         if request.user is None:
             return await _log_in_first(request, wish)
         # Not injected: Litestar would fetch it beside the catalogue, and a connection does one thing at a time.
@@ -178,6 +185,14 @@ async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, 
     return await go_once(tx, actor, form, act)
 
 
+def _settled(wish: Wish, catalogue: Catalogue) -> Wish:
+    """Who strikes out what was misunderstood has looked at the rest, and means it."""
+    if not wish.without:
+        return wish
+    meant = wish.item_codes or understand(catalogue, wish.body).item_codes
+    return structs.replace(wish, item_codes=tuple(code for code in meant if code not in wish.without)[:MOST_ITEMS])
+
+
 async def _log_in_first(request: AppRequest, wish: Wish) -> Redirect:
     key = await services(request).sessions.keep_draft(wish.body)
     back = "/?" + urlencode({"draft": key, "item": wish.item_codes}, doseq=True)
@@ -195,6 +210,8 @@ async def _home(
     status: int = 200,
 ) -> Template:
     offered = await discovery.offerings(tx, services(request).finder, OfferingFilter(), Order(size=1))
+    home = await _home_region(request, tx)
+    city = home and f"{home[:4]}00"
     return page(
         "catalogue/home.html",
         status=status,
@@ -202,7 +219,10 @@ async def _home(
         errors=errors or {},
         notice=notice,
         key=one_time_key(),
-        node=_node_for(await regions.nodes(tx), await _home_region(request, tx)),
+        node=_node_for(await regions.nodes(tx), home),
+        region=city,
+        near=await institutions.page(tx, InstitutionFilter(within=city), None, limit=MOST_NEAR, offset=0),
+        notices=await notices.page(tx, (), None, limit=MOST_NOTICES, offset=0),
         counts=offered.facets.get("stage", {}),
         offerings=offered.total,
         items=len(catalogue.item_names),
@@ -216,18 +236,24 @@ async def _understood(
 ) -> dict[str, Any]:
     """The context of the fragment; ``understanding`` is None while there is too little text."""
     text = visible(str(form.get("body", "")))[:BODY_LIMIT]
-    given = form.get("item_codes") or []
-    chosen = [code for code in ([given] if isinstance(given, str) else given) if code in catalogue.item_names]
+    without = _codes(form, "without", catalogue)
+    chosen = [code for code in _codes(form, "item_codes", catalogue) if code not in without]
     found = understand(catalogue, text) if len(text) >= LEAST_TEXT else None
     offered = dict.fromkeys([*chosen, *(found.item_codes if found else ())])
+    likely = chosen or [code for code in offered if code not in without]
     return {
         "understanding": found,
         "chosen": chosen,
+        "without": without,
         "options": {code: catalogue.item_names[code] for code in offered},
-        "fits": []
-        if found is None or found.outside_scope
-        else await _fits(request, tx, catalogue, text, chosen or list(offered)),
+        "fits": [] if found is None or found.outside_scope else await _fits(request, tx, catalogue, text, likely),
     }
+
+
+def _codes(form: Mapping[str, Any], name: str, catalogue: Catalogue) -> list[str]:
+    """The items ticked under that name."""
+    given = form.get(name) or []
+    return [code for code in ([given] if isinstance(given, str) else given) if code in catalogue.item_names]
 
 
 async def _fits(

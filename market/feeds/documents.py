@@ -8,9 +8,10 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from market.feeds.model import Change
+from market.i18n import N_, TAGS, _, lang
 
 ATOM = "http://www.w3.org/2005/Atom"
-TITLE = "知配：服务事项与服务的更新"
+TITLE = N_("知配：服务事项与服务的更新")
 BEGAN = 2026
 """The year in feed ids (RFC 4151): in it, whoever runs the site had its name."""
 UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,12 +21,12 @@ UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def atom(changes: Sequence[Change], *, address: str, path: str, older: str | None) -> bytes:
     """``path``: of this page of the feed; ``older``: of the next, None at the end. ``changes`` newest first."""
     ET.register_namespace("", ATOM)
-    feed = ET.Element(f"{{{ATOM}}}feed", {"{http://www.w3.org/XML/1998/namespace}lang": "zh-CN"})
+    feed = ET.Element(f"{{{ATOM}}}feed", {"{http://www.w3.org/XML/1998/namespace}lang": TAGS[lang()]})
     _text(feed, "id", _id(address, "changes"))
-    _text(feed, "title", TITLE)
+    _text(feed, "title", _(TITLE))
     _text(feed, "updated", changes[0].at.isoformat() if changes else f"{BEGAN}-01-01T00:00:00+00:00")
     author = ET.SubElement(feed, f"{{{ATOM}}}author")
-    _text(author, "name", "知配")
+    _text(author, "name", _("知配"))
     _link(feed, "self", address + path)
     _link(feed, "alternate", f"{address}/changes")
     if older:
@@ -46,8 +47,8 @@ def json_feed(changes: Sequence[Change], *, address: str, path: str, older: str 
     """As ``atom``."""
     feed = {
         "version": "https://jsonfeed.org/version/1.1",
-        "title": TITLE,
-        "language": "zh-CN",
+        "title": _(TITLE),
+        "language": TAGS[lang()],
         "home_page_url": f"{address}/changes",
         "feed_url": address + path,
         "items": [
@@ -66,7 +67,7 @@ def json_feed(changes: Sequence[Change], *, address: str, path: str, older: str 
 
 
 def _headline(change: Change) -> str:
-    return f"{change.words}：{change.title}"
+    return _("{label}：{words}", label=change.words, words=change.title)
 
 
 def _id(address: str, what: str) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from market.catalogue.model import ITEM_LIST_NAMES, ItemList
+from market.i18n import Words, _
 
 
 class ChangeAction(StrEnum):
@@ -17,16 +18,20 @@ class ChangeAction(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-ITEM_WORDS: Mapping[ChangeAction, str] = {
-    ChangeAction.PUBLISHED: "新增事项",
-    ChangeAction.REVISED: "修订事项",
-    ChangeAction.WITHDRAWN: "撤销事项",
-}
-OFFERING_WORDS: Mapping[ChangeAction, str] = {
-    ChangeAction.PUBLISHED: "发布服务",
-    ChangeAction.REVISED: "更新服务",
-    ChangeAction.WITHDRAWN: "暂停服务",
-}
+ITEM_WORDS: Mapping[ChangeAction, str] = Words(
+    {
+        ChangeAction.PUBLISHED: "新增事项",
+        ChangeAction.REVISED: "修订事项",
+        ChangeAction.WITHDRAWN: "撤销事项",
+    }
+)
+OFFERING_WORDS: Mapping[ChangeAction, str] = Words(
+    {
+        ChangeAction.PUBLISHED: "发布服务",
+        ChangeAction.REVISED: "更新服务",
+        ChangeAction.WITHDRAWN: "暂停服务",
+    }
+)
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -59,8 +64,9 @@ class Change(Struct, frozen=True, kw_only=True):
     @property
     def summary(self) -> str:
         """One sentence about it."""
-        whose = f"{self.institution_name}，" if self.institution_name else ""
-        return f"{whose}{ITEM_LIST_NAMES[self.item_list]}，第 {self.version} 版"
+        told = _("{list}，第 {version} 版", list=ITEM_LIST_NAMES[self.item_list], version=self.version)
+        whose = self.institution_name
+        return _("{institution}，{told}", institution=whose, told=told) if whose else told
 
 
 class ChangePage(Struct, frozen=True, kw_only=True):

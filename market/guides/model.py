@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from market.catalogue.model import Guide, ItemList, Limit
+from market.i18n import _
 
 
 class ComplaintSource(StrEnum):
@@ -28,11 +29,12 @@ class Complaints(Struct, frozen=True, kw_only=True):
     @property
     def remark(self) -> str:
         """What a reader is told of where the channel comes from; empty where it is the guide's own."""
+        theirs = _("办事指南没有载明监督评价渠道，以上是{owner}公布的联系方式。", owner=self.owner)
         return {
             ComplaintSource.GUIDE: "",
-            ComplaintSource.INSTITUTION: f"办事指南没有载明监督评价渠道，以上是{self.owner}公布的联系方式。",
-            ComplaintSource.NODE: f"办事指南没有载明监督评价渠道，以上是{self.owner}公布的联系方式。",
-            ComplaintSource.NOBODY: "办事指南没有载明监督评价渠道，本地也还没有公布联系方式。",
+            ComplaintSource.INSTITUTION: theirs,
+            ComplaintSource.NODE: theirs,
+            ComplaintSource.NOBODY: _("办事指南没有载明监督评价渠道，本地也还没有公布联系方式。"),
         }[self.source]
 
 

@@ -8,6 +8,7 @@ from market.catalogue.model import Guide, Limit
 from market.errors import Forbidden
 from market.guides import queries
 from market.guides.model import ChannelForm, Complaints, ComplaintSource, PublicGuide
+from market.i18n import _
 from market.institutions import service as institutions
 from market.institutions.model import Institution
 from market.offerings import service as offerings
@@ -82,17 +83,19 @@ async def complaints(tx: Transaction, guide: Guide, owner: Institution | None) -
     if guide.supervision:
         return Complaints(channel=guide.supervision, source=ComplaintSource.GUIDE)
     if owner is not None:
-        return Complaints(channel=f"电话 {owner.phone}", source=ComplaintSource.INSTITUTION, owner=owner.name)
+        return Complaints(
+            channel=_("电话 {phone}", phone=owner.phone), source=ComplaintSource.INSTITUTION, owner=owner.name
+        )
     nodes = await queries.channels(tx)
     said = [node for node in nodes if node.supervision]
     if not said:
-        who = nodes[0].name if nodes else "当地知识产权管理部门"
-        return Complaints(channel=f"请向{who}反映。", source=ComplaintSource.NOBODY)
+        who = nodes[0].name if nodes else _("当地知识产权管理部门")
+        return Complaints(channel=_("请向{who}反映。", who=who), source=ComplaintSource.NOBODY)
     highest = [node for node in said if len(node.region_prefix) == len(said[0].region_prefix)]
     return Complaints(
-        channel="\n".join(f"{node.name}：{node.supervision}" for node in highest),
+        channel="\n".join(_("{label}：{words}", label=node.name, words=node.supervision) for node in highest),
         source=ComplaintSource.NODE,
-        owner="、".join(node.name for node in highest),
+        owner=_("、").join(node.name for node in highest),
     )
 
 

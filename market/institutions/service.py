@@ -5,6 +5,7 @@ from msgspec import structs
 from infra.db import Transaction
 from market.enterprises import uscc
 from market.errors import InvalidInput, NotFound
+from market.i18n import _
 from market.institutions import queries
 from market.institutions.model import Institution, InstitutionForm
 from market.regions import queries as regions
@@ -30,9 +31,9 @@ async def save(tx: Transaction, form: InstitutionForm, *, demo: bool = False) ->
     """
     fields = uscc.problem(form.uscc)
     if form.kind not in await queries.kinds(tx):
-        fields["kind"] = "没有这种机构类型，请从列表中选择。"
+        fields["kind"] = _("没有这种机构类型，请从列表中选择。")
     if await regions.region(tx, form.region_code) is None:
-        fields["region_code"] = "没有这个地区，请从列表中选择。"
+        fields["region_code"] = _("没有这个地区，请从列表中选择。")
     if fields:
         raise InvalidInput(fields=fields)
     code = uscc.validate(form.uscc)

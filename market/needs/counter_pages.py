@@ -19,12 +19,13 @@ from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
 from market.errors import InvalidInput
 from market.forms import decode, visible
+from market.i18n import N_
 from market.needs import receipts, service
 from market.needs.model import NeedBody, Submission
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, go_once, one_time_key, page, services
 
-HINTS = {"contact_phone": "请填写手机号，或带区号的座机号，例如 0755-12345678。"}
+HINTS = {"contact_phone": N_("请填写手机号，或带区号的座机号，例如 0755-12345678。")}
 Form = dict[str, Any]
 
 

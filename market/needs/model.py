@@ -12,7 +12,7 @@ from market.accounts.model import PersonName, Phone, Role
 from market.catalogue.model import ChainStage, RightKind
 from market.enterprises.model import Party
 from market.errors import InvalidTransition
-from market.i18n import Words
+from market.i18n import Words, _
 
 BODY_LIMIT = 5_000
 """Characters of a need's text."""
@@ -210,7 +210,11 @@ def next_state(state: NeedState, action: NeedAction) -> NeedState:
         return TRANSITIONS[state, action]
     except KeyError:
         raise InvalidTransition(
-            f"这条需求现在是「{STATE_NAMES[state]}」，不能{ACTION_NAMES[action]}。请刷新查看最新状态。"
+            _(
+                "这条需求现在是「{state}」，不能{action}。请刷新查看最新状态。",
+                state=STATE_NAMES[state],
+                action=ACTION_NAMES[action],
+            )
         ) from None
 
 

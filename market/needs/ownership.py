@@ -13,6 +13,7 @@ from market.accounts.model import Actor, Colleague
 from market.deadlines import service as limits
 from market.deadlines.model import LimitKind
 from market.errors import Conflict, InvalidInput
+from market.i18n import _
 from market.needs import queries, service
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Need, NeedAction, Note, next_state
 
@@ -46,7 +47,7 @@ async def take(tx: Transaction, actor: Actor, need_id: int) -> None:
     """
     need = await _find(tx, actor, need_id, NeedAction.TAKE)
     if need.owner_id is not None:
-        raise Conflict(f"这条需求已由{need.owner_name}首问负责。")
+        raise Conflict(_("这条需求已由{owner}首问负责。", owner=need.owner_name))
     await _hand(tx, need, NeedAction.TAKE, actor, owner_id=actor.id)
     await limits.finish(tx, need.id, LimitKind.FIRST_CONTACT)
 
@@ -62,12 +63,17 @@ async def offer(tx: Transaction, actor: Actor, need_id: int, to_account: int, no
     need = await _find(tx, actor, need_id, NeedAction.OFFER)
     colleagues = {one.id: one for one in await others(tx, actor, need)}
     if need.owner_id is None:
-        raise Conflict("还没有人负责这条需求，不需要交接；请对方直接点「由我负责」。")
+        raise Conflict(_("还没有人负责这条需求，不需要交接；请对方直接点「由我负责」。"))
     service.check_owner(need, actor)
     if need.offered_to is not None:
-        raise Conflict(f"已请{_name(colleagues, need.offered_to)}接手，正等对方答复；要改请别人，请先撤回。")
+        raise Conflict(
+            _(
+                "已请{name}接手，正等对方答复；要改请别人，请先撤回。",
+                name=_name(colleagues, need.offered_to),
+            )
+        )
     if to_account not in colleagues:
-        raise InvalidInput(fields={"to_account": "请从列表中选择一位同事。"})
+        raise InvalidInput(fields={"to_account": _("请从列表中选择一位同事。")})
     to_name = colleagues[to_account].name
     await _hand(tx, need, NeedAction.OFFER, actor, owner_id=actor.id, offered_to=to_account, note=note, to_name=to_name)
 
@@ -81,11 +87,11 @@ async def reply(tx: Transaction, actor: Actor, need_id: int, reply: Reply) -> No
     """
     need = await _find(tx, actor, need_id, NeedAction.TAKE_ON)
     if need.offered_to != actor.id:
-        raise Conflict("这条需求现在没有请您接手，可能对方已经撤回。请刷新查看。")
+        raise Conflict(_("这条需求现在没有请您接手，可能对方已经撤回。请刷新查看。"))
     if reply.accept:
         await _hand(tx, need, NeedAction.TAKE_ON, actor, owner_id=actor.id, note=reply.note)
     elif not reply.note:
-        raise InvalidInput(fields={"note": "请写明不接手的原因，对方会看到。"})
+        raise InvalidInput(fields={"note": _("请写明不接手的原因，对方会看到。")})
     else:
         assert need.owner_id is not None, "only what is owned is offered"
         await _hand(tx, need, NeedAction.TURN_DOWN, actor, owner_id=need.owner_id, note=reply.note)
@@ -101,7 +107,7 @@ async def call_off(tx: Transaction, actor: Actor, need_id: int) -> None:
     need = await _find(tx, actor, need_id, NeedAction.CALL_OFF)
     service.check_owner(need, actor)
     if need.offered_to is None:
-        raise Conflict("没有等待答复的交接，对方可能刚刚答复过。请刷新查看。")
+        raise Conflict(_("没有等待答复的交接，对方可能刚刚答复过。请刷新查看。"))
     await _hand(tx, need, NeedAction.CALL_OFF, actor, owner_id=actor.id)
 
 
@@ -113,8 +119,11 @@ async def take_over(tx: Transaction, actor: Actor, need_id: int, note: str) -> N
     """
     need = await _find(tx, actor, need_id, NeedAction.TAKE_OVER)
     if not await may_take_over(tx, actor, need):
-        raise Conflict("这条需求还在负责人的期限内，请先请对方交接给您。")
-    await _hand(tx, need, NeedAction.TAKE_OVER, actor, owner_id=actor.id, note=note, from_name=need.owner_name)
+        raise Conflict(_("这条需求还在负责人的期限内，请先请对方交接给您。"))
+    before = {"from_name": need.owner_name, "from_id": need.owner_id}
+    await queries.hand(
+        tx, need, NeedAction.TAKE_OVER, actor, owner_id=actor.id, offered_to=None, note=note, data=before
+    )
 
 
 async def may_take_over(tx: Transaction, actor: Actor, need: Need) -> bool:
@@ -146,10 +155,10 @@ async def _hand(
     owner_id: int,
     offered_to: int | None = None,
     note: str = "",
-    **data: str | None,
+    **data: str,
 ) -> None:
     await queries.hand(tx, need, action, actor, owner_id=owner_id, offered_to=offered_to, note=note, data=data)
 
 
 def _name(colleagues: dict[int, Colleague], account_id: int) -> str:
-    return colleagues[account_id].name if account_id in colleagues else "一位同事"
+    return colleagues[account_id].name if account_id in colleagues else _("一位同事")

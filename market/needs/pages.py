@@ -17,6 +17,7 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import DomainError
 from market.forms import decode
+from market.i18n import N_
 from market.matches import service as matches
 from market.matches.outlook import allowed, outlook
 from market.matches.pages import work_page
@@ -30,7 +31,7 @@ Form = URLEncodedBody[dict[str, Any]]
 Act = Callable[[], Awaitable[None]]
 ROWS = 20
 STAFF = (Role.COORDINATOR, Role.ADMIN)
-HINTS = {"contact_phone": "请填写电话号码，只用数字、空格和 + - ( )。"}
+HINTS = {"contact_phone": N_("请填写电话号码，只用数字、空格和 + - ( )。")}
 FILERS = [allow(Role.ENTERPRISE, Role.CLERK)]
 
 

@@ -15,6 +15,7 @@ from market.deadlines import service as limits
 from market.deadlines.model import DELIVERY, OF_RATING, Deadline, LimitKind
 from market.enterprises import service as enterprises
 from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
+from market.i18n import N_, _
 from market.needs import queries
 from market.needs.model import ACTORS, ENDED, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
 
@@ -69,7 +70,7 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
     _check_role(actor, NeedAction.SUBMIT)
     party = submission.party
     if (actor.role is Role.CLERK) != (party is not None):
-        raise InvalidInput(fields={"party": "窗口代办请填写企业或个人的信息；企业自己提交时不用填写。"})
+        raise InvalidInput(fields={"party": _("窗口代办请填写企业或个人的信息；企业自己提交时不用填写。")})
     _check_day(submission)
     enterprise_id = actor.enterprise_id
     if party is not None:
@@ -124,7 +125,7 @@ async def find_to_act(tx: Transaction, actor: Actor, need_id: int, action: NeedA
     if need is None:
         raise NotFound
     if actor.node_prefix is not None and actor.role is Role.COORDINATOR and not covers(actor, need):
-        raise Forbidden(f"这条需求已交由{need.node_name}处理，您可以查看，不能再操作。")
+        raise Forbidden(_("这条需求已交由{node}处理，您可以查看，不能再操作。", node=need.node_name))
     return need
 
 
@@ -174,7 +175,7 @@ def check_owner(need: Need, actor: Actor) -> None:
         NotOwner: a colleague owns it.
     """
     if need.owner_id not in (None, actor.id):
-        raise NotOwner(f"这条需求由{need.owner_name}首问负责。要由您办理，请先请对方交接给您。")
+        raise NotOwner(_("这条需求由{owner}首问负责。要由您办理，请先请对方交接给您。", owner=need.owner_name))
 
 
 async def ask_for_ranking(tx: Transaction, need_id: int) -> None:
@@ -193,11 +194,11 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
     next_state(need.state, NeedAction.RESUBMIT)
     _check_day(submission)
     if not _differs(submission, need):
-        raise InvalidInput(fields={"body": "内容和退回前一样。请按通知补上所缺的内容，再提交。"})
+        raise InvalidInput(fields={"body": _("内容和退回前一样。请按通知补上所缺的内容，再提交。")})
     if submission.region_code not in (None, need.region_code) or submission.party is not None:
-        raise InvalidInput(fields={"region_code": "补充材料时不能更换地区或申请人，请另外提交一条需求。"})
+        raise InvalidInput(fields={"region_code": _("补充材料时不能更换地区或申请人，请另外提交一条需求。")})
     if await queries.unknown_items(tx, submission.item_codes):
-        raise InvalidInput(fields={"item_codes": UNKNOWN_ITEM})
+        raise InvalidInput(fields={"item_codes": _(UNKNOWN_ITEM)})
     await queries.rewrite(
         tx,
         need.id,
@@ -212,17 +213,19 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
     await ask_for_ranking(tx, need.id)
 
 
-UNKNOWN_ITEM = "所选的服务事项不在目录中，请重新选择，或不选，由平台判断。"
+UNKNOWN_ITEM = N_("所选的服务事项不在目录中，请重新选择，或不选，由平台判断。")
 
 
 def _check_territory(actor: Actor, region_code: str) -> None:
     if not region_code.startswith(actor.node_prefix or ""):
-        raise InvalidInput(fields={"party.region_code": f"窗口只受理{actor.node_name}辖区内的需求，请检查地区。"})
+        raise InvalidInput(
+            fields={"party.region_code": _("窗口只受理{node}辖区内的需求，请检查地区。", node=actor.node_name)}
+        )
 
 
 def _check_day(submission: Submission) -> None:
     if submission.wanted_by is not None and submission.wanted_by < datetime.now(ZONE).date():
-        raise InvalidInput(fields={"wanted_by": "这一天已经过去了，请选今天或以后的日期，或留空。"})
+        raise InvalidInput(fields={"wanted_by": _("这一天已经过去了，请选今天或以后的日期，或留空。")})
 
 
 def _differs(submission: Submission, need: Need) -> bool:
@@ -249,9 +252,9 @@ async def _explain(tx: Transaction, enterprise_id: int, submission: Submission) 
     fields = {}
     region_code = submission.region_code or await enterprises.region_code(tx, enterprise_id)
     if await queries.node_of_region(tx, region_code) is None:
-        fields["region_code"] = "这个地区还没有骨干节点，暂时不能提交；请检查地区是否选对。"
+        fields["region_code"] = _("这个地区还没有骨干节点，暂时不能提交；请检查地区是否选对。")
     if await queries.unknown_items(tx, submission.item_codes):
-        fields["item_codes"] = UNKNOWN_ITEM
+        fields["item_codes"] = _(UNKNOWN_ITEM)
     return fields
 
 
@@ -314,5 +317,5 @@ def without_the_party(events: Sequence[Event]) -> list[Event]:
     """The events of an anonymous rating as the rated reads them: neither who rated, nor when."""
     kept = [event for event in events if event.action not in ("rate", "add_remark", "open")]
     party = (Role.ENTERPRISE, Role.CLERK, None)
-    named = [structs.replace(event, actor_name="评价人") if event.actor_role in party else event for event in kept]
+    named = [structs.replace(event, actor_name=_("评价人")) if event.actor_role in party else event for event in kept]
     return told(named, Role.INSTITUTION)

@@ -3,6 +3,7 @@
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.errors import Conflict, Forbidden, NotFound
+from market.i18n import _
 from market.notices import queries
 from market.notices.model import Notice, NoticeForm
 
@@ -39,7 +40,7 @@ async def revise(tx: Transaction, actor: Actor, notice_id: int, version: int, fo
     """
     await own(tx, actor, notice_id)
     if not await queries.update(tx, notice_id, version, form):
-        raise Conflict("这条公告刚刚被同事修改过。您填写的内容还在下面，请核对后再保存。")
+        raise Conflict(_("这条公告刚刚被同事修改过。您填写的内容还在下面，请核对后再保存。"))
 
 
 async def withdraw(tx: Transaction, actor: Actor, notice_id: int) -> None:

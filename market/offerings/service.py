@@ -6,6 +6,7 @@ from market.catalogue import queries as catalogue
 from market.catalogue.model import Guide
 from market.enterprises import queries as enterprises
 from market.errors import EditedMeanwhile, Forbidden, InvalidInput, InvalidTransition, NotFound
+from market.i18n import _
 from market.offerings import queries
 from market.offerings.model import (
     CHANNELS,
@@ -76,7 +77,7 @@ async def revise(tx: Transaction, actor: Actor, offering_id: int, version: int, 
     """
     offering = await own(tx, actor, offering_id)
     if form.item_code != offering.item_code:
-        raise InvalidInput(fields={"item_code": "服务事项不能更换，请另外发布一项服务。"})
+        raise InvalidInput(fields={"item_code": _("服务事项不能更换，请另外发布一项服务。")})
     guide = await _check(tx, form, offering.institution_id)
     if not await queries.bump(tx, offering_id, version):
         raise EditedMeanwhile
@@ -94,7 +95,7 @@ async def set_state(tx: Transaction, actor: Actor, offering_id: int, state: Offe
     """
     offering = await own(tx, actor, offering_id)
     if state is OfferingState.DRAFT and offering.state is not OfferingState.DRAFT:
-        raise InvalidTransition("发布过的服务不能退回草稿，可以暂停受理。")
+        raise InvalidTransition(_("发布过的服务不能退回草稿，可以暂停受理。"))
     await queries.set_state(tx, offering_id, state)
 
 
@@ -129,18 +130,20 @@ async def _check(tx: Transaction, form: OfferingForm, institution_id: int) -> Gu
     fields = {}
     item = await catalogue.item(tx, form.item_code)
     if item is None:
-        fields["item_code"] = "没有这个服务事项，请从清单中选择。"
+        fields["item_code"] = _("没有这个服务事项，请从清单中选择。")
     elif item.withdrawn_on is not None:
-        fields["item_code"] = "这个服务事项已经撤销，不能再发布或修改它的服务；已派的单照旧办完。"
+        fields["item_code"] = _("这个服务事项已经撤销，不能再发布或修改它的服务；已派的单照旧办完。")
     elif item.institution_id not in (None, institution_id):
-        fields["item_code"] = f"这个事项在{item.institution_name}的个性化清单上，只有这家机构能提供。"
+        fields["item_code"] = _(
+            "这个事项在{institution}的个性化清单上，只有这家机构能提供。", institution=item.institution_name
+        )
     known = await regions.named(tx, list(form.region_codes))
     if unknown := [code for code in form.region_codes if code not in known]:
-        fields["region_codes"] = f"没有这些地区：{'、'.join(unknown)}。请从列表中选择。"
+        fields["region_codes"] = _("没有这些地区：{names}。请从列表中选择。", names=_("、").join(unknown))
     if not set(form.audience) <= (await enterprises.kinds(tx)).keys():
-        fields["audience"] = "请从列表中选择服务对象。"
+        fields["audience"] = _("请从列表中选择服务对象。")
     if not set(form.channels) <= set(CHANNELS):
-        fields["channels"] = f"办理渠道只能是：{'、'.join(CHANNELS)}。"
+        fields["channels"] = _("办理渠道只能是：{names}。", names=_("、").join(CHANNELS))
     if fields or item is None:
         raise InvalidInput(fields=fields)
     return form.guide or item.guide
