@@ -102,7 +102,7 @@ def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
     given = list(request.query_params.multi_items())
     kept = [(name, value) for name, value in given if name not in wrong]
     if request.method != "GET" or len(kept) == len(given):
-        return {}
+        return {"again": "", "need": ""}
     text = request.query_params.get("q", "") if "q" in wrong else ""
     need = f"/?{urlencode({'text': text})}" if MOST_CHARS < len(text) <= BODY_LIMIT else ""
     return {"again": f"{request.url.path}?{urlencode(kept)}", "need": need}
