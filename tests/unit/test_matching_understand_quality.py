@@ -22,7 +22,7 @@ FLOORS = {
     "fresh": (0.80, 0.93, 0.93, 0.03),
     "strangers": (0.92, 0.96, 0.96, 0.02),
     # Meant to be hard: single words, other dialects, half English, near misses. The bar of turning away is missed here.
-    "hard": (0.75, 0.88, 0.90, 0.10),
+    "hard": (0.80, 0.93, 0.90, 0.05),
     "mistyped": (0.92, 0.95, 0.95, 0.03),
 }
 
