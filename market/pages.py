@@ -3,6 +3,7 @@
 from litestar import Router, get
 from litestar.response import Template
 
+from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
@@ -69,6 +70,8 @@ def routers() -> list[Router]:
         needs,
         notices,
         offerings,
+        oidc_pages,
+        own_pages,
         own_offerings,
         own_ratings,
         plans,
