@@ -23,7 +23,8 @@ from market.needs import service as needs
 from market.needs.model import Submission
 from market.ratings import rectification
 from market.ratings import service as ratings
-from market.ratings.model import Finding, RatingForm, RatingLevel
+from market.ratings.model import Finding, RatingForm
+from market.ratings.scale import RatingLevel
 from tests.db.test_lists import act, own_item
 from tests.db.test_lists import revision_of as draft
 from tests.factories import AID, PATENT, serve

@@ -18,7 +18,8 @@ from market.messages.words import render
 from market.needs import receipts
 from market.ratings import rectification
 from market.ratings import service as ratings
-from market.ratings.model import Finding, Rating, RatingForm, RatingLevel, Revisit, Ruling
+from market.ratings.model import Finding, Rating, RatingForm, Revisit, Ruling
+from market.ratings.scale import RatingLevel
 from market.supervision import service as supervision
 from market.supervision.model import Notice, SupervisionAction
 from tests.factories import serve
