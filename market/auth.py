@@ -12,6 +12,7 @@ from market import errors
 from market.accounts import queries
 from market.accounts.model import Actor, Role
 from market.accounts.service import hash_token
+from market.expired import nobody
 from market.i18n import _, known, speak
 
 COOKIE = "zhipei_session"
@@ -73,7 +74,7 @@ async def steering(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard that lets only those pass who say which model ranks."""
     actor: Actor | None = connection.user
     if actor is None:
-        raise errors.NotAuthenticated
+        raise await nobody(connection)
     if not actor.steers_models:
         raise errors.Forbidden
 
@@ -87,7 +88,7 @@ def allow(*roles: Role) -> Guard:
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         actor: Actor | None = connection.user
         if actor is None:
-            raise errors.NotAuthenticated
+            raise await nobody(connection)
         if roles and actor.role not in roles:
             raise errors.Forbidden
 
