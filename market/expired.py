@@ -13,6 +13,7 @@ from market.errors import NotAuthenticated
 from market.web import Rejected, go
 
 CSRF_COOKIE = "zhipei_csrf"
+"""With a prefix where cookies are secure (``auth.cookie_name``)."""
 
 
 class Posted(Struct, frozen=True, tag="form"):
@@ -24,12 +25,12 @@ class Posted(Struct, frozen=True, tag="form"):
 
 
 async def nobody(connection: ASGIConnection[Any, Any, Any, Any]) -> Rejected | NotAuthenticated:
-    """What to raise where somebody has to log in first. What they posted waits for them then, but for passwords."""
+    """What to raise where somebody has to log in first. What they posted waits for them then, but for what is secret."""
     if connection.scope.get("method") != "POST" or connection.url.path.startswith("/api/"):
         return NotAuthenticated()
     given = (await Request[Any, Any, Any](connection.scope, connection.receive).form()).multi_items()
     typed = [(name, value) for name, value in given if isinstance(value, str) and name != "_csrf_token"]
-    fields = [(name, value) for name, value in typed if "password" not in name]
+    fields = [(name, value) for name, value in typed if "password" not in name and name != "code"]
     posted = Posted(connection.url.path, fields, browser_of(connection))
     key = await connection.app.state.services.sessions.keep_draft(msgspec.json.encode(posted).decode())
     return Rejected(go("/login?" + urlencode({"next": f"/resume?form={key}"})))
@@ -46,4 +47,5 @@ def read(kept: str | None, connection: ASGIConnection[Any, Any, Any, Any]) -> Po
 
 def browser_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Tells whether two requests came from one browser: by what protects its forms, which outlives a log-in."""
-    return hashlib.sha256(connection.cookies.get(CSRF_COOKIE, "").encode()).hexdigest()
+    held = next((value for name, value in connection.cookies.items() if name.endswith(CSRF_COOKIE)), "")
+    return hashlib.sha256(held.encode()).hexdigest()

@@ -4,6 +4,7 @@ from litestar import Router, get
 from litestar.params import FromQuery
 from litestar.response import Template
 
+from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.auth import allow
 from market.calendars import pages as calendars
@@ -86,6 +87,8 @@ def routers() -> list[Router]:
         needs,
         notices,
         offerings,
+        oidc_pages,
+        own_pages,
         own_offerings,
         own_ratings,
         plans,

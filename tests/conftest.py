@@ -22,6 +22,8 @@ from market.importing.service import load_facts
 from tests.factories import PASSWORD, World, make_world
 
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
+UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
+"""Tests are faster than people; tests/web/test_limits.py has limits."""
 Clone = Callable[[], Awaitable[Settings]]
 
 
@@ -184,7 +186,7 @@ def _on(settings: Settings, database: str) -> Settings:
     # The search indexes lie there, and belong to one database.
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
-    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url)
+    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url, **UNLIMITED)
 
 
 async def _execute(settings: Settings, statement: str) -> None:

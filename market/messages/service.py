@@ -34,6 +34,7 @@ from market.messages.model import (
 )
 from market.messages.tellings import SUBJECTS, Address, Facts, Group, Telling, addresses, tellings
 
+DAY_SECONDS = 24 * 3600
 LETTERS_A_DAY = 5
 """Confirmations, and tests, that an account may ask for: nobody's mailbox is filled by us."""
 STAFF_OF_RATINGS = frozenset({Role.INSTITUTION, Role.COORDINATOR, Role.ADMIN})
@@ -274,7 +275,7 @@ async def test(tx: Transaction, actor: Actor, channel: Channel) -> None:
 
 async def _check_asked(tx: Transaction, actor: Actor, purpose: Purpose) -> None:
     if await queries.asked_today(tx, actor.id, purpose) >= LETTERS_A_DAY:
-        raise TooManyAttempts(_("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。"))
+        raise TooManyAttempts(DAY_SECONDS, _("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。"))
 
 
 class Enclosed(Struct, frozen=True):
