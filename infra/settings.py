@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str | None = None
     """PostgreSQL to use. None: the embedded one, in ``data_dir``."""
+    migrate_url: str | None = None
+    """The same database as the owner of its tables, for migrations and backups. None: as ``database_url`` says."""
     redis_url: str | None = None
     """Redis to use. None: the embedded one, in ``data_dir``."""
     data_dir: Path = Path(".zhipei")
@@ -88,6 +90,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
         return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
+
+    @property
+    def owner_url(self) -> str:
+        """PostgreSQL as whoever may change the schema."""
+        assert self.database_url is not None
+        return self.migrate_url or self.database_url
 
     @property
     def own_words(self) -> Path:

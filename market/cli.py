@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from infra import embedded, outbox
 from infra.db import Database, DatabaseUnavailable
-from infra.migrate import MigrationError, migrate
+from infra.migrate import MigrationError
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
 from infra.supervise import Program, StartError, run, supervised
@@ -29,7 +29,7 @@ from market.calendars import service as calendars
 from market.calendars.model import Hours
 from market.importing import service as importing
 from market.importing.model import Kind
-from market.terminal import Failure, in_transaction, open_database, say, with_database
+from market.terminal import Failure, in_transaction, open_database, prepare, say, with_database
 
 QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
 """Real questions in users' own words, where the folder beside the checkout has them."""
@@ -39,11 +39,13 @@ class Commands(click.Group):
     """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
 
     later: Mapping[str, str] = {
+        "backup": "market.backup_cli",
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
+        "restore": "market.backup_cli",
         "search": "market.search_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
@@ -120,7 +122,7 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = with_database(settings, _prepare)
+    names = with_database(settings, prepare, owner=True)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -271,9 +273,9 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 
     async with embedded.servers(settings, shared=True, say=say) as ready:
         say("preparing the database (some seconds on the first start) …")
-        database = open_database(ready)
+        database = open_database(ready, owner=True)
         try:
-            await _prepare(database)
+            await prepare(database)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
@@ -328,14 +330,6 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     say("")
     say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
     say("")
-
-
-async def _prepare(database: Database) -> list[str]:
-    """Migrate and load the shipped facts; the migrations applied."""
-    names = await migrate(database)
-    async with database.transaction() as tx:
-        await importing.load_facts(tx)
-    return names
 
 
 def _secret(settings: Settings) -> str:

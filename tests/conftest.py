@@ -74,6 +74,15 @@ async def clone(servers: Settings, template: Settings) -> AsyncIterator[Clone]:
         await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+async def empty(servers: Settings) -> AsyncIterator[Settings]:
+    """A database without any table."""
+    name = f"{TEMPLATE}_empty_{uuid.uuid4().hex[:8]}"
+    await _execute(servers, f"CREATE DATABASE {name}")
+    yield _on(servers, name)
+    await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 async def settings(clone: Clone) -> Settings:
     """Of the session's own database, which tests through the application share."""
