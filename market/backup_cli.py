@@ -42,9 +42,8 @@ def backup(context: click.Context, path: Path | None, key_file: Path | None, *, 
     manifest = with_database(settings, lambda database: _back_up(database, settings, path, secret), owner=True)
     say(_told(path, manifest))
     if secret is None:
-        say(
-            "not encrypted, though it holds personal data: keep it where nobody reads it. The secret of forms is left out"
-        )
+        say("not encrypted, though it holds personal data: keep it where nobody else reads it")
+        say(f"not in it: {settings.data_dir / SIGNING}, which signs forms and may open encrypted fields; keep a copy")
 
 
 @backup.command()

@@ -18,7 +18,6 @@ from redis import Redis
 from infra import programs
 from infra.archive import PART_BYTES, ArchiveError, Manifest, read, writing
 from infra.backup import BackupError, back_up, compare, examine, restore
-from infra.db import Database
 from infra.migrate import migrate
 from infra.programs import Server, client
 from infra.sealing import Secret
@@ -188,8 +187,8 @@ async def test_parts_out_of_order_and_strange_members_are_refused(tmp_path: Path
         file.finish(
             msgspec.convert(
                 {
-                    "release": "1", "created_at": "2026-01-01T00:00:00Z", "server": "18", "migrations": [], "tables": [],
-                    "sequences": {}, "dump_bytes": file.dump_bytes, "dump_sha256": sha, "files": file.files,
+                    "release": "1", "created_at": "2026-01-01T00:00:00Z", "server": "18", "migrations": [],
+                    "tables": [], "sequences": {}, "dump_bytes": file.dump_bytes, "dump_sha256": sha, "files": file.files,
                 },
                 Manifest,
             )
@@ -212,7 +211,7 @@ async def test_a_failed_backup_leaves_no_file(source: Settings, tmp_path: Path) 
     with pytest.raises(ArchiveError, match="exists"):
         await backed_up(source, path)
     assert path.read_text() == "yesterday's"
-    with pytest.raises(RuntimeError), writing(tmp_path / "b.backup", KEY) as file:
+    with pytest.raises(RuntimeError), writing(tmp_path / "b.backup", KEY) as file:  # noqa: PT012
         file.dump(b"x" * PART_BYTES)
         raise RuntimeError
     with pytest.raises(ArchiveError, match="cannot be written"), writing(tmp_path / "nowhere" / "c", None):
@@ -240,7 +239,7 @@ async def test_restoring_that_breaks_off_changes_nothing(archive: tuple[Path, Ma
     db = open_database(empty)
     async with db.reading() as tx:
         server = Server(await tx.fetchval("SELECT current_setting('server_version')"), 18)
-    with pytest.raises(RuntimeError), programs.loading(str(empty.database_url), server) as load:
+    with pytest.raises(RuntimeError), programs.loading(str(empty.database_url), server) as load:  # noqa: PT012
         read(archive[0], None, dump=load)
         raise RuntimeError
     with (
@@ -261,9 +260,7 @@ async def test_restoring_that_breaks_off_changes_nothing(archive: tuple[Path, Ma
 
 
 async def test_missing_or_old_programs_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        BackupError, match="no pg_dump that knows it.*pg_dump \\(PostgreSQL\\) 18.*postgresql-client-99"
-    ):
+    with pytest.raises(BackupError, match=r"no pg_dump that knows it.*pg_dump \(PostgreSQL\) 18.*postgresql-client-99"):
         client("pg_dump", Server("99.1", 99))
     monkeypatch.setattr(programs, "_clients", lambda _name: [])
     with pytest.raises(BackupError, match="none found"):
