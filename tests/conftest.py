@@ -83,15 +83,18 @@ async def empty(servers: Settings) -> AsyncIterator[Settings]:
     await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def settings(clone: Clone) -> Settings:
-    """Of the session's own database, which tests through the application share."""
+    """Of the module's own database, which its tests through the application share.
+
+    Not the session's: what one module commits, capacity used up and all, is none of the next one's business.
+    """
     return await clone()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def db(settings: Settings) -> AsyncIterator[Database]:
-    """The session's database."""
+    """The module's database."""
     database = open_database(settings)
     yield database
     await database.close()
@@ -108,16 +111,16 @@ async def tx(db: Database) -> AsyncIterator[Transaction]:
     await connection.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def world(db: Database) -> World:
     """The ids of the small world that every database starts with."""
     async with db.reading() as reading:
         return await World.read(reading)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def app(settings: Settings) -> AsyncIterator[Litestar]:
-    """The application on the session's database."""
+    """The application on the module's database."""
     application = create_app(settings, csrf_secret="test" * 8)
     async with application.lifespan():
         yield application

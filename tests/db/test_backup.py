@@ -188,7 +188,8 @@ async def test_parts_out_of_order_and_strange_members_are_refused(tmp_path: Path
             msgspec.convert(
                 {
                     "release": "1", "created_at": "2026-01-01T00:00:00Z", "server": "18", "migrations": [],
-                    "tables": [], "sequences": {}, "dump_bytes": file.dump_bytes, "dump_sha256": sha, "files": file.files,
+                    "tables": [], "sequences": {}, "dump_bytes": file.dump_bytes, "dump_sha256": sha,
+                    "files": file.files,
                 },
                 Manifest,
             )

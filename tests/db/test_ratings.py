@@ -28,7 +28,7 @@ BAD = RatingForm(level=RatingLevel.DISSATISFIED, indicators=("209",), remark="æ™
 Use = Callable[[], Awaitable[Rating]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def served(db: Database, settings: Settings, world: World) -> int:
     """A need that was served to the end; what tests make of it is rolled back."""
     return await serve(db, settings, world)

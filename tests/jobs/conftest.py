@@ -1,4 +1,4 @@
-"""The real worker, on the session's database."""
+"""The real worker, on the module's database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,9 +10,9 @@ from infra.settings import Settings
 from workers.main import make_worker
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def worker(settings: Settings) -> AsyncIterator[None]:
-    """One worker for this folder's tests, in this process; elsewhere tests rank by themselves."""
+    """One worker for a module's tests, in this process; elsewhere tests rank by themselves."""
     running = make_worker(settings, handle_signals=False)
     task = asyncio.create_task(running.async_run())
     yield

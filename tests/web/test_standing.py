@@ -123,7 +123,7 @@ async def test_an_institution_sees_its_own_and_only_that(
     assert "style=" not in html
     assert "深圳甲科技" not in html
     english = (await browser.get("/desk/standing?lang=en")).text
-    assert 'lang="en"' in english
+    assert 'hreflang="zh"' in english
 
 
 async def _own(db: Database, institution_id: int) -> list[offerings.Offering]:
