@@ -4,7 +4,6 @@ import asyncio
 import errno
 import importlib
 import os
-import secrets
 import socket
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import uvicorn
 from rich.progress import Progress
 
 from infra import embedded, outbox
+from infra.cipher import secret_of
 from infra.db import Database, DatabaseUnavailable
 from infra.migrate import MigrationError
 from infra.observe import configure_logs
@@ -100,7 +100,7 @@ def serve(settings: Settings) -> None:
     ready = embedded.with_urls(settings)
     configure_logs(ready.log_level, as_json=ready.log_json)
     uvicorn.run(
-        create_app(ready, csrf_secret=_secret(ready)),
+        create_app(ready, csrf_secret=secret_of(ready)),
         host=ready.host,
         port=ready.port,
         access_log=False,
@@ -330,19 +330,6 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     say("")
     say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
     say("")
-
-
-def _secret(settings: Settings) -> str:
-    """The secret of the settings, or one of our own that outlives restarts."""
-    if settings.secret is not None:
-        return settings.secret
-    path = settings.data_dir / "secret"
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
-    return path.read_text()
 
 
 def _check_port(settings: Settings) -> None:
