@@ -94,7 +94,7 @@ async def _restore(
         manifest = await backups.restore(database, path, secret, files)
     except (ArchiveError, BackupError) as error:
         raise Failure(str(error)) from error
-    await prepare(database)
+    await prepare(database, settings)
     async with database.transaction() as tx:
         for index in IndexName:
             await discovery.ask_rebuild(tx, index, REASON)

@@ -122,7 +122,8 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = with_database(settings, prepare, owner=True)
+    ready = embedded.with_urls(settings)
+    names = with_database(settings, lambda database: prepare(database, ready), owner=True)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -275,7 +276,7 @@ async def _up(settings: Settings, *, demo: bool) -> None:
         say("preparing the database (some seconds on the first start) …")
         database = open_database(ready, owner=True)
         try:
-            await prepare(database)
+            await prepare(database, ready)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:

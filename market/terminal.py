@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from infra import embedded
+from infra import embedded, privileges
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, migrate
 from infra.settings import Settings
@@ -72,9 +72,11 @@ def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[An
         raise Failure("\n".join([error.detail, *error.fields.values()])) from error
 
 
-async def prepare(database: Database) -> list[str]:
-    """Migrate as the owner and load the shipped facts; the migrations applied."""
+async def prepare(database: Database, settings: Settings) -> list[str]:
+    """Migrate as the owner, load the shipped facts, say what the application may do; the migrations applied."""
     names = await migrate(database)
+    if role := privileges.application_role(settings):
+        await privileges.grant(database, role)
     async with database.transaction() as tx:
         await importing.load_facts(tx)
     return names

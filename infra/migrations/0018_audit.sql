@@ -1,0 +1,65 @@
+-- The audit trail (审计): who did what, from where, and when. Rows are only ever added. They are written by the transaction
+-- that does what they tell, unchained, so that transactions do not wait for each other; a job chains them afterwards.
+SET LOCAL lock_timeout = '3s';
+
+CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now(),
+    actor_id bigint, -- no reference: the trail outlives accounts
+    role text NOT NULL, -- of the account then; 'nobody', 'terminal', 'worker'
+    action text NOT NULL,
+    object text NOT NULL DEFAULT '', -- 'need:7'; never a name
+    request_id text,
+    address text, -- keyed hash: tells whether two requests came from one place
+    data jsonb NOT NULL DEFAULT '{}', -- nothing personal
+    -- By this a row is known to be of a transaction that has ended: see seal in market/audit/service.py.
+    transaction bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint
+);
+CREATE INDEX audit_transaction ON audit (transaction);
+CREATE INDEX audit_object ON audit (object, id DESC);
+CREATE INDEX audit_actor_id ON audit (actor_id, id DESC);
+-- Looked at twice within one request is looked at once.
+CREATE UNIQUE INDEX audit_view_once ON audit (request_id, object) WHERE action = 'view';
+
+-- The chain: each hash is of the one before and of a row.
+CREATE TABLE audit_chain (
+    position bigint PRIMARY KEY CHECK (position >= 1),
+    audit_id bigint NOT NULL UNIQUE,
+    hash bytea NOT NULL
+);
+-- Where the chain stood after each time it was continued. Rows of transactions before `horizon` are all in it.
+CREATE TABLE audit_seals (
+    position bigint PRIMARY KEY,
+    hash bytea NOT NULL,
+    horizon bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO audit_seals (position, hash, horizon) VALUES (0, sha256('zhipei audit'), 0);
+
+-- Six months are the law's least (网络安全法, article 21): before that nobody deletes, whatever role asks.
+CREATE TRIGGER audit_frozen BEFORE UPDATE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit
+    FOR EACH ROW WHEN (OLD.at > now() - interval '180 days') EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_never_emptied BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_chain_frozen BEFORE UPDATE ON audit_chain FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_seals_frozen BEFORE UPDATE ON audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- The only way for the application to delete: what was sealed more than so many days ago, up to a seal, which stays as
+-- the place that the rest is verified from. How many rows.
+CREATE FUNCTION forget_audit(days integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    cut bigint;
+    gone bigint;
+BEGIN
+    IF days < 180 OR days IS NULL THEN
+        RAISE EXCEPTION 'the audit trail is kept for 180 days at least' USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT max(position) INTO cut FROM audit_seals WHERE at < now() - make_interval(days => days);
+    DELETE FROM audit a USING audit_chain c WHERE c.audit_id = a.id AND c.position <= cut;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM audit_chain WHERE position <= cut;
+    DELETE FROM audit_seals WHERE position < cut;
+    RETURN gone;
+END $$;
+REVOKE EXECUTE ON FUNCTION forget_audit(integer) FROM PUBLIC;
