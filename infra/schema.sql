@@ -383,9 +383,11 @@ CREATE TABLE public.accounts (
     node_id bigint,
     disabled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    lang text DEFAULT 'zh'::text NOT NULL,
     CONSTRAINT accounts_check CHECK (((role = 'enterprise'::text) = (enterprise_id IS NOT NULL))),
     CONSTRAINT accounts_check1 CHECK (((role = 'institution'::text) = (institution_id IS NOT NULL))),
     CONSTRAINT accounts_check2 CHECK (((role = ANY (ARRAY['coordinator'::text, 'clerk'::text])) = (node_id IS NOT NULL))),
+    CONSTRAINT accounts_lang_check CHECK ((lang = ANY (ARRAY['zh'::text, 'en'::text]))),
     CONSTRAINT accounts_login_check CHECK ((login = lower(login))),
     CONSTRAINT accounts_role_check CHECK ((role = ANY (ARRAY['enterprise'::text, 'institution'::text, 'coordinator'::text, 'clerk'::text, 'admin'::text])))
 );

@@ -8,7 +8,7 @@ from typing import cast
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Litestar, MediaType, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
@@ -27,7 +27,7 @@ from redis.asyncio import Redis
 from infra.db import Database
 from infra.observe import Metrics, bind_request
 from infra.settings import Settings
-from market import health, presenting
+from market import health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.sessions import Sessions
 from market.auth import Authenticate
@@ -64,6 +64,7 @@ from market.web import (
     provide_tx,
     services,
 )
+from matching.types import Lang
 from search.breaker import Breaker
 
 HERE = Path(__file__).parent
@@ -108,6 +109,7 @@ class Application(Litestar):
         if head:  # answered as GET, without the body
             scope["method"] = HttpMethod.GET
         started, status = time.perf_counter(), 500
+        request = Request[None, None, State](scope)
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -115,6 +117,7 @@ class Application(Litestar):
                 status = message["status"]
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-Id"] = request_id
+                headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
                 for name, value in HEADERS.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
@@ -122,7 +125,8 @@ class Application(Litestar):
             await send(message)
 
         try:
-            await super().__call__(scope, receive, observed)
+            with i18n.speaking(_language(request)):
+                await super().__call__(scope, receive, observed)
         finally:
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
@@ -131,6 +135,19 @@ class Application(Litestar):
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
+
+
+def _language(request: Request[None, None, State]) -> Lang:
+    """What the address asks for, else the browser's switch; for the API what Accept-Language prefers.
+
+    An account's own language takes its place once it is known (``Authenticate``). Pages do not follow Accept-Language
+    while parts of them are in Chinese only.
+    """
+    if asked := i18n.known(request.query_params.get("lang")):
+        return asked
+    if request.url.path.startswith("/api/"):
+        return i18n.preferred(request.headers.get("accept-language", ""))
+    return i18n.known(request.cookies.get(i18n.COOKIE)) or "zh"
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
@@ -260,7 +277,7 @@ def _api() -> Router:
 
 def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
-        title="Zhipei 知配",
+        title="Zhipei 知配",  # not translated: the name
         version="1",
         description="Supply of and demand for public intellectual-property services. See docs/api.md.",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
@@ -277,6 +294,7 @@ def _templates(settings: Settings) -> Environment:
         auto_reload=settings.debug,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
     presenting.install(environment)
     return environment

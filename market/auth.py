@@ -12,6 +12,7 @@ from market import errors
 from market.accounts import queries
 from market.accounts.model import Actor, Role
 from market.accounts.service import hash_token
+from market.i18n import _, known, speak
 
 COOKIE = "zhipei_session"
 NOBODY = AuthenticationResult(user=None, auth=None)
@@ -25,25 +26,30 @@ class Authenticate(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
         """The actor as ``request.user``, or None; guards decide what nobody may do.
 
+        From here on the request is in the actor's language.
+
         Raises:
             NotAuthenticated: a token was given that is none, or has expired.
         """
         if connection.url.path.startswith("/api/"):
             return await _by_token(connection)
-        return await _by_session(connection)
+        found = await _by_session(connection)
+        if found.user is not None and known(connection.query_params.get("lang")) is None:
+            speak(found.user.lang)
+        return found
 
 
 async def _by_token(connection: Connection) -> AuthenticationResult:
     header = connection.headers.get("authorization")
     if header is None:
         return NOBODY
-    scheme, _, token = header.partition(" ")
+    scheme, _space, token = header.partition(" ")
     if scheme.lower() == "bearer" and token:
         async with connection.app.state.services.db.reading() as tx:
             actor = await queries.actor_by_token(tx, hash_token(token))
         if actor is not None:
             return AuthenticationResult(user=actor, auth=None)
-    raise errors.NotAuthenticated("访问令牌不对、已过期或已停用，请换一个新的。")
+    raise errors.NotAuthenticated(_("访问令牌不对、已过期或已停用，请换一个新的。"))
 
 
 async def _by_session(connection: Connection) -> AuthenticationResult:

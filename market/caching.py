@@ -6,6 +6,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from litestar import Response
 
 from market.catalogue.queries import Edition
+from market.i18n import lang
 from market.web import AppRequest
 
 SECONDS = 60
@@ -18,6 +19,7 @@ def remember(edition: Edition) -> dict[str, str]:
         "ETag": _tag(edition),
         "Last-Modified": format_datetime(edition.moved_at.astimezone(UTC), usegmt=True),
         "Cache-Control": f"public, max-age={SECONDS}",
+        "Vary": "Accept-Language, Cookie",
     }
 
 
@@ -33,8 +35,8 @@ def kept_copy(request: AppRequest, edition: Edition) -> Response[bytes] | None:
 
 
 def _tag(edition: Edition) -> str:
-    """With the time, for a database made anew begins to count again."""
-    return f'"{edition.stamp}-{edition.moved_at.timestamp():.0f}"'
+    """With the time, for a database made anew begins to count again; and each language has its own."""
+    return f'"{edition.stamp}-{edition.moved_at.timestamp():.0f}-{lang()}"'
 
 
 def _not_since(date: str | None, edition: Edition) -> bool:

@@ -1,7 +1,12 @@
-"""Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework."""
+"""Errors of the domain, each with the HTTP status and the words a person reads. Knows no framework.
+
+An error is raised in the language of whoever asked: its docstring and title are messages (market/i18n.py).
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
+
+from market.i18n import N_, _
 
 
 class DomainError(Exception):
@@ -9,10 +14,10 @@ class DomainError(Exception):
 
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "domain-error"
-    title: ClassVar[str] = "这一步没有完成"
+    title: ClassVar[str] = N_("这一步没有完成")
 
     def __init__(self, detail: str | None = None, *, fields: Mapping[str, str] | None = None) -> None:
-        self.detail = detail or type(self).__doc__ or self.title
+        self.detail = detail or _(type(self).__doc__ or self.title)
         self.fields = dict(fields or {})
         super().__init__(self.detail)
 
@@ -22,7 +27,7 @@ class InvalidInput(DomainError):
 
     status = 422
     slug = "invalid-input"
-    title = "填写的内容需要修改"
+    title = N_("填写的内容需要修改")
 
 
 class NotFound(DomainError):
@@ -30,7 +35,7 @@ class NotFound(DomainError):
 
     status = 404
     slug = "not-found"
-    title = "没有找到"
+    title = N_("没有找到")
 
 
 class NotAuthenticated(DomainError):
@@ -38,7 +43,7 @@ class NotAuthenticated(DomainError):
 
     status = 401
     slug = "not-authenticated"
-    title = "请先登录"
+    title = N_("请先登录")
 
 
 class Forbidden(DomainError):
@@ -46,7 +51,7 @@ class Forbidden(DomainError):
 
     status = 403
     slug = "forbidden"
-    title = "没有权限"
+    title = N_("没有权限")
 
 
 class Conflict(DomainError):
@@ -54,56 +59,56 @@ class Conflict(DomainError):
 
     status = 409
     slug = "conflict"
-    title = "内容有了变化"
+    title = N_("内容有了变化")
 
 
 class EditedMeanwhile(Conflict):
     """您打开之后，别人改过这份内容。您填写的都还在，没动过的项目已换成新的；请核对后再保存。"""
 
     slug = "edited-meanwhile"
-    title = "内容被别人改过"
+    title = N_("内容被别人改过")
 
 
 class ItemWithdrawn(Conflict):
     """这个服务事项已经撤销，不能再发布；已派的单照旧办完。"""
 
     slug = "item-withdrawn"
-    title = "事项已撤销"
+    title = N_("事项已撤销")
 
 
 class InvalidTransition(Conflict):
     """现在的状态下不能做这一步，请刷新查看最新状态。"""
 
     slug = "invalid-transition"
-    title = "现在不能做这一步"
+    title = N_("现在不能做这一步")
 
 
 class CapacityFull(Conflict):
     """这项服务的名额刚刚用完，或已暂停受理，请改选其他候选。"""
 
     slug = "capacity-full"
-    title = "名额已满"
+    title = N_("名额已满")
 
 
 class NotOwner(Conflict):
     """这条需求由同事首问负责。要由您办理，请先请对方交接给您。"""
 
     slug = "not-owner"
-    title = "由同事负责"
+    title = N_("由同事负责")
 
 
 class AlreadyReturned(Conflict):
     """这条需求已经退回补正过。一次性告知只能用一次；企业的答复带出了新情况，才能就新情况再告知。"""
 
     slug = "already-returned"
-    title = "已经退回过一次"
+    title = N_("已经退回过一次")
 
 
 class AlreadyRated(Conflict):
     """这次服务已经评价过了。每次服务评价一次，还有话要说可以追加评价。"""
 
     slug = "already-rated"
-    title = "已经评价过"
+    title = N_("已经评价过")
 
 
 class TooManyAttempts(DomainError):
@@ -111,7 +116,7 @@ class TooManyAttempts(DomainError):
 
     status = 429
     slug = "too-many-attempts"
-    title = "请稍后再试"
+    title = N_("请稍后再试")
 
 
 class IdempotencyMismatch(DomainError):
@@ -119,7 +124,7 @@ class IdempotencyMismatch(DomainError):
 
     status = 422
     slug = "idempotency-mismatch"
-    title = "重复使用了 Idempotency-Key"
+    title = N_("重复使用了 Idempotency-Key")
 
 
 class IdempotencyMissing(DomainError):
@@ -127,4 +132,4 @@ class IdempotencyMissing(DomainError):
 
     status = 400
     slug = "idempotency-missing"
-    title = "缺少 Idempotency-Key"
+    title = N_("缺少 Idempotency-Key")

@@ -10,30 +10,34 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from market.errors import InvalidInput
+from market.i18n import N_, _, _n
 
 S = TypeVar("S", bound=Struct)
 
-REQUIRED = "请填写这一项。"
+REQUIRED = N_("请填写这一项。")
+PATTERN = "matching regex"
+"""In msgspec's message where a text has the wrong characters: then a field's own hint says more."""
 # Invisible characters that pasted text brings along; tab and newline are text.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"`str` of length >= (\d+)"), lambda m: REQUIRED if m[1] == "1" else f"至少要 {m[1]} 个字。"),
-    (re.compile(r"`str` of length <= (\d+)"), lambda m: f"最多 {m[1]} 个字，请精简一些。"),
-    (re.compile(r"`array` of length >= (\d+)"), lambda m: f"至少要 {m[1]} 项。"),
-    (re.compile(r"`array` of length <= (\d+)"), lambda m: f"最多 {m[1]} 项。"),
-    (re.compile(r"`int` >= (-?\d+)"), lambda m: f"不能小于 {m[1]}。"),
-    (re.compile(r"`int` <= (-?\d+)"), lambda m: f"不能大于 {m[1]}。"),
-    (re.compile(r"Expected `int"), lambda _: "请填写整数。"),
-    (re.compile(r"RFC3339 encoded date|Expected `date"), lambda _: "请按 2026-11-25 的样子填写日期。"),
-    (re.compile(r"Invalid enum value|Expected `.*` .*enum"), lambda _: "请从列表中选择。"),
-    (re.compile(r"Expected `object`|^'data'$"), lambda _: "请提交一个 JSON 对象。"),
-    (re.compile(r"Expected `str`"), lambda _: "应为文字。"),
-    (re.compile(r"Expected `array`"), lambda _: "应为列表。"),
-    (re.compile(r"Expected `bool`"), lambda _: "应为 true 或 false。"),
-    (re.compile(r"matching regex"), lambda _: "内容的格式不对，或含有看不见的控制字符。"),
-    (re.compile(r"missing required field `(\w+)`"), lambda m: f"缺少 {m[1]}，请补上。"),
-    (re.compile(r"unknown field `(\w+)`"), lambda m: f"没有 {m[1]} 这一项，请去掉。"),
+    (re.compile(r"`str` of length >= 1$"), lambda _m: _(REQUIRED)),
+    (re.compile(r"`str` of length >= (\d+)"), lambda m: _n("至少要 {n} 个字。", int(m[1]))),
+    (re.compile(r"`str` of length <= (\d+)"), lambda m: _n("最多 {n} 个字，请精简一些。", int(m[1]))),
+    (re.compile(r"`array` of length >= (\d+)"), lambda m: _n("至少要 {n} 项。", int(m[1]))),
+    (re.compile(r"`array` of length <= (\d+)"), lambda m: _n("最多 {n} 项。", int(m[1]))),
+    (re.compile(r"`int` >= (-?\d+)"), lambda m: _("不能小于 {least}。", least=m[1])),
+    (re.compile(r"`int` <= (-?\d+)"), lambda m: _("不能大于 {most}。", most=m[1])),
+    (re.compile(r"Expected `int"), lambda _m: _("请填写整数。")),
+    (re.compile(r"RFC3339 encoded date|Expected `date"), lambda _m: _("请按 2026-11-25 的样子填写日期。")),
+    (re.compile(r"Invalid enum value|Expected `.*` .*enum"), lambda _m: _("请从列表中选择。")),
+    (re.compile(r"Expected `object`|^'data'$"), lambda _m: _("请提交一个 JSON 对象。")),
+    (re.compile(r"Expected `str`"), lambda _m: _("应为文字。")),
+    (re.compile(r"Expected `array`"), lambda _m: _("应为列表。")),
+    (re.compile(r"Expected `bool`"), lambda _m: _("应为 true 或 false。")),
+    (re.compile(PATTERN), lambda _m: _("内容的格式不对，或含有看不见的控制字符。")),
+    (re.compile(r"missing required field `(\w+)`"), lambda m: _("缺少 {field}，请补上。", field=m[1])),
+    (re.compile(r"unknown field `(\w+)`"), lambda m: _("没有 {field} 这一项，请去掉。", field=m[1])),
 )
 
 
@@ -49,21 +53,20 @@ def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | Non
     """A posted form as a ``kind``. A list field takes all values of its name; an empty value counts as left out.
 
     Raises:
-        InvalidInput: with every field that does not fit; ``hints`` say by field what a right value looks like.
+        InvalidInput: with every field that does not fit. ``hints``, N_ texts by field, say what is right.
     """
     values, errors = {}, {}
     for field, as_list in _fields(kind):
         given = _clean(raw.get(field.name), as_list=as_list)
         if given in (None, "", []):
             if field.required:
-                errors[field.name] = REQUIRED
+                errors[field.name] = _(REQUIRED)
             continue
         try:
             values[field.name] = msgspec.convert(given, field.type, strict=False)
         except msgspec.ValidationError as error:
             hint = (hints or {}).get(field.name)
-            words = explain(str(error))
-            errors[field.name] = hint if hint and "格式" in words else words
+            errors[field.name] = _(hint) if hint and PATTERN in str(error) else explain(str(error))
     if errors:
         raise InvalidInput(fields=errors)
     return kind(**values)

@@ -1,6 +1,6 @@
 """Words and numbers as a reader of a page wants them; the filters and globals of all templates."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import Environment
 from litestar import Request
 from litestar.datastructures import CacheControlHeader
@@ -17,23 +19,25 @@ from market.accounts.model import ROLE_NAMES
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
 from market.deadlines import model as deadlines
+from market.i18n import LANGUAGES, LOCALES, TAGS, Words, _, _n, lang, plural
 from market.matches import model as matches
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
 from market.regions.model import NATION
+from market.web import came_from
 
 STATIC = Path(__file__).parent / "static"
 STATIC_CACHE = CacheControlHeader(public=True, max_age=31_536_000, immutable=True)
-WEEKDAYS = "一二三四五六日"
-LIMIT_UNITS = {"working_day": "{} 个工作日", "month": "{} 个月", "instant": "即时办结"}
-MISSING_NAMES = {
-    "what": "具体要办什么事",
-    "right": "涉及专利、商标还是其他权利",
-    "goal": "希望达到什么目的",
-    "by_when": "什么时候要",
-    "contact": "怎么联系您",
-}
+MISSING_NAMES: Mapping[str, str] = Words(
+    {
+        "what": "具体要办什么事",
+        "right": "涉及专利、商标还是其他权利",
+        "goal": "希望达到什么目的",
+        "by_when": "什么时候要",
+        "contact": "怎么联系您",
+    }
+)
 """What a need's text may lack, in words; the keys are matching's gaps."""
 TOWARDS_INSTITUTION = frozenset(
     {
@@ -57,11 +61,16 @@ NAMES = {
 
 
 def install(environment: Environment) -> None:
-    """Give templates their filters and names."""
-    filters = {"day": day, "month": month, "moment": moment, "left": left, "late": late, "limit": limit}
-    filters |= {"event": event, "story": story, "tally": tally, "json": json, "iso_day": iso_day}
+    """Give templates their filters and names, and the words of the reader's language."""
+    environment.policies["ext.i18n.trimmed"] = True
+    # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
+    environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
+    filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
+    filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
+    filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
-    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled)
+    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, here=here)
+    environment.globals.update(_=_, _n=_n, lang=lang, TAGS=TAGS, LANGUAGES=LANGUAGES)
 
 
 def assets(static: Path) -> Callable[[str], str]:
@@ -85,17 +94,22 @@ def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
     return link(request, **{name: others if value in values else [*values, value]})
 
 
+def here(request: Request[Any, Any, Any]) -> str:
+    """Where to come back to: this page, or where the form was that it answers; as a path of ours."""
+    if request.method == "GET":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return came_from(request)
+
+
 def day(value: date | datetime) -> str:
-    """11月25日（周三）; with the year where it is not this one."""
+    """11月25日（周三）, Wed 25 Nov; with the year where it is not this one."""
     local = _local_day(value)
-    year = "" if local.year == _today().year else f"{local.year}年"
-    return f"{year}{local.month}月{local.day}日（周{WEEKDAYS[local.weekday()]}）"
+    return _date(local, _("M月d日（EEE）") if local.year == _today().year else _("y年M月d日（EEE）"))
 
 
 def month(value: str) -> str:
-    """2026年11月, of 2026-11."""
-    year, number = value.split("-")
-    return f"{year}年{int(number)}月"
+    """2026年11月, November 2026, of 2026-11."""
+    return _date(date.fromisoformat(f"{value}-01"), _("y年M月"))
 
 
 def iso_day(text: str) -> str:
@@ -104,18 +118,22 @@ def iso_day(text: str) -> str:
 
 
 def moment(value: datetime) -> str:
-    """11月25日 14:05; with the year where it is not this one."""
+    """11月25日 14:05, 25 Nov 14:05; with the year where it is not this one."""
     local = value.astimezone(ZONE)
-    year = "" if local.year == _today().year else f"{local.year}年"
-    return f"{year}{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{_date(local.date(), _('M月d日') if local.year == _today().year else _('y年M月d日'))} {local:%H:%M}"
+
+
+def number(value: float) -> str:
+    """1,234.5 as the reader's language writes it."""
+    return format_decimal(value, locale=LOCALES[lang()])
 
 
 def left(due: datetime, calendar: Callable[[str], Calendar], region_code: str = NATION) -> str:
     """还剩 2 个工作日, 今天到期, 已超期 1 个工作日, on the region's calendar."""
     days = calendar(region_code).working_days_between(_today(), _local_day(due))
     if late(due):
-        return f"已超期 {-days} 个工作日" if days < 0 else "刚刚到期"
-    return f"还剩 {days} 个工作日" if days > 0 else "今天到期"
+        return _n("已超期 {n} 个工作日", -days) if days < 0 else _("刚刚到期")
+    return _n("还剩 {n} 个工作日", days) if days > 0 else _("今天到期")
 
 
 def late(due: datetime) -> bool:
@@ -126,10 +144,12 @@ def late(due: datetime) -> bool:
 def limit(value: Limit | int | None) -> str:
     """A time limit in words; an int is working days. None is unknown, never zero."""
     if value is None:
-        return "未载明时限"
+        return _("未载明时限")
     if isinstance(value, int):
         value = Limit(value, "working_day" if value else "instant")
-    return LIMIT_UNITS[value.unit].format(value.value)
+    if value.unit == "instant":
+        return _("即时办结")
+    return _n("{n} 个月", value.value) if value.unit == "month" else _n("{n} 个工作日", value.value)
 
 
 def json(value: object) -> str:
@@ -149,10 +169,12 @@ def event(step: needs.Event) -> str:
     if step.machine == "rating":
         words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
         level = step.data.get("level")
-        return f"{words}：{ratings.LEVEL_NAMES[level]}" if level else words
+        return _("{step}：{level}", step=words, level=ratings.LEVEL_NAMES[level]) if level else words
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
-    return f"{words}「{step.institution_name}」" if action in TOWARDS_INSTITUTION else words
+    if action not in TOWARDS_INSTITUTION:
+        return words
+    return _("{step}「{institution}」", step=words, institution=step.institution_name)
 
 
 def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
@@ -160,12 +182,22 @@ def story(events: Iterable[needs.Event]) -> Iterator[needs.Event]:
 
     What a clock does by itself is a step of its own.
     """
-    for _, together in groupby(events, key=lambda step: (step.at, step.actor_name, _clock(step))):
+    for _key, together in groupby(events, key=lambda step: (step.at, step.actor_name, _clock(step))):
         steps = list(together)
         told = next((step for step in reversed(steps) if step.action in ASSIGNING and step.match_id), steps[0])
         note = next((step.note for step in steps if step.note), "")
         data = {name: value for step in steps for name, value in step.data.items()}
         yield structs.replace(told, note=note, data=data)
+
+
+def word(key: Any, names: Mapping[Any, str]) -> str:
+    """What a table of words says of ``key``; for ``map``."""
+    return names[key]
+
+
+def listed(words: Iterable[str]) -> str:
+    """甲、乙、丙; A, B, C."""
+    return _("、").join(words)
 
 
 def tally(counts: Iterable[int]) -> Tally:
@@ -177,6 +209,11 @@ def tally(counts: Iterable[int]) -> Tally:
 def _clock(step: needs.Event) -> tuple[str, str] | None:
     """Which step of which clock it is; None where it is none."""
     return (step.action, step.data["limit"]) if step.machine == "deadline" else None
+
+
+def _date(value: date, pattern: str) -> str:
+    """By a pattern of Unicode's, which is a message: each language has its own order."""
+    return format_date(value, pattern, locale=LOCALES[lang()])
 
 
 def _today() -> date:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
@@ -33,6 +32,7 @@ from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
 from market.forms import explain
+from market.i18n import N_, _
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
@@ -50,8 +50,6 @@ SearchQuery = Annotated[str, QueryParameter(max_length=500)]
 PageSize = Annotated[int, QueryParameter(ge=1, le=100)]
 LangQuery = Annotated[Lang | None, QueryParameter(description="zh or en; else what Accept-Language prefers")]
 
-QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)?")
-"""Of a language in Accept-Language (RFC 9110, 12.4.2); empty: 1."""
 
 log = structlog.get_logger()
 
@@ -117,24 +115,6 @@ def actor_of(request: AppRequest) -> Actor:
     return request.user
 
 
-def lang_of(request: AppRequest, asked: str | None) -> Lang:
-    """The language reasons are told in: the one asked for; of the API, what Accept-Language prefers; else Chinese.
-
-    Pages are Chinese, and a browser's language does not say that somebody wants half a page in another.
-    """
-    if asked == "en":
-        return "en"
-    if asked == "zh" or not request.url.path.startswith("/api/"):
-        return "zh"
-    liked = {"zh": 0.0, "en": 0.0}
-    for part in request.headers.get("accept-language", "").lower().split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        primary = tag.partition("-")[0]
-        if primary in liked and QUALITY.fullmatch(quality):
-            liked[primary] = max(liked[primary], float(quality or 1))
-    return "en" if liked["en"] > liked["zh"] else "zh"
-
-
 def address_hash(request: AppRequest) -> bytes | None:
     """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
     if request.client is None:
@@ -173,7 +153,7 @@ def read_cursor(text: str | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=kind)
     except (msgspec.DecodeError, binascii.Error, ValueError):
-        raise errors.InvalidInput(fields={"cursor": "翻页标记不对，请从第一页重新开始。"}) from None
+        raise errors.InvalidInput(fields={"cursor": _("翻页标记不对，请从第一页重新开始。")}) from None
 
 
 # idempotency ---------------------------------------------------------------------------------------------------------
@@ -199,7 +179,7 @@ async def once(
     if key is None:
         return json_bytes(msgspec.json.encode(await act()), status)
     if not 1 <= len(key) <= 255 or not key.isprintable():
-        raise errors.InvalidInput(fields={"Idempotency-Key": "请用 1 到 255 个可见字符。"})
+        raise errors.InvalidInput(fields={"Idempotency-Key": _("请用 1 到 255 个可见字符。")})
     actor = actor_of(request)
     asked = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
     fingerprint = hashlib.sha256(asked).digest()
@@ -305,16 +285,20 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 HTTP_WORDS: Mapping[int, tuple[str, str, str]] = {
-    400: ("bad-request", "请求有误", "请求的格式不对，请核对后再试。"),
-    401: ("not-authenticated", "请先登录", "请先登录，再继续刚才的操作。"),
-    403: ("forbidden", "没有权限", "页面停留太久，或您的账号没有做这一步的权限。请返回、刷新页面后再试。"),
-    404: ("not-found", "没有找到", "没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。"),
-    405: ("method-not-allowed", "不能这样访问", "这个地址不接受这种访问方式。"),
-    413: ("too-large", "内容太大", "提交的内容太大，请精简后再试。"),
-    415: ("unsupported-media-type", "格式不支持", "请以 JSON 格式提交。"),
-    429: ("too-many-requests", "操作太频繁", "操作太频繁，请稍等一会儿再试。"),
-    500: ("internal-error", "暂时出了问题", "我们这边出了问题，已经记录。您可以稍后再试；已提交的内容不会丢失。"),
-    503: ("unavailable", "服务暂时繁忙", "服务暂时繁忙，请稍后再试。已提交的内容不会丢失。"),
+    400: ("bad-request", N_("请求有误"), N_("请求的格式不对，请核对后再试。")),
+    401: ("not-authenticated", N_("请先登录"), N_("请先登录，再继续刚才的操作。")),
+    403: ("forbidden", N_("没有权限"), N_("页面停留太久，或您的账号没有做这一步的权限。请返回、刷新页面后再试。")),
+    404: ("not-found", N_("没有找到"), N_("没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。")),
+    405: ("method-not-allowed", N_("不能这样访问"), N_("这个地址不接受这种访问方式。")),
+    413: ("too-large", N_("内容太大"), N_("提交的内容太大，请精简后再试。")),
+    415: ("unsupported-media-type", N_("格式不支持"), N_("请以 JSON 格式提交。")),
+    429: ("too-many-requests", N_("操作太频繁"), N_("操作太频繁，请稍等一会儿再试。")),
+    500: (
+        "internal-error",
+        N_("暂时出了问题"),
+        N_("我们这边出了问题，已经记录。您可以稍后再试；已提交的内容不会丢失。"),
+    ),
+    503: ("unavailable", N_("服务暂时繁忙"), N_("服务暂时繁忙，请稍后再试。已提交的内容不会丢失。")),
 }
 
 
@@ -340,11 +324,11 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
     if problem.status == 401 and request.method == "GET":
         return go_to_login(request)
-    shown = {"problem": problem, "back": _came_from(request)}
+    shown = {"problem": problem, "back": came_from(request)}
     return Template("error.html", context=shown, status_code=problem.status, headers=headers)
 
 
-def _came_from(request: AppRequest) -> str:
+def came_from(request: Request[Any, Any, Any]) -> str:
     """The page of ours that the request was made from, as a path; the home page where that is unknown."""
     address = urlsplit(request.headers.get("referer", ""))
     return address.path if address.netloc == request.headers.get("host") and address.path else "/"
@@ -363,11 +347,12 @@ def _problem(request: AppRequest, error: Exception) -> Problem:
     else:
         status = _status(error)
         slug, title, detail = HTTP_WORDS.get(status) or HTTP_WORDS[400]
+        detail = _(detail)
         if isinstance(error, ValidationException):
             status, slug, title, detail, fields = _invalid(error)
     return Problem(
         type=f"/problems/{slug}",
-        title=title,
+        title=_(title),
         status=status,
         detail=detail,
         instance=request.url.path,
@@ -391,8 +376,9 @@ def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[st
     """Litestar's validation errors; one in a path is an address that leads nowhere."""
     found: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
     if any(one.get("source") == "path" for one in found):
-        return (404, *HTTP_WORDS[404], {})
+        slug, title, detail = HTTP_WORDS[404]
+        return 404, slug, title, _(detail), {}
     kind = errors.InvalidInput
     fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in found}
     status = kind.status if fields else 400
-    return (status, kind.slug, kind.title, explain(error.detail) if not fields else kind.__doc__ or "", fields)
+    return (status, kind.slug, kind.title, explain(error.detail) if not fields else _(kind.__doc__ or ""), fields)

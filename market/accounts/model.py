@@ -1,10 +1,14 @@
 """Who acts: roles, accounts and what the rest of the code needs to know of them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from market.i18n import Words
+from matching.types import Lang
 
 Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]*$")]
 Password = Annotated[str, Meta(min_length=10, max_length=200)]
@@ -22,13 +26,15 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-ROLE_NAMES = {
-    Role.ENTERPRISE: "企业",
-    Role.INSTITUTION: "服务机构",
-    Role.COORDINATOR: "骨干节点工作人员",
-    Role.CLERK: "窗口人员",
-    Role.ADMIN: "管理员",
-}
+ROLE_NAMES: Mapping[Role, str] = Words(
+    {
+        Role.ENTERPRISE: "企业",
+        Role.INSTITUTION: "服务机构",
+        Role.COORDINATOR: "骨干节点工作人员",
+        Role.CLERK: "窗口人员",
+        Role.ADMIN: "管理员",
+    }
+)
 
 
 class Actor(Struct, frozen=True, kw_only=True):
@@ -38,6 +44,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     login: str
     name: str
     role: Role
+    lang: Lang = "zh"
     enterprise_id: int | None = None
     institution_id: int | None = None
     node_id: int | None = None

@@ -21,16 +21,20 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import DomainError, InvalidInput, TooManyAttempts
 from market.forms import decode
+from market.i18n import COOKIE as LANGUAGE_COOKIE
+from market.i18n import N_, lang
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, go, page, services
+from matching.types import Lang
 
 Form = URLEncodedBody[dict[str, Any]]
 Next = Annotated[str, QueryParameter(name="next")]
 HOMES = {Role.INSTITUTION: "/desk", Role.COORDINATOR: "/queue", Role.CLERK: "/counter", Role.ADMIN: "/needs"}
 HINTS = {
-    "login": "请用英文字母、数字和 . _ @ + -，以字母或数字开头。",
-    "contact_phone": "请填写电话号码，只用数字、空格和 + - ( )。",
+    "login": N_("请用英文字母、数字和 . _ @ + -，以字母或数字开头。"),
+    "contact_phone": N_("请填写电话号码，只用数字、空格和 + - ( )。"),
 }
+YEAR = 365 * 24 * 3600
 # A path of ours; browsers drop tabs and newlines, and read a backslash as a slash.
 OWN_PATH = re.compile(r"/(?![/\\])[^\\\s\x00-\x1f]*")
 
@@ -94,12 +98,40 @@ async def register(request: AppRequest, tx: NamedDependency[Transaction], data: 
     """Register an enterprise and log in."""
     try:
         account_id = await enterprises.register(tx, decode(Registration, data, HINTS))
+        await queries.set_language(tx, account_id, lang())
     except InvalidInput as error:
         # The code's own rules come after its shape; whoever corrects the form should see both at once.
         typed = str(data.get("uscc") or "")
         error.fields |= uscc.problem(typed) if typed else {}
         raise Rejected(await _register_page(tx, wanted, data, error)) from None
     return await _enter(request, account_id, _onward(wanted, Role.ENTERPRISE))
+
+
+class Switch(Struct, frozen=True):
+    """The language wanted, and the page it is wanted for."""
+
+    lang: Lang
+    back: str = "/"
+
+
+@post("/language")
+async def switch_language(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
+    """Speak another language from now on: to the account everywhere, to others in this browser."""
+    form = decode(Switch, data)
+    if request.user is not None:
+        await queries.set_language(tx, request.user.id, form.lang)
+    answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
+    answer.set_cookie(
+        Cookie(
+            key=LANGUAGE_COOKIE,
+            value=form.lang,
+            max_age=YEAR,
+            httponly=True,
+            samesite="lax",
+            secure=services(request).settings.secure_cookies,
+        )
+    )
+    return answer
 
 
 @get("/account", guards=[allow()])
@@ -198,5 +230,5 @@ async def _enter(request: AppRequest, account_id: int, path: str) -> Redirect:
 
 def router() -> Router:
     """The routes, for market.pages."""
-    handlers = [login_form, log_in, log_out, register_form, register, account, add_token, revoke_token]
+    handlers = [login_form, log_in, log_out, register_form, register, switch_language, account, add_token, revoke_token]
     return Router("/", route_handlers=handlers, include_in_schema=False)

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from infra.db import Transaction, many, one_or_none
 from market.accounts.model import Actor, ApiToken, Colleague, Credentials
+from matching.types import Lang
 
 ACTOR = """
-SELECT a.id, a.login, a.name, a.role, a.enterprise_id, a.institution_id, a.node_id,
+SELECT a.id, a.login, a.name, a.role, a.lang, a.enterprise_id, a.institution_id, a.node_id,
        n.name AS node_name, n.region_prefix AS node_prefix,
        n.id IS NOT NULL AND n.parent_id IS NULL AS node_is_top, e.region_code
 FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id LEFT JOIN enterprises e ON e.id = a.enterprise_id
@@ -34,6 +35,7 @@ SELECT CASE $1::text
     ELSE EXISTS (SELECT FROM nodes WHERE id = $2::bigint)
 END
 """
+SET_LANGUAGE = "UPDATE accounts SET lang = $2 WHERE id = $1"
 REHASH = "UPDATE accounts SET password_hash = $2 WHERE id = $1"
 ADD_KEY = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
 TOKENS = "SELECT id, name, created_at, expires_at, revoked_at FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
@@ -88,6 +90,11 @@ async def coordinators(tx: Transaction, prefix: str) -> list[Colleague]:
 async def exists(tx: Transaction, field: str, object_id: int) -> bool:
     """Whether what an account's ``enterprise_id``, ``institution_id`` or ``node_id`` would name is there."""
     return bool(await tx.fetchval(EXISTS, field, object_id))
+
+
+async def set_language(tx: Transaction, account_id: int, language: Lang) -> None:
+    """From now on the account reads everything in that language."""
+    await tx.execute(SET_LANGUAGE, account_id, language)
 
 
 async def rehash(tx: Transaction, account_id: int, password_hash: str) -> None:

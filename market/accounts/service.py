@@ -14,6 +14,7 @@ from infra.db import Transaction
 from market.accounts import queries
 from market.accounts.model import Actor, Login, Password, PersonName, Role
 from market.errors import InvalidInput, NotFound
+from market.i18n import N_, _
 
 TOKEN_PREFIX = "zp_"  # noqa: S105 - so that secret scanners know a leaked one
 OBJECTS = {
@@ -23,7 +24,7 @@ OBJECTS = {
     Role.CLERK: "node_id",
 }
 """What an account of the role belongs to."""
-LOGIN_TAKEN = "这个登录名已有人使用，请换一个；如果是您本人，请直接登录。"
+LOGIN_TAKEN = N_("这个登录名已有人使用，请换一个；如果是您本人，请直接登录。")
 # Checked when the login does not exist, so that the answer takes as long as when it does.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$SJWBY2TXx9VCKE24PMTZCw$CTVjSw8QJBTXjYkSH6p4XUBavJqEICfa8mWxObq5pqE"
 
@@ -55,7 +56,7 @@ async def create(
         node_id=node_id,
     )
     if account_id is None:
-        raise InvalidInput(fields={"login": LOGIN_TAKEN})
+        raise InvalidInput(fields={"login": _(LOGIN_TAKEN)})
     return account_id
 
 
@@ -80,20 +81,20 @@ async def create_checked(tx: Transaction, new: NewAccount) -> int:
     fields = {
         field: words
         for field, kind, words in (
-            ("login", Login, "登录名用 3 到 64 个英文字母、数字或 . _ @ + -。"),
-            ("password", Password, "密码至少 10 个字符。"),
-            ("name", PersonName, "姓名 1 到 50 个字。"),
+            ("login", Login, _("登录名用 3 到 64 个英文字母、数字或 . _ @ + -。")),
+            ("password", Password, _("密码至少 10 个字符。")),
+            ("name", PersonName, _("姓名 1 到 50 个字。")),
         )
         if not _fits(getattr(new, field), kind)
     }
     for field in ("enterprise_id", "institution_id", "node_id"):
         wanted, given = OBJECTS.get(new.role) == field, getattr(new, field)
         if wanted is (given is None):
-            fields[field] = "这个角色必须指明所属的对象。" if wanted else "这个角色不属于任何这类对象，请去掉。"
+            fields[field] = _("这个角色必须指明所属的对象。") if wanted else _("这个角色不属于任何这类对象，请去掉。")
         elif given is not None and not await queries.exists(tx, field, given):
-            fields[field] = f"没有编号为 {given} 的对象。"
+            fields[field] = _("没有编号为 {id} 的对象。", id=given)
     if fields:
-        raise InvalidInput("账号没有建立。", fields=fields)
+        raise InvalidInput(_("账号没有建立。"), fields=fields)
     return await create(tx, **structs.asdict(new))
 
 
@@ -105,10 +106,10 @@ async def set_password(tx: Transaction, login: str, password: str) -> None:
         InvalidInput: the password is too short.
     """
     if not _fits(password, Password):
-        raise InvalidInput("密码没有更改。", fields={"password": "密码至少 10 个字符。"})
+        raise InvalidInput(_("密码没有更改。"), fields={"password": _("密码至少 10 个字符。")})
     known = await queries.credentials(tx, login)
     if known is None:
-        raise NotFound(f"没有登录名为 {login} 的账号。")
+        raise NotFound(_("没有登录名为 {login} 的账号。", login=login))
     await queries.rehash(tx, known.id, await asyncio.to_thread(PasswordHasher().hash, password))
 
 
@@ -139,7 +140,7 @@ async def log_in(tx: Transaction, login: str, password: str) -> Actor:
         known = None
     actor = known and await queries.actor_by_id(tx, known.id)
     if not known or not actor:
-        raise InvalidInput(fields={"password": "登录名或密码不对，请核对后再试。"})
+        raise InvalidInput(fields={"password": _("登录名或密码不对，请核对后再试。")})
     if hasher.check_needs_rehash(known.password_hash):
         await queries.rehash(tx, known.id, await asyncio.to_thread(hasher.hash, password))
     return actor
@@ -158,7 +159,7 @@ async def create_token(tx: Transaction, login: str, name: str, days: int) -> str
     """
     actor = await queries.actor_by_login(tx, login)
     if actor is None:
-        raise NotFound(f"没有登录名为 {login} 的账号。")
+        raise NotFound(_("没有登录名为 {login} 的账号。", login=login))
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await queries.insert_token(tx, actor.id, name, hash_token(token), datetime.now(UTC) + timedelta(days=days))
     return token

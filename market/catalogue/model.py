@@ -1,11 +1,14 @@
 """Service items and the vocabulary of the field (3-glossary.md)."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
+
+from market.i18n import N_, Words
 
 
 class ItemList(StrEnum):
@@ -38,27 +41,33 @@ class ChainStage(StrEnum):
     SERVICE = "service"
 
 
-ITEM_LIST_NAMES = {
-    ItemList.AUTHORITY: "事项清单",
-    ItemList.COMMON: "共性清单",
-    ItemList.SPECIFIC: "个性化清单",
-}
-RIGHT_NAMES = {
-    RightKind.PATENT: "专利",
-    RightKind.TRADEMARK: "商标",
-    RightKind.GI: "地理标志",
-    RightKind.IC_LAYOUT: "集成电路布图设计",
-    RightKind.COPYRIGHT: "著作权",
-    RightKind.TRADE_SECRET: "商业秘密",
-    RightKind.DATA: "数据知识产权",
-}
-STAGE_NAMES = {
-    ChainStage.CREATION: "创造",
-    ChainStage.UTILISATION: "运用",
-    ChainStage.PROTECTION: "保护",
-    ChainStage.MANAGEMENT: "管理",
-    ChainStage.SERVICE: "服务",
-}
+ITEM_LIST_NAMES: Mapping[ItemList, str] = Words(
+    {
+        ItemList.AUTHORITY: "事项清单",
+        ItemList.COMMON: "共性清单",
+        ItemList.SPECIFIC: "个性化清单",
+    }
+)
+RIGHT_NAMES: Mapping[RightKind, str] = Words(
+    {
+        RightKind.PATENT: "专利",
+        RightKind.TRADEMARK: "商标",
+        RightKind.GI: "地理标志",
+        RightKind.IC_LAYOUT: "集成电路布图设计",
+        RightKind.COPYRIGHT: "著作权",
+        RightKind.TRADE_SECRET: "商业秘密",
+        RightKind.DATA: "数据知识产权",
+    }
+)
+STAGE_NAMES: Mapping[ChainStage, str] = Words(
+    {
+        ChainStage.CREATION: "创造",
+        ChainStage.UTILISATION: "运用",
+        ChainStage.PROTECTION: "保护",
+        ChainStage.MANAGEMENT: "管理",
+        ChainStage.SERVICE: "服务",
+    }
+)
 
 
 class Limit(Struct, frozen=True):
@@ -124,9 +133,9 @@ class ServiceItem(ItemContent, frozen=True, kw_only=True):
         return ItemContent(**{name: getattr(self, name) for name in ItemContent.__struct_fields__})
 
 
-LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")
-INSTANT = frozenset({"即办", "当场办结", "即时办结"})
-LIMIT_HINT = "请写成「7个工作日」「9个月」或「即办」；没有规定时限就留空。"
+LIMIT = re.compile(r"(\d{1,4})\s*个?(工作日|月)(?:内|以内)?")  # not translated: what people type
+INSTANT = frozenset({"即办", "当场办结", "即时办结"})  # not translated: what people type
+LIMIT_HINT = N_("请写成「7个工作日」「9个月」或「即办」；没有规定时限就留空。")
 
 
 def parse_limit(text: str) -> Limit:
@@ -138,7 +147,7 @@ def parse_limit(text: str) -> Limit:
     if text in INSTANT:
         return Limit(0, "instant")
     if match := LIMIT.fullmatch(text):
-        return Limit(int(match[1]), "month" if match[2] == "月" else "working_day")
+        return Limit(int(match[1]), "month" if match[2] == "月" else "working_day")  # not translated: what people type
     raise ValueError(text)
 
 
@@ -146,4 +155,5 @@ def limit_text(limit: Limit | None) -> str:
     """What ``parse_limit`` reads; empty for None."""
     if limit is None:
         return ""
-    return {"instant": "即办", "month": f"{limit.value}个月", "working_day": f"{limit.value}个工作日"}[limit.unit]
+    written = {"instant": "即办", "month": "{}个月", "working_day": "{}个工作日"}  # not translated: read back as typed
+    return written[limit.unit].format(limit.value)

@@ -26,6 +26,7 @@ from market.enterprises import service as enterprises
 from market.errors import DomainError, Forbidden
 from market.forms import decode, visible
 from market.guides import service as guides
+from market.i18n import _
 from market.institutions import queries as institutions
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, understand
@@ -67,8 +68,10 @@ async def home(
     """
     kept = await services(request).sessions.draft(draft) if draft else None
     codes = [code for code in item or () if code in catalogue.item_names][:MOST_ITEMS]
-    begun = visible(text)[:BODY_LIMIT] or "".join(f"我想办理「{catalogue.item_names[code]}」。" for code in codes[:1])
-    notice = ("info", "您写的内容还在。核对一下，点按钮就提交。") if kept and request.user else None
+    begun = visible(text)[:BODY_LIMIT] or "".join(
+        _("我想办理「{item}」。", item=catalogue.item_names[code]) for code in codes[:1]
+    )
+    notice = ("info", _("您写的内容还在。核对一下，点按钮就提交。")) if kept and request.user else None
     return await _home(request, tx, catalogue, {"body": kept or begun, "item_codes": codes}, notice=notice)
 
 
@@ -166,7 +169,7 @@ async def compare_versions(
 
 async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:
     if actor.role is not Role.ENTERPRISE:
-        raise Forbidden(f"您以{actor.role_name}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。")
+        raise Forbidden(_("您以{role}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。", role=actor.role_name))
 
     async def act() -> str:
         need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from market.calendars.model import Period
 from market.catalogue.model import Limit
+from market.i18n import Words
 
 
 class LimitKind(StrEnum):
@@ -25,17 +26,19 @@ class LimitKind(StrEnum):
     RECTIFICATION_CLOSE = "rectification_close"
 
 
-KIND_NAMES: Mapping[LimitKind, str] = {
-    LimitKind.FIRST_CONTACT: "首次联系",
-    LimitKind.MATCH: "答复",
-    LimitKind.ACCEPT: "机构受理",
-    LimitKind.DELIVER: "办结",
-    LimitKind.RECTIFICATION_VERIFY: "差评核实",
-    LimitKind.RECTIFICATION_RECTIFY: "整改",
-    LimitKind.RECTIFICATION_ANSWER: "整改答复",
-    LimitKind.RECTIFICATION_REVISIT: "回访",
-    LimitKind.RECTIFICATION_CLOSE: "整改办结",
-}
+KIND_NAMES: Mapping[LimitKind, str] = Words(
+    {
+        LimitKind.FIRST_CONTACT: "首次联系",
+        LimitKind.MATCH: "答复",
+        LimitKind.ACCEPT: "机构受理",
+        LimitKind.DELIVER: "办结",
+        LimitKind.RECTIFICATION_VERIFY: "差评核实",
+        LimitKind.RECTIFICATION_RECTIFY: "整改",
+        LimitKind.RECTIFICATION_ANSWER: "整改答复",
+        LimitKind.RECTIFICATION_REVISIT: "回访",
+        LimitKind.RECTIFICATION_CLOSE: "整改办结",
+    }
+)
 OF_INSTITUTION = frozenset(
     {LimitKind.ACCEPT, LimitKind.DELIVER, LimitKind.RECTIFICATION_RECTIFY, LimitKind.RECTIFICATION_ANSWER}
 )
@@ -90,30 +93,34 @@ TRANSITIONS: Mapping[tuple[DeadlineState, DeadlineAction], DeadlineState] = {
     **{(state, action): to for state, (action, to) in product(LIVE, ((A.FINISH, S.DONE), (A.CANCEL, S.CANCELLED)))},
 }
 
-STATE_NAMES: Mapping[DeadlineState, str] = {
-    S.NEW: "未开始",
-    S.RUNNING: "计时中",
-    S.REMINDED: "已提醒",
-    S.OVERDUE: "已超期",
-    S.ESCALATED: "已报骨干节点",
-    S.ESCALATED_ABOVE: "已报上级节点",
-    S.PAUSED: "暂停计时",
-    S.DONE: "已完成",
-    S.CANCELLED: "不再需要",
-}
+STATE_NAMES: Mapping[DeadlineState, str] = Words(
+    {
+        S.NEW: "未开始",
+        S.RUNNING: "计时中",
+        S.REMINDED: "已提醒",
+        S.OVERDUE: "已超期",
+        S.ESCALATED: "已报骨干节点",
+        S.ESCALATED_ABOVE: "已报上级节点",
+        S.PAUSED: "暂停计时",
+        S.DONE: "已完成",
+        S.CANCELLED: "不再需要",
+    }
+)
 
-ACTION_NAMES: Mapping[DeadlineAction, str] = {
-    A.REMIND: "{limit}期限将到，已提醒",
-    A.EXPIRE: "{limit}已超期",
-    A.ESCALATE: "{limit}超期，已报骨干节点",
-    A.ESCALATE_ABOVE: "{limit}超期，已报上级节点",
-    A.RECOUNT: "放假安排有变化，{limit}期限顺延",
-    A.START: "{limit}期限开始",
-    A.PAUSE: "{limit}期限暂停计算",
-    A.RESUME: "{limit}期限恢复计算",
-    A.FINISH: "{limit}完成",
-    A.CANCEL: "{limit}期限取消",
-}
+ACTION_NAMES: Mapping[DeadlineAction, str] = Words(
+    {
+        A.REMIND: "{limit}期限将到，已提醒",
+        A.EXPIRE: "{limit}已超期",
+        A.ESCALATE: "{limit}超期，已报骨干节点",
+        A.ESCALATE_ABOVE: "{limit}超期，已报上级节点",
+        A.RECOUNT: "放假安排有变化，{limit}期限顺延",
+        A.START: "{limit}期限开始",
+        A.PAUSE: "{limit}期限暂停计算",
+        A.RESUME: "{limit}期限恢复计算",
+        A.FINISH: "{limit}完成",
+        A.CANCEL: "{limit}期限取消",
+    }
+)
 
 
 class Deadline(Struct, frozen=True, kw_only=True):
@@ -160,13 +167,15 @@ class View(StrEnum):
     COMING = "coming"
 
 
-VIEW_NAMES: Mapping[View, str] = {
-    View.TODAY: "今天到期",
-    View.OVERDUE: "已超期",
-    View.ESCALATED: "已上报",
-    View.PAUSED: "暂停计时",
-    View.COMING: "以后到期",
-}
+VIEW_NAMES: Mapping[View, str] = Words(
+    {
+        View.TODAY: "今天到期",
+        View.OVERDUE: "已超期",
+        View.ESCALATED: "已上报",
+        View.PAUSED: "暂停计时",
+        View.COMING: "以后到期",
+    }
+)
 
 
 class NewDeadline(Struct, frozen=True, kw_only=True):

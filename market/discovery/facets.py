@@ -1,12 +1,14 @@
 """What a list can be narrowed down by, in words and in the order to show it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from infra.db import Transaction
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES
 from market.enterprises import queries as enterprises
+from market.i18n import N_, _
 from market.institutions import queries as institutions
 from market.notices.model import NOTICE_KIND_NAMES
 from market.offerings.model import FEE_KIND_NAMES, LIMIT_BAND_NAMES
@@ -17,7 +19,7 @@ from search.documents import EVERYONE
 MOST_VALUES = 12
 """Of a facet without an order of its own, the most frequent."""
 LEVELS = ("province", "city", "county")
-Names = Mapping[str, str]
+Names = Mapping[Any, str]
 
 
 class Choice(Struct, frozen=True):
@@ -38,12 +40,12 @@ class Facet(Struct, frozen=True):
 
 
 FIXED: Mapping[str, tuple[str, str, Names]] = {
-    "right": ("权利类型", "right", {str(k): v for k, v in RIGHT_NAMES.items()}),
-    "stage": ("环节", "stage", {str(k): v for k, v in STAGE_NAMES.items()}),
-    "item_list": ("清单", "item_list", {str(k): v for k, v in ITEM_LIST_NAMES.items()}),
-    "fee": ("费用", "fee", {str(k): v for k, v in FEE_KIND_NAMES.items()}),
-    "time_limit": ("承诺时限", "limit", {str(k): v for k, v in LIMIT_BAND_NAMES.items()}),
-    "kind": ("类型", "kind", {str(k): v for k, v in NOTICE_KIND_NAMES.items()}),
+    "right": (N_("权利类型"), "right", RIGHT_NAMES),
+    "stage": (N_("环节"), "stage", STAGE_NAMES),
+    "item_list": (N_("清单"), "item_list", ITEM_LIST_NAMES),
+    "fee": (N_("费用"), "fee", FEE_KIND_NAMES),
+    "time_limit": (N_("承诺时限"), "limit", LIMIT_BAND_NAMES),
+    "kind": (N_("类型"), "kind", NOTICE_KIND_NAMES),
 }
 """Facets whose values have an order of their own: param → title, field of the index, words."""
 
@@ -62,7 +64,7 @@ async def _facet(tx: Transaction, counts: Mapping[str, Mapping[str, int]], wante
     chosen = getattr(wanted, param)
     if param in FIXED:
         title, field, names = FIXED[param]
-        return Facet(param, title, _choices(counts.get(field, {}), names, chosen))
+        return Facet(param, _(title), _choices(counts.get(field, {}), names, chosen))
     title, names = await _named(tx, param)
     field_counts = counts.get(param, {})
     names = {value: names.get(value, value) for value in [*chosen, *field_counts]}
@@ -72,11 +74,11 @@ async def _facet(tx: Transaction, counts: Mapping[str, Mapping[str, int]], wante
 async def _named(tx: Transaction, param: str) -> tuple[str, Names]:
     match param:
         case "institution_kind":
-            return "机构类型", await institutions.kinds(tx)
+            return _("机构类型"), await institutions.kinds(tx)
         case "audience":
-            return "服务对象", {**await enterprises.kinds(tx), EVERYONE: "所有创新主体"}
+            return _("服务对象"), {**await enterprises.kinds(tx), EVERYONE: _("所有创新主体")}
         case _:
-            return "办理渠道", {}  # the lists' own words
+            return _("办理渠道"), {}  # the lists' own words
 
 
 async def _places(tx: Transaction, counts: Mapping[str, Mapping[str, int]], within: str | None) -> Facet:
@@ -88,7 +90,7 @@ async def _places(tx: Transaction, counts: Mapping[str, Mapping[str, int]], with
     known = await regions.above(tx, [*here, *chain])
     above = [Choice(code, full_name(code, known), 0, chosen=code == within) for code in chain if code in known]
     below = [Choice(code, known[code].name, n, chosen=False) for code, n in here.items() if code in known]
-    return Facet("within", "机构所在地", above + below[:MOST_VALUES])
+    return Facet("within", _("机构所在地"), above + below[:MOST_VALUES])
 
 
 def _choices(counts: Mapping[str, int], names: Names, chosen: Sequence[str]) -> list[Choice]:

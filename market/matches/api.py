@@ -9,6 +9,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Struct, structs
 
 from infra.db import Transaction
+from market import i18n
 from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
@@ -31,7 +32,7 @@ from market.matches.model import (
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, Need, Understanding
-from market.web import AppRequest, LangQuery, Page, PageSize, PathId, actor_of, lang_of, once, page_of, read_cursor
+from market.web import AppRequest, LangQuery, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
 
 
 class Explained(Candidate, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ async def shortlist(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, lang: LangQuery = None
 ) -> Shortlist:
     """The newest ranking of a need: candidates with every part of their scores, and what was left out and why."""
-    told = lang_of(request, lang)
+    told = lang or i18n.lang()
     run, candidates, match = await service.ranking(tx, actor_of(request), need_id)
     explained = [Explained(**structs.asdict(one), reasons=work.choice_of(one, told).reasons) for one in candidates]
     return Shortlist(run, explained, match, work.moved_in_words(run, candidates, match, told))

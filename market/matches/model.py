@@ -11,6 +11,7 @@ from market.calendars.model import Period
 from market.catalogue.model import ItemList, Limit
 from market.deadlines.model import earliest
 from market.errors import InvalidTransition
+from market.i18n import Words
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, NeedBody, Note
 from matching.calibrate import Platt
 from matching.types import Exclusion, Part
@@ -83,36 +84,40 @@ LIVE = frozenset({S.PROPOSED, S.APPROVED, S.DECLINE_REQUESTED, S.ACCEPTED, S.DEL
 HOLDING = frozenset({S.APPROVED, S.DECLINE_REQUESTED, S.ACCEPTED})
 """A match in these states holds one slot of its offering's capacity (trigger matches_count)."""
 
-STATE_NAMES: Mapping[MatchState, str] = {
-    S.NEW: "未生成",
-    S.PROPOSED: "推荐，等待审核",
-    S.APPROVED: "等待机构受理",
-    S.DECLINE_REQUESTED: "机构申请谢绝",
-    S.ACCEPTED: "办理中",
-    S.DELIVERED: "结果已送达",
-    S.COMPLETED: "已办结",
-    S.DECLINED: "机构已谢绝",
-    S.LAPSED: "逾期未受理",
-    S.SUPERSEDED: "已改派",
-    S.CANCELLED: "已取消",
-}
+STATE_NAMES: Mapping[MatchState, str] = Words(
+    {
+        S.NEW: "未生成",
+        S.PROPOSED: "推荐，等待审核",
+        S.APPROVED: "等待机构受理",
+        S.DECLINE_REQUESTED: "机构申请谢绝",
+        S.ACCEPTED: "办理中",
+        S.DELIVERED: "结果已送达",
+        S.COMPLETED: "已办结",
+        S.DECLINED: "机构已谢绝",
+        S.LAPSED: "逾期未受理",
+        S.SUPERSEDED: "已改派",
+        S.CANCELLED: "已取消",
+    }
+)
 
-ACTION_NAMES: Mapping[MatchAction, str] = {
-    A.PROPOSE: "推荐",
-    A.OVERRIDE: "改派到",
-    A.APPROVE: "派单给",
-    A.SUPERSEDE: "不再派给",
-    A.CANCEL: "取消派单",
-    A.ACCEPT: "受理",
-    A.DECLINE: "谢绝",
-    A.LAPSE: "逾期未受理，不再派给",
-    A.REQUEST_DECLINE: "申请谢绝",
-    A.GRANT_DECLINE: "同意谢绝",
-    A.REFUSE_DECLINE: "不同意谢绝",
-    A.DELIVER: "送达结果",
-    A.CONFIRM: "企业确认结果",
-    A.REWORK: "企业请求继续办理",
-}
+ACTION_NAMES: Mapping[MatchAction, str] = Words(
+    {
+        A.PROPOSE: "推荐",
+        A.OVERRIDE: "改派到",
+        A.APPROVE: "派单给",
+        A.SUPERSEDE: "不再派给",
+        A.CANCEL: "取消派单",
+        A.ACCEPT: "受理",
+        A.DECLINE: "谢绝",
+        A.LAPSE: "逾期未受理，不再派给",
+        A.REQUEST_DECLINE: "申请谢绝",
+        A.GRANT_DECLINE: "同意谢绝",
+        A.REFUSE_DECLINE: "不同意谢绝",
+        A.DELIVER: "送达结果",
+        A.CONFIRM: "企业确认结果",
+        A.REWORK: "企业请求继续办理",
+    }
+)
 
 
 def next_state(state: MatchState, action: MatchAction) -> MatchState:

@@ -17,6 +17,7 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
+from market.i18n import lang
 from market.matches import queries, service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
@@ -31,7 +32,6 @@ from market.web import (
     Rejected,
     actor_of,
     go,
-    lang_of,
     one_time_key,
     page,
     page_of,
@@ -128,17 +128,15 @@ async def work_page(
 ) -> Template:
     """A need as staff see it: what ``/needs/{need_id}`` shows to coordinators and admins.
 
-    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one, ``?lang=`` the
-    language of reasons.
+    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one.
     """
     actor, asked = actor_of(request), request.query_params
-    done, lang = _number(asked.get("done")), lang_of(request, asked.get("lang"))
-    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")), lang=lang)
+    done = _number(asked.get("done"))
+    opened = await work.open_work(tx, actor, need_id, pick=_number(asked.get("pick")), lang=lang())
     return page(
         "queue/work.html",
         status=status,
         work=opened,
-        lang=lang,
         rating=await ratings.of_need(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,

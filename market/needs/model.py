@@ -12,6 +12,7 @@ from market.accounts.model import PersonName, Phone, Role
 from market.catalogue.model import ChainStage, RightKind
 from market.enterprises.model import Party
 from market.errors import InvalidTransition
+from market.i18n import Words
 
 BODY_LIMIT = 5_000
 """Characters of a need's text."""
@@ -153,46 +154,50 @@ ACTORS: Mapping[NeedAction, frozenset[Role | None]] = {
     **dict.fromkeys(HANDING, _NODE),
 }
 
-STATE_NAMES: Mapping[NeedState, str] = {
-    S.NEW: "未提交",
-    S.SUBMITTED: "正在匹配",
-    S.UNMATCHED: "暂无合适服务",
-    S.PROPOSED: "等待审核",
-    S.ASSIGNED: "已派单，等待机构受理",
-    S.SERVING: "办理中",
-    S.DELIVERED: "结果已送达，等待确认",
-    S.COMPLETED: "已办结",
-    S.RETURNED: "退回补正",
-    S.WITHDRAWN: "已撤回",
-    S.CLOSED: "已结案",
-}
+STATE_NAMES: Mapping[NeedState, str] = Words(
+    {
+        S.NEW: "未提交",
+        S.SUBMITTED: "正在匹配",
+        S.UNMATCHED: "暂无合适服务",
+        S.PROPOSED: "等待审核",
+        S.ASSIGNED: "已派单，等待机构受理",
+        S.SERVING: "办理中",
+        S.DELIVERED: "结果已送达，等待确认",
+        S.COMPLETED: "已办结",
+        S.RETURNED: "退回补正",
+        S.WITHDRAWN: "已撤回",
+        S.CLOSED: "已结案",
+    }
+)
 
-ACTION_NAMES: Mapping[NeedAction, str] = {
-    A.SUBMIT: "提交需求",
-    A.PROPOSE: "系统给出推荐",
-    A.FIND_NONE: "系统没有找到合适的服务",
-    A.RANK_AGAIN: "重新匹配",
-    A.APPROVE: "批准推荐",
-    A.OVERRIDE: "改派",
-    A.RETURN: "退回补正",
-    A.RETURN_AGAIN: "就新情况再次退回补正",
-    A.RESUBMIT: "补充后再次提交",
-    A.ESCALATE: "提请上级节点调配",
-    A.ACCEPT: "机构受理",
-    A.DECLINE: "机构谢绝",
-    A.LAPSE: "机构逾期未受理，重新匹配",
-    A.DELIVER: "送达结果",
-    A.CONFIRM: "确认结果",
-    A.REWORK: "请机构继续办理",
-    A.WITHDRAW: "撤回需求",
-    A.CLOSE: "结案",
-    A.TAKE: "首问负责",
-    A.OFFER: "提出交接",
-    A.TAKE_ON: "接手",
-    A.TURN_DOWN: "不接手",
-    A.CALL_OFF: "撤回交接",
-    A.TAKE_OVER: "接管",
-}
+ACTION_NAMES: Mapping[NeedAction, str] = Words(
+    {
+        A.SUBMIT: "提交需求",
+        A.PROPOSE: "系统给出推荐",
+        A.FIND_NONE: "系统没有找到合适的服务",
+        A.RANK_AGAIN: "重新匹配",
+        A.APPROVE: "批准推荐",
+        A.OVERRIDE: "改派",
+        A.RETURN: "退回补正",
+        A.RETURN_AGAIN: "就新情况再次退回补正",
+        A.RESUBMIT: "补充后再次提交",
+        A.ESCALATE: "提请上级节点调配",
+        A.ACCEPT: "机构受理",
+        A.DECLINE: "机构谢绝",
+        A.LAPSE: "机构逾期未受理，重新匹配",
+        A.DELIVER: "送达结果",
+        A.CONFIRM: "确认结果",
+        A.REWORK: "请机构继续办理",
+        A.WITHDRAW: "撤回需求",
+        A.CLOSE: "结案",
+        A.TAKE: "首问负责",
+        A.OFFER: "提出交接",
+        A.TAKE_ON: "接手",
+        A.TURN_DOWN: "不接手",
+        A.CALL_OFF: "撤回交接",
+        A.TAKE_OVER: "接管",
+    }
+)
 
 
 def next_state(state: NeedState, action: NeedAction) -> NeedState:

@@ -1,10 +1,13 @@
 """A public notice, as its node writes it and as everybody reads it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+from market.i18n import Words
 
 NoticeState = Literal["published", "withdrawn"]
 
@@ -17,7 +20,9 @@ class NoticeKind(StrEnum):
     POLICY = "policy"
 
 
-NOTICE_KIND_NAMES = {NoticeKind.NEWS: "通知", NoticeKind.EVENT: "活动", NoticeKind.POLICY: "政策"}
+NOTICE_KIND_NAMES: Mapping[NoticeKind, str] = Words(
+    {NoticeKind.NEWS: "通知", NoticeKind.EVENT: "活动", NoticeKind.POLICY: "政策"}
+)
 
 
 class Notice(Struct, frozen=True, kw_only=True):

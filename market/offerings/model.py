@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from market.catalogue.model import ITEM_LIST_NAMES, ChainStage, Guide, ItemList, RightKind
+from market.i18n import Words
 from market.regions.model import RegionCode, SearchText
 
 CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")
@@ -32,19 +33,23 @@ class LimitBand(StrEnum):
     UNSTATED = "unstated"
 
 
-FEE_KIND_NAMES: Mapping[FeeKind, str] = {
-    FeeKind.FREE: "不收费",
-    FeeKind.PAID: "收费",
-    FeeKind.UNSTATED: "未注明",
-}
-LIMIT_BAND_NAMES: Mapping[LimitBand, str] = {
-    LimitBand.SAME_DAY: "当日办结",
-    LimitBand.WEEK: "5 个工作日内",
-    LimitBand.FORTNIGHT: "10 个工作日内",
-    LimitBand.MONTH: "22 个工作日内",
-    LimitBand.LONGER: "更久",
-    LimitBand.UNSTATED: "未承诺时限",
-}
+FEE_KIND_NAMES: Mapping[FeeKind, str] = Words(
+    {
+        FeeKind.FREE: "不收费",
+        FeeKind.PAID: "收费",
+        FeeKind.UNSTATED: "未注明",
+    }
+)
+LIMIT_BAND_NAMES: Mapping[LimitBand, str] = Words(
+    {
+        LimitBand.SAME_DAY: "当日办结",
+        LimitBand.WEEK: "5 个工作日内",
+        LimitBand.FORTNIGHT: "10 个工作日内",
+        LimitBand.MONTH: "22 个工作日内",
+        LimitBand.LONGER: "更久",
+        LimitBand.UNSTATED: "未承诺时限",
+    }
+)
 
 
 class OfferingState(StrEnum):
@@ -55,11 +60,13 @@ class OfferingState(StrEnum):
     PAUSED = "paused"
 
 
-OFFERING_STATE_NAMES: Mapping[OfferingState, str] = {
-    OfferingState.DRAFT: "草稿",
-    OfferingState.PUBLISHED: "已发布",
-    OfferingState.PAUSED: "暂停受理",
-}
+OFFERING_STATE_NAMES: Mapping[OfferingState, str] = Words(
+    {
+        OfferingState.DRAFT: "草稿",
+        OfferingState.PUBLISHED: "已发布",
+        OfferingState.PAUSED: "暂停受理",
+    }
+)
 
 
 class Offering(Struct, frozen=True, kw_only=True):

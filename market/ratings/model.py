@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, structs
 from market.accounts.model import Role
 from market.data import RatingIndicatorData, RatingLevelData, load_rating_scale
 from market.errors import InvalidTransition
+from market.i18n import Words
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Channel, Note
 
 # the scale -----------------------------------------------------------------------------------------------------------
@@ -144,42 +145,50 @@ ACTORS: Mapping[RectificationAction, frozenset[Role]] = {
     A.DROP: _NODE,
 }
 
-RATING_STATE_NAMES: Mapping[RatingState, str] = {
-    R.NEW: "未评价",
-    R.PUBLISHED: "已公开",
-    R.REPORTED: "机构申诉，等待裁定",
-    R.KEPT: "申诉未成立，继续公开",
-    R.WITHHELD: "不予公开，不计入统计",
-}
-STATE_NAMES: Mapping[RectificationState, str] = {
-    S.NEW: "未启动",
-    S.VERIFYING: "等待核实",
-    S.RECTIFYING: "整改中",
-    S.ANSWERING: "等待机构答复",
-    S.REVISITING: "等待回访",
-    S.CLOSING: "等待办结",
-    S.CLOSED: "整改已办结",
-}
-RATING_ACTION_NAMES: Mapping[RatingAction, str] = {
-    P.RATE: "评价",
-    P.ADD_REMARK: "追加评价",
-    P.REPLY: "机构回复评价",
-    P.REPORT: "机构对评价提出申诉",
-    P.KEEP: "裁定：评价继续公开",
-    P.WITHHOLD: "裁定：评价不予公开",
-}
-ACTION_NAMES: Mapping[RectificationAction, str] = {
-    A.OPEN: "启动差评整改",
-    A.VERIFY: "核实差评，转机构整改",
-    A.DISMISS: "核实后不需要整改",
-    A.RECTIFY: "机构完成整改",
-    A.ANSWER: "机构答复评价人",
-    A.SATISFIED: "回访：对整改满意",
-    A.SEND_BACK: "回访：不满意，再次整改",
-    A.UNSATISFIED: "回访：仍不满意",
-    A.CLOSE: "整改办结",
-    A.DROP: "评价不予公开，整改终止",
-}
+RATING_STATE_NAMES: Mapping[RatingState, str] = Words(
+    {
+        R.NEW: "未评价",
+        R.PUBLISHED: "已公开",
+        R.REPORTED: "机构申诉，等待裁定",
+        R.KEPT: "申诉未成立，继续公开",
+        R.WITHHELD: "不予公开，不计入统计",
+    }
+)
+STATE_NAMES: Mapping[RectificationState, str] = Words(
+    {
+        S.NEW: "未启动",
+        S.VERIFYING: "等待核实",
+        S.RECTIFYING: "整改中",
+        S.ANSWERING: "等待机构答复",
+        S.REVISITING: "等待回访",
+        S.CLOSING: "等待办结",
+        S.CLOSED: "整改已办结",
+    }
+)
+RATING_ACTION_NAMES: Mapping[RatingAction, str] = Words(
+    {
+        P.RATE: "评价",
+        P.ADD_REMARK: "追加评价",
+        P.REPLY: "机构回复评价",
+        P.REPORT: "机构对评价提出申诉",
+        P.KEEP: "裁定：评价继续公开",
+        P.WITHHOLD: "裁定：评价不予公开",
+    }
+)
+ACTION_NAMES: Mapping[RectificationAction, str] = Words(
+    {
+        A.OPEN: "启动差评整改",
+        A.VERIFY: "核实差评，转机构整改",
+        A.DISMISS: "核实后不需要整改",
+        A.RECTIFY: "机构完成整改",
+        A.ANSWER: "机构答复评价人",
+        A.SATISFIED: "回访：对整改满意",
+        A.SEND_BACK: "回访：不满意，再次整改",
+        A.UNSATISFIED: "回访：仍不满意",
+        A.CLOSE: "整改办结",
+        A.DROP: "评价不予公开，整改终止",
+    }
+)
 
 
 def next_rating_state(state: RatingState, action: RatingAction) -> RatingState:

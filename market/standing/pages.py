@@ -7,15 +7,16 @@ from litestar.response import Template
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.i18n import lang
 from market.standing import service
-from market.web import AppRequest, actor_of, lang_of, page
+from market.web import AppRequest, actor_of, page
 
 
 @get("/desk/standing", guards=[allow(Role.INSTITUTION)])
 async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> Template:
-    """Where its offerings rank, why, and what would raise them; ``?lang=`` the language of reasons."""
-    lang = lang_of(request, request.query_params.get("lang"))
-    return page("desk/standing.html", found=await service.of_institution(tx, actor_of(request), lang), lang=lang)
+    """Where its offerings rank, why, and what would raise them."""
+    found = await service.of_institution(tx, actor_of(request), lang())
+    return page("desk/standing.html", found=found)
 
 
 def router() -> Router:

@@ -36,7 +36,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
-  button.textContent = "已复制";
+  button.textContent = button.dataset.done;
 });
 
 // Where there is JavaScript there is a button for what the browser's menu does too.
