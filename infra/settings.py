@@ -81,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the prices of a plan count for what is proposed to single needs; 0: never."""
     promote_nightly: bool = False
     """Let the nightly job move models up the ladder, a step a night, where evidence allows. False: only people do."""
+    audit_days: Annotated[int, Meta(ge=180)] = 400
+    """Entries of the audit trail are kept for so many days; 180 is the law's least."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True

@@ -25,11 +25,12 @@ from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Se
 from redis.asyncio import Redis
 
 from infra.db import Database
-from infra.observe import Metrics, bind_request
+from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
 from market import health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.sessions import Sessions
+from market.audit import api as audit_api
 from market.auth import Authenticate
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
@@ -57,6 +58,7 @@ from market.standing import api as standing_api
 from market.web import (
     AppRequest,
     Services,
+    hash_address,
     on_error,
     provide_catalogue,
     provide_deadlines,
@@ -101,9 +103,14 @@ class Application(Litestar):
         else:
             await super().__call__(scope, receive, send)
 
+    def _origin(self, scope: HTTPScope) -> dict[str, str]:
+        """Where the request came from, for the audit trail and the log: never the address itself."""
+        client = scope["client"]
+        return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
+
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = bind_request(given)
+        request_id = bind_request(given, **self._origin(scope))
         scope["user"] = None  # until the middleware finds somebody; the page of an error asks
         head = scope["method"] == "HEAD"
         if head:  # answered as GET, without the body
@@ -252,6 +259,7 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
             discovery_api.router(),

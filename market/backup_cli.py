@@ -13,12 +13,14 @@ from infra.db import Database
 from infra.programs import BackupError
 from infra.sealing import SealError, Secret
 from infra.settings import Settings
+from market.audit import service as audit
+from market.audit.model import TERMINAL, Action
 from market.discovery import queries as discovery
 from market.terminal import Failure, prepare, say, with_database
 from search.engine import IndexName
 
 WORDS, SIGNING = "language/", "secret"
-REASON = "从备份恢复"
+REASON = "restored from a backup"
 
 KEY = click.option(
     "--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its key: 32 or more random bytes."
@@ -82,9 +84,12 @@ async def _back_up(database: Database, settings: Settings, path: Path, secret: S
         files[SIGNING] = signing.read_bytes()
     try:
         with writing(path, secret) as archive:
-            return await backups.back_up(database, archive, files)
+            manifest = await backups.back_up(database, archive, files)
     except (ArchiveError, BackupError) as error:
         raise Failure(str(error)) from error
+    async with database.transaction() as tx:
+        await audit.record(tx, None, Action.BACKUP, role=TERMINAL, rows=manifest.rows)
+    return manifest
 
 
 async def _restore(
@@ -98,6 +103,7 @@ async def _restore(
     async with database.transaction() as tx:
         for index in IndexName:
             await discovery.ask_rebuild(tx, index, REASON)
+        await audit.record(tx, None, Action.RESTORE, role=TERMINAL, rows=manifest.rows)
     forget_redis(settings)
     return manifest
 

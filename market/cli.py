@@ -39,6 +39,7 @@ class Commands(click.Group):
     """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
 
     later: Mapping[str, str] = {
+        "audit": "market.audit_cli",
         "backup": "market.backup_cli",
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",

@@ -7,10 +7,11 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from infra import outbox
+from infra import outbox, privileges
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
 from infra.settings import Settings
+from market.audit import queries as audit
 from market.calendars import queries as calendars
 from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
@@ -19,6 +20,8 @@ ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
 BEHIND_SECONDS = 180
 """A step that is due waits for the next full minute, and for what is due before it."""
+CHAIN_SECONDS = 600
+"""A long transaction, such as an import, holds up the chain for as long as it runs."""
 POSTGRESQL = 160_000
 """The oldest PostgreSQL that the statements are written for, as server_version_num."""
 
@@ -122,8 +125,21 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
+        findings += [await _privileges(tx), await _audit(tx)]
         findings += [await _outbox(tx), await _deadlines(tx), await _calendar(tx)]
     return findings
+
+
+async def _privileges(tx: Transaction) -> Finding:
+    found = await privileges.too_much(tx)
+    remedy = "give the application a role of its own (docs/operations.md, Audit trail), then run: zhipei migrate"
+    return Finding("database role", not found, "may not change history" if not found else ", ".join(found), remedy)
+
+
+async def _audit(tx: Transaction) -> Finding:
+    late = await audit.late_seconds(tx)
+    remedy = "is a worker running? it chains the audit trail every 20 seconds; then: zhipei audit verify"
+    return Finding("audit trail", late < CHAIN_SECONDS, f"oldest entry unchained for {late:.0f} s", remedy)
 
 
 async def _outbox(tx: Transaction) -> Finding:

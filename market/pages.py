@@ -4,6 +4,7 @@ from litestar import Router, get
 from litestar.response import Template
 
 from market.accounts import pages as accounts
+from market.audit import pages as audit
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
@@ -37,6 +38,7 @@ def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
+        audit,
         catalogue,
         counter_pages,
         deadlines,

@@ -105,7 +105,7 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def tx(settings: Settings) -> AsyncIterator[Transaction]:
-    """A transaction that is rolled back after the test. The tables' owner's, so that a test can arrange the impossible."""
+    """A transaction that is rolled back after the test: the tables' owner's, who can arrange the impossible."""
     owner = open_database(settings, owner=True)
     connection = await owner.connect()
     transaction = connection.transaction()
@@ -185,9 +185,7 @@ def open_database(settings: Settings, *, size: int = 5, owner: bool = False) -> 
     """Connections for a test: the application's, or the tables' owner's."""
     assert settings.database_url is not None
     url = settings.owner_url if owner else settings.database_url
-    return Database(
-        url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test"
-    )
+    return Database(url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test")
 
 
 def _on(settings: Settings, database: str) -> Settings:

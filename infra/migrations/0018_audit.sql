@@ -63,3 +63,65 @@ BEGIN
     RETURN gone;
 END $$;
 REVOKE EXECUTE ON FUNCTION forget_audit(integer) FROM PUBLIC;
+
+-- What is told of by triggers is told whatever path wrote it: pages, API, terminal or job. Who did it is in the rows, or
+-- known by the program: on pages everybody changes their own account and tokens only.
+-- The program at work, by the name its connections have.
+CREATE FUNCTION audit_program() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE current_setting('application_name', true)
+        WHEN 'zhipei-web' THEN 'nobody' WHEN 'zhipei-worker' THEN 'worker' ELSE 'terminal' END;
+
+CREATE FUNCTION audit_step() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+DECLARE
+    facts jsonb := to_jsonb(NEW);
+    actor bigint := (facts ->> 'actor_id')::bigint;
+BEGIN
+    INSERT INTO audit (actor_id, role, action, object, request_id, data)
+    VALUES (actor, coalesce((SELECT role FROM accounts WHERE id = actor), audit_program()), TG_ARGV[0],
+            TG_ARGV[1] || ':' || (facts ->> TG_ARGV[2]), facts ->> 'request_id',
+            jsonb_strip_nulls(jsonb_build_object('action', facts ->> 'action', 'to_state', facts ->> 'to_state')));
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION audit_account() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+DECLARE
+    facts jsonb := to_jsonb(NEW);
+    before jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) ELSE '{}' END;
+    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token, its owner
+    itself boolean := current_setting('application_name', true) = 'zhipei-web';
+    done text := CASE
+        WHEN TG_TABLE_NAME = 'api_tokens' THEN CASE TG_OP WHEN 'INSERT' THEN 'add_token' ELSE 'revoke_token' END
+        WHEN TG_OP = 'INSERT' THEN 'add_account'
+        WHEN before ->> 'disabled_at' IS DISTINCT FROM facts ->> 'disabled_at' THEN
+            CASE WHEN facts ->> 'disabled_at' IS NULL THEN 'enable_account' ELSE 'disable_account' END
+        WHEN before ->> 'role' <> facts ->> 'role' THEN 'change_role'
+        ELSE 'set_password' END;
+BEGIN
+    -- A password hashed anew on logging in, because hashing has become dearer, is the same password.
+    IF done = 'set_password' AND facts ->> 'session_epoch' = before ->> 'session_epoch' THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO audit (actor_id, role, action, object, data)
+    VALUES (CASE WHEN itself THEN account END,
+            CASE WHEN itself THEN (SELECT role FROM accounts WHERE id = account) ELSE audit_program() END,
+            done, 'account:' || account,
+            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', NEW.id)
+                               ELSE jsonb_build_object('role', facts ->> 'role') END);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER item_events_audit AFTER INSERT ON item_events
+    FOR EACH ROW EXECUTE FUNCTION audit_step('list_step', 'revision', 'revision_id');
+CREATE TRIGGER model_steps_audit AFTER INSERT ON model_steps
+    FOR EACH ROW EXECUTE FUNCTION audit_step('model_step', 'model', 'version');
+CREATE TRIGGER accounts_audit AFTER INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION audit_account();
+CREATE TRIGGER accounts_audit_change AFTER UPDATE OF password_hash, disabled_at, role ON accounts
+    FOR EACH ROW WHEN (OLD.password_hash <> NEW.password_hash OR OLD.disabled_at IS DISTINCT FROM NEW.disabled_at
+                       OR OLD.role <> NEW.role)
+    EXECUTE FUNCTION audit_account();
+CREATE TRIGGER api_tokens_audit AFTER INSERT ON api_tokens FOR EACH ROW EXECUTE FUNCTION audit_account();
+CREATE TRIGGER api_tokens_audit_revoked AFTER UPDATE OF revoked_at ON api_tokens
+    FOR EACH ROW WHEN (OLD.revoked_at IS DISTINCT FROM NEW.revoked_at) EXECUTE FUNCTION audit_account();

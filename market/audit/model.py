@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from market.i18n import Words
+
 LEAST_DAYS = 180
 """The law's least (网络安全法, article 21); the database deletes nothing younger."""
 NOBODY, TERMINAL, WORKER = "nobody", "terminal", "worker"
@@ -22,6 +24,9 @@ class Action(StrEnum):
     LOG_OUT = "log_out"
     ADD_ACCOUNT = "add_account"
     SET_PASSWORD = "set_password"  # noqa: S105  the name of a step
+    DISABLE_ACCOUNT = "disable_account"
+    ENABLE_ACCOUNT = "enable_account"
+    CHANGE_ROLE = "change_role"
     ADD_TOKEN = "add_token"  # noqa: S105
     REVOKE_TOKEN = "revoke_token"  # noqa: S105
     SET_RULE = "set_rule"
@@ -35,24 +40,31 @@ class Action(StrEnum):
     RESTORE = "restore"
 
 
-ACTION_NAMES: Mapping[str, str] = {
-    Action.LOG_IN: "登录",
-    Action.LOG_IN_FAILED: "登录未成功",
-    Action.LOG_OUT: "退出登录",
-    Action.ADD_ACCOUNT: "新建账号",
-    Action.SET_PASSWORD: "更改密码",
-    Action.ADD_TOKEN: "新建访问令牌",
-    Action.REVOKE_TOKEN: "停用访问令牌",
-    Action.SET_RULE: "修改办理期限",
-    Action.SET_CALENDAR: "修改工作日历",
-    Action.IMPORT: "导入数据",
-    Action.LIST_STEP: "清单修订",
-    Action.MODEL_STEP: "排序模型变更",
-    Action.VIEW: "查看联系人信息",
-    Action.EXPORT: "导出",
-    Action.BACKUP: "备份",
-    Action.RESTORE: "从备份恢复",
-}
+ACTION_NAMES: Mapping[str, str] = Words(
+    {
+        Action.LOG_IN: "登录",
+        Action.LOG_IN_FAILED: "登录未成功",
+        Action.LOG_OUT: "退出登录",
+        Action.ADD_ACCOUNT: "新建账号",
+        Action.SET_PASSWORD: "更改密码",
+        Action.DISABLE_ACCOUNT: "停用账号",
+        Action.ENABLE_ACCOUNT: "恢复账号",
+        Action.CHANGE_ROLE: "更改角色",
+        Action.ADD_TOKEN: "新建访问令牌",
+        Action.REVOKE_TOKEN: "停用访问令牌",
+        Action.SET_RULE: "修改办理期限",
+        Action.SET_CALENDAR: "修改工作日历",
+        Action.IMPORT: "导入数据",
+        Action.LIST_STEP: "清单修订",
+        Action.MODEL_STEP: "排序模型变更",
+        Action.VIEW: "查看联系人信息",
+        Action.EXPORT: "导出",
+        Action.BACKUP: "备份",
+        Action.RESTORE: "从备份恢复",
+    }
+)
+ROLES: Mapping[str, str] = Words({NOBODY: "未登录", TERMINAL: "命令行", WORKER: "后台任务"})
+"""Those who are no account."""
 
 
 class Who(Protocol):

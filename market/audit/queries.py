@@ -19,8 +19,11 @@ SNAPSHOT = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS future
 """
-# $1 ≤ transaction < $2, at most about $3 rows: up to the transaction that the row after them belongs to.
-NEARER = "SELECT transaction FROM audit WHERE transaction >= $1 AND transaction < $2 ORDER BY transaction OFFSET $3 LIMIT 1"
+# The transaction of the entry after the first $3 of $1 ≤ transaction < $2; past the first one, if that has so many.
+NEARER = """
+SELECT greatest(transaction, 1 + (SELECT min(transaction) FROM audit WHERE transaction >= $1))
+FROM audit WHERE transaction >= $1 AND transaction < $2 ORDER BY transaction OFFSET $3 LIMIT 1
+"""
 COLUMNS = "a.id, a.at, a.actor_id, a.role, a.action, a.object, a.request_id, a.address, a.data"
 UNCHAINED = f"""
 SELECT {COLUMNS} FROM audit a
@@ -33,7 +36,9 @@ SELECT {COLUMNS} FROM audit a
 WHERE (a.transaction < $1 OR a.transaction >= $2) AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.audit_id = a.id)
 ORDER BY a.transaction, a.id
 """
-CHAIN = "INSERT INTO audit_chain (position, audit_id, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])"
+CHAIN = (
+    "INSERT INTO audit_chain (position, audit_id, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])"
+)
 SEAL = "INSERT INTO audit_seals (position, hash, horizon) VALUES ($1, $2, $3)"
 LINKS = """
 SELECT c.position, c.audit_id, c.hash,
@@ -48,6 +53,12 @@ SELECT a.id FROM audit a
 WHERE a.transaction < $1 AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.audit_id = a.id) ORDER BY a.id LIMIT 100
 """
 WAITING = "SELECT count(*) FROM audit a WHERE NOT EXISTS (SELECT FROM audit_chain c WHERE c.audit_id = a.id)"
+# Only what the next sealing would look at: it is an index scan however long the trail is.
+LATE = """
+SELECT coalesce(extract(epoch FROM now() - min(a.at)), 0)::float8 FROM audit a
+WHERE a.transaction >= (SELECT horizon FROM audit_seals ORDER BY position DESC LIMIT 1)
+  AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.audit_id = a.id)
+"""
 FORGET = "SELECT forget_audit($1)"
 HOLD_STILL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 LISTING = f"""
@@ -91,7 +102,7 @@ async def snapshot(tx: Transaction) -> Snapshot:
 
 
 async def nearer(tx: Transaction, start: int, horizon: int, most: int) -> int | None:
-    """A transaction that more than ``most`` entries come before; None where there are no more."""
+    """A transaction that about ``most`` entries come before; None where there are no more."""
     found: int | None = await tx.fetchval(NEARER, start, horizon, most)
     return found
 
@@ -141,6 +152,12 @@ async def waiting(tx: Transaction) -> int:
     return count
 
 
+async def late_seconds(tx: Transaction) -> float:
+    """The age of the oldest entry that waits to be chained."""
+    seconds: float = await tx.fetchval(LATE)
+    return seconds
+
+
 async def forget(tx: Transaction, days: int) -> int:
     """Delete what was sealed more than so many days ago; how many entries."""
     count: int = await tx.fetchval(FORGET, days)
@@ -158,5 +175,3 @@ async def listing(
     """Entries that fit, newest first."""
     rows = await tx.fetch(LISTING, wanted.login, wanted.action, wanted.object, since, until, before, limit)
     return many(Shown, rows)
-
-

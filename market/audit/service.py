@@ -1,7 +1,8 @@
 """Use cases of the audit trail: write, chain, verify, forget, read."""
 
 from collections.abc import AsyncIterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -11,6 +12,7 @@ from market.audit import queries
 from market.audit.model import NOBODY, Action, Entry, Filter, Finding, Seal, Shown, Verdict, Who, digest
 from market.errors import InvalidInput
 
+BEIJING = ZoneInfo("Asia/Shanghai")
 BATCH = 5000
 """Entries chained at once, about."""
 MOST_FINDINGS = 100
@@ -18,7 +20,7 @@ EXPORT_ROWS = 500
 
 
 async def record(
-    tx: Transaction, who: Who | None, action: Action, about: str = "", *, role: str = NOBODY, **data: str | int | bool
+    tx: Transaction, who: Who | None, action: Action, about: str = "", *, role: str = NOBODY, **data: str | int | None
 ) -> None:
     """Tell of something in the transaction that does it.
 
@@ -47,14 +49,10 @@ async def seal(tx: Transaction) -> Seal | None:
     if not await queries.try_lock(tx):
         return None
     last, now = await queries.last_seal(tx), await queries.snapshot(tx)
-    horizon = now.horizon
     if last.horizon > now.future:  # the database was restored on another server, which counts from elsewhere
-        entries = await queries.foreign(tx, now)
+        entries, horizon = await queries.foreign(tx, now), now.horizon
     else:
-        near = await queries.nearer(tx, last.horizon, horizon, BATCH)
-        if near is not None and near > last.horizon:
-            horizon = near
-        entries = await queries.unchained(tx, last.horizon, horizon)
+        entries, horizon = await _next(tx, last.horizon, now.horizon)
     if not entries:
         return None
     hashes, hashed = [], last.hash
@@ -65,6 +63,17 @@ async def seal(tx: Transaction) -> Seal | None:
     await queries.chain(tx, range(last.position + 1, end + 1), [entry.id for entry in entries], hashes)
     await queries.seal(tx, end, hashed, horizon)
     return await queries.last_seal(tx)
+
+
+async def _next(tx: Transaction, start: int, most: int) -> tuple[list[Entry], int]:
+    """About a batch of entries of whole transactions from ``start`` on, and the transaction they come before."""
+    while True:
+        near = await queries.nearer(tx, start, most, BATCH)
+        horizon = most if near is None else near
+        entries = await queries.unchained(tx, start, horizon)
+        if entries or horizon == most:
+            return entries, horizon
+        start = horizon
 
 
 async def verify(tx: Transaction, anchors: list[str]) -> Verdict:
@@ -79,7 +88,7 @@ async def verify(tx: Transaction, anchors: list[str]) -> Verdict:
     walk = _Walk(seals, wanted)
     async for link in queries.links(tx):
         walk.step(link.position, link.audit_id, link.hash, link.entry)
-    last = seals[max(seals)] if seals else Seal(0, b"", 0, datetime.min)
+    last = seals[max(seals)] if seals else Seal(0, b"", 0, datetime.min.replace(tzinfo=UTC))
     walk.end()
     walk.findings += [
         Finding(0, f"entry {one} is in no place of the chain") for one in await queries.stray(tx, last.horizon)

@@ -50,7 +50,7 @@ async def listing(
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
 async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
     """One need."""
-    return await service.find(tx, actor_of(request), need_id)
+    return await service.show(tx, actor_of(request), need_id)
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
@@ -121,7 +121,7 @@ async def _after(
 
     async def acted() -> Need:
         await act()
-        return await service.find(tx, actor_of(request), need_id)
+        return await service.show(tx, actor_of(request), need_id)
 
     return await once(request, tx, acted)
 

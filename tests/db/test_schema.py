@@ -100,7 +100,7 @@ async def test_columns_are_the_structs_fields(tx: Transaction, statement: str, s
 
 async def test_schema_sql_is_what_the_migrations_make(settings: Settings) -> None:
     assert settings.database_url is not None
-    assert dump(settings.database_url) == PATH.read_text(), "run: make schema"
+    assert dump(settings.owner_url) == PATH.read_text(), "run: make schema"
 
 
 async def test_transitions_are_the_models(tx: Transaction) -> None:
@@ -117,7 +117,7 @@ async def test_transitions_are_the_models(tx: Transaction) -> None:
 
 
 async def test_migrating_twice_changes_nothing(clone: Clone) -> None:
-    database = open_database(await clone())
+    database = open_database(await clone(), owner=True)
     assert await migrate(database) == []
     await database.close()
 
@@ -126,7 +126,7 @@ async def test_a_migration_that_fails_leaves_everything_as_it_was(
     clone: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = await clone()
-    database = open_database(settings)
+    database = open_database(settings, owner=True)
     before = dump(settings.owner_url)
     good = Migration("9001_good.sql", "CREATE TABLE good (id integer)")
     bad = Migration("9002_bad.sql", "CREATE TABLE half (id integer); UPDATE needs SET state = 'done'; SELECT 1 / 0;")
@@ -151,7 +151,7 @@ async def test_a_migration_does_not_hold_up_the_release_that_serves(
     for migration in shipped()[1:]:
         assert "SET LOCAL lock_timeout = '3s';" in migration.sql, migration.name
     # It gives up and can be tried again, where a long transaction has the table, so that nobody queues up behind it.
-    database = open_database(await clone())
+    database = open_database(await clone(), owner=True)
     adding = Migration("9001_adding.sql", "SET LOCAL lock_timeout = '50ms'; ALTER TABLE needs ADD COLUMN extra text")
     monkeypatch.setattr("infra.migrate.shipped", lambda: [*shipped(), adding])
     async with database.transaction() as tx:
@@ -163,7 +163,7 @@ async def test_a_migration_does_not_hold_up_the_release_that_serves(
 
 
 async def test_an_edited_or_unknown_migration_is_refused(clone: Clone) -> None:
-    database: Database = open_database(await clone())
+    database: Database = open_database(await clone(), owner=True)
     connection = await database.connect()
     await connection.execute("UPDATE migrations SET sha256 = 'other' WHERE name = $1", shipped()[0].name)
     with pytest.raises(MigrationError, match="edited"):
