@@ -11,7 +11,7 @@ import asyncpg
 from bench.stage import on_database, open_database, staged
 from infra.archive import read, writing
 from infra.backup import back_up, examine, restore
-from infra.sealing import Secret
+from infra.encryption import Secret
 
 NEEDS = 250_000
 KEY = Secret.of_file(b"a key of the bench, 32 bytes long")

@@ -24,7 +24,7 @@ from typing import BinaryIO, Self, cast
 import msgspec
 from msgspec import Struct
 
-from infra.sealing import Opener, Sealer, SealError, Secret, is_sealed
+from infra.encryption import Opener, Sealer, SealError, Secret, is_sealed
 
 PART_BYTES = 4 << 20
 MANIFEST_BYTES = 16 << 20

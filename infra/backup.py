@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from infra.archive import Manifest, Migration, Table, Writer, read
 from infra.db import Connection, Database, many, one
+from infra.encryption import Secret
 from infra.migrate import LOCK, MigrationError, known
 from infra.programs import BackupError, Server, client, dump, loading
-from infra.sealing import Secret
 
 MODULUS = 1 << 256
 MOST_SECONDS = 24 * 3600.0

@@ -61,10 +61,9 @@ class Cipher:
         return sealed[:HEAD_BYTES] == VERSION + self._current
 
 
-def cipher_of(settings: Settings) -> Cipher:
-    """The cipher of the settings: all processes of an installation get the same."""
-    given = settings.data_key or secret_of(settings)
-    return Cipher([one.strip() for one in given.split(",")])
+def cipher_of(settings: Settings, secret: str) -> Cipher:
+    """The cipher of the settings; ``secret`` as from ``secret_of``, so that all processes get the same."""
+    return Cipher([one.strip() for one in (settings.data_key or secret).split(",")])
 
 
 def secret_of(settings: Settings) -> str:

@@ -450,6 +450,7 @@ CREATE TABLE public.accounts (
     disabled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     lang text DEFAULT 'zh'::text NOT NULL,
+    session_epoch integer DEFAULT 0 NOT NULL,
     CONSTRAINT accounts_check CHECK (((role = 'enterprise'::text) = (enterprise_id IS NOT NULL))),
     CONSTRAINT accounts_check1 CHECK (((role = 'institution'::text) = (institution_id IS NOT NULL))),
     CONSTRAINT accounts_check2 CHECK (((role = ANY (ARRAY['coordinator'::text, 'clerk'::text])) = (node_id IS NOT NULL))),
@@ -665,6 +666,14 @@ CREATE TABLE public.idempotency_keys (
     body bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT idempotency_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+);
+
+CREATE TABLE public.identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    linked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.industries (
@@ -1070,6 +1079,12 @@ ALTER TABLE public.rebuilds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.recovery_codes (
+    account_id bigint NOT NULL,
+    code_hash bytea NOT NULL,
+    used_at timestamp with time zone
+);
+
 CREATE TABLE public.region_rules (
     name text NOT NULL,
     region_code text NOT NULL,
@@ -1097,6 +1112,14 @@ CREATE TABLE public.searches (
     times integer DEFAULT 1 NOT NULL,
     found_nothing integer DEFAULT 0 NOT NULL,
     CONSTRAINT searches_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 100)))
+);
+
+CREATE TABLE public.second_factors (
+    account_id bigint NOT NULL,
+    secret bytea NOT NULL,
+    last_step bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone
 );
 
 CREATE TABLE public.service_item_versions (
@@ -1236,6 +1259,12 @@ ALTER TABLE ONLY public.fact_editions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_account_id_issuer_key UNIQUE (account_id, issuer);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY public.industries
     ADD CONSTRAINT industries_pkey PRIMARY KEY (code);
 
@@ -1326,6 +1355,9 @@ ALTER TABLE ONLY public.ratings
 ALTER TABLE ONLY public.rebuilds
     ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account_id, code_hash);
+
 ALTER TABLE ONLY public.rectifications
     ADD CONSTRAINT rectifications_pkey PRIMARY KEY (rating_id);
 
@@ -1337,6 +1369,9 @@ ALTER TABLE ONLY public.regions
 
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.service_item_versions
     ADD CONSTRAINT service_item_versions_pkey PRIMARY KEY (item_code, version);
@@ -1612,6 +1647,9 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.industries
     ADD CONSTRAINT industries_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.industries(code);
 
@@ -1756,11 +1794,17 @@ ALTER TABLE ONLY public.ratings
 ALTER TABLE ONLY public.ratings
     ADD CONSTRAINT ratings_rated_by_fkey FOREIGN KEY (rated_by) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.second_factors(account_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.rectifications
     ADD CONSTRAINT rectifications_rating_id_fkey FOREIGN KEY (rating_id) REFERENCES public.ratings(id);
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.service_item_versions
     ADD CONSTRAINT service_item_versions_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);

@@ -14,6 +14,7 @@ from msgspec import Meta
 PREFIX = "ZHIPEI_"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0, le=100)]
 
@@ -65,6 +66,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL's limit for one wait for a lock."""
     session_hours: Positive = 12
     """A log-in ends after so many hours without a request."""
+    session_most_hours: Positive = 168
+    """A log-in ends so many hours after it began, whatever is done meanwhile."""
+    password_length: Annotated[int, Meta(ge=8, le=64)] = 10
+    """Fewest characters of a new password."""
+    require_totp: bool = False
+    """Coordinators and admins need a second factor. False is for trying it out: set it in production."""
+    hash_threads: Positive = 2
+    """Passwords hashed at once by each web process: 64 MiB and a core each, for some 50 ms."""
+    login_attempts: Positive = 3
+    """Wrong passwords before the next try has to wait: 1, 2, 4 … seconds, 5 minutes at most."""
+    registrations_per_hour: Limit = 30
+    """Registrations by one address, times five. 0: any number."""
+    searches_per_minute: Limit = 300
+    """Searches by one account; by one address five times as many. 0: any number."""
+    writes_per_minute: Limit = 300
+    """Requests that change something, by one account; by one address five times as many. 0: any number."""
+    exports_per_minute: Limit = 20
+    """Exports by one account; by one address five times as many. 0: any number."""
+    requests_at_once: Positive = 256
+    """Requests a web process works on; one more is answered 503 at once."""
+    body_bytes: Positive = 262_144
+    """Largest body of a request."""
+    oidc_issuer: str | None = None
+    """OpenID provider people may log in with, as an address. None: passwords only."""
+    oidc_client_id: str | None = None
+    """The name under which that provider knows Zhipei."""
+    oidc_client_secret: str | None = None
+    """Zhipei's secret at that provider."""
+    oidc_name: str = "统一身份认证平台"
+    """What people call that provider."""
     job_poll_seconds: PositiveFloat = 0.02
     """How often the worker looks for jobs in Redis."""
     job_concurrency: Positive = 10

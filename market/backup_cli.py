@@ -10,8 +10,8 @@ from infra import backup as backups
 from infra import embedded
 from infra.archive import ArchiveError, Manifest, read, writing
 from infra.db import Database
+from infra.encryption import SealError, Secret
 from infra.programs import BackupError
-from infra.sealing import SealError, Secret
 from infra.settings import Settings
 from market.audit import service as audit
 from market.audit.model import TERMINAL, Action

@@ -3,6 +3,7 @@
 from litestar import Router, get
 from litestar.response import Template
 
+from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.audit import pages as audit
 from market.catalogue import pages as catalogue
@@ -54,6 +55,8 @@ def routers() -> list[Router]:
         needs,
         notices,
         offerings,
+        oidc_pages,
+        own_pages,
         own_offerings,
         own_ratings,
         plans,

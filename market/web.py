@@ -14,36 +14,43 @@ import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
 from litestar.status_codes import HTTP_303_SEE_OTHER
+from litestar.utils.scope.state import ScopeState
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra import idempotency
+from infra.cipher import Cipher
 from infra.db import Database, DatabaseUnavailable, Transaction, start_over
+from infra.limits import Limiter
 from infra.observe import Metrics, request_id
 from infra.settings import Settings
 from market import errors
-from market.accounts.model import Actor
+from market.accounts.model import Actor, Session
+from market.accounts.oidc import Provider
+from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
+from market.auth import Unmatched
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
-from market.forms import explain
+from market.forms import explain, faults
 from market.i18n import N_, _
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
 T = TypeVar("T")
-AppRequest = Request[Actor | None, str | None, State]
+AppRequest = Request[Actor | None, Session | None, State]
 MOST_ID, MOST_VERSION = 2**63 - 1, 2**31 - 1
 """What PostgreSQL's bigint and integer hold."""
 Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 Version = Annotated[int, Meta(ge=1, le=MOST_VERSION)]
 # Litestar reads limits from its own markers only, and passes over msgspec's Meta beside them.
 PathId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
+PathText = Annotated[str, PathParameter(max_length=200)]
 IdQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_ID)]
 VersionQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_VERSION)]
 SearchQuery = Annotated[str, QueryParameter(max_length=500)]
@@ -62,6 +69,10 @@ class Services(Struct, frozen=True, eq=False):
     db: Database
     redis: Redis
     sessions: Sessions
+    cipher: Cipher
+    hasher: Hasher
+    limiter: Limiter
+    provider: Provider | None
     deadlines: DeadlinesSource
     catalogue: CatalogueSource
     finder: Finder
@@ -225,6 +236,16 @@ def page(template: str, *, status: int = 200, **context: Any) -> Template:
     return Template(template, context=context, status_code=status)
 
 
+def form_page(template: str, error: errors.DomainError | None = None, **context: Any) -> Template:
+    """The page of a form; where it was refused, with what is wrong by field or on top, and when to come again."""
+    notice = ("bad", error.detail) if error and not error.fields else None
+    shown = {"errors": error.fields if error else {}, "notice": notice} | context
+    answer = page(template, status=error.status if error else 200, **shown)
+    if error is not None:
+        answer.headers.update(_headers(error, error.status))
+    return answer
+
+
 def go(path: str) -> Redirect:
     """Show another page after a form was posted."""
     return Redirect(path, status_code=HTTP_303_SEE_OTHER)
@@ -291,6 +312,7 @@ HTTP_WORDS: Mapping[int, tuple[str, str, str]] = {
     403: ("forbidden", N_("没有权限"), N_("页面停留太久，或您的账号没有做这一步的权限。请返回、刷新页面后再试。")),
     404: ("not-found", N_("没有找到"), N_("没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。")),
     405: ("method-not-allowed", N_("不能这样访问"), N_("这个地址不接受这种访问方式。")),
+    408: ("too-slow", N_("传得太慢"), N_("内容没有传完，请检查网络后再试。")),
     413: ("too-large", N_("内容太大"), N_("提交的内容太大，请精简后再试。")),
     415: ("unsupported-media-type", N_("格式不支持"), N_("请以 JSON 格式提交。")),
     429: ("too-many-requests", N_("操作太频繁"), N_("操作太频繁，请稍等一会儿再试。")),
@@ -317,7 +339,7 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     problem = _problem(request, error)
     if problem.status >= 500:
         log.error("request failed", status=problem.status, exc_info=error)
-    headers = {"Retry-After": "3"} if problem.status == 503 else {}
+    headers = _headers(error, problem.status)
     if request.url.path.startswith("/api/"):
         if problem.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
@@ -325,8 +347,20 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
     if problem.status == 401 and request.method == "GET":
         return go_to_login(request)
+    if isinstance(error, errors.SecondFactorMissing):
+        return go("/account/second-factor")
     shown = {"problem": problem, "back": came_from(request)}
-    return Template("error.html", context=shown, status_code=problem.status, headers=headers)
+    kind = Template if request.scope.get("path_template") else Unmatched
+    return kind("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _headers(error: Exception, status: int) -> dict[str, str]:
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.seconds)}
+    if isinstance(error, MethodNotAllowedException):
+        methods = set((error.headers or {}).get("allow", "").split(", "))
+        return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
+    return {"Retry-After": "3"} if status == 503 else {}
 
 
 def came_from(request: Request[Any, Any, Any]) -> str:
@@ -350,7 +384,7 @@ def _problem(request: AppRequest, error: Exception) -> Problem:
         slug, title, detail = HTTP_WORDS.get(status) or HTTP_WORDS[400]
         detail = _(detail)
         if isinstance(error, ValidationException):
-            status, slug, title, detail, fields = _invalid(error)
+            status, slug, title, detail, fields = _invalid(request, error)
     return Problem(
         type=f"/problems/{slug}",
         title=_(title),
@@ -368,12 +402,14 @@ def _status(error: Exception) -> int:
     # JSON nested deeper than any of ours, or not UTF-8; numbers and characters that PostgreSQL cannot hold
     if isinstance(error, (RecursionError, UnicodeDecodeError, asyncpg.DataError)):
         return 400
+    if isinstance(error, TimeoutError):  # of the request's body; all others have errors of their own
+        return 408
     # Deadlocks and lock timeouts end one of two; asked again, it goes through.
     busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
     return 503 if isinstance(error, (*busy, asyncpg.QueryCanceledError)) else 500
 
 
-def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[str, str]]:
+def _invalid(request: AppRequest, error: ValidationException) -> tuple[int, str, str, str, Mapping[str, str]]:
     """Litestar's validation errors; one in a path is an address that leads nowhere."""
     found: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
     if any(one.get("source") == "path" for one in found):
@@ -381,5 +417,19 @@ def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[st
         return 404, slug, title, _(detail), {}
     kind = errors.InvalidInput
     fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in found}
+    if any(one.get("source") == "body" for one in found):
+        fields |= _body_at_fault(request)
     status = kind.status if fields else 400
     return (status, kind.slug, kind.title, explain(error.detail) if not fields else _(kind.__doc__ or ""), fields)
+
+
+def _body_at_fault(request: AppRequest) -> dict[str, str]:
+    """All that is wrong with the JSON body, which has been read already."""
+    wanted = request.route_handler.parsed_data_field
+    body = ScopeState.from_scope(request.scope).body
+    if wanted is None or not isinstance(body, bytes):
+        return {}
+    try:
+        return faults(wanted.annotation, msgspec.json.decode(body))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {}

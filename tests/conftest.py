@@ -23,6 +23,8 @@ from market.importing.service import load_facts
 from tests.factories import PASSWORD, World, make_world
 
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
+UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
+"""Tests are faster than people; tests/web/test_limits.py has limits."""
 Clone = Callable[[], Awaitable[Settings]]
 
 
@@ -194,7 +196,7 @@ def _on(settings: Settings, database: str) -> Settings:
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
     url, owner = (_other(one, database) for one in (settings.database_url, settings.owner_url))
-    return load({}, data_dir=folder, database_url=url, migrate_url=owner, redis_url=settings.redis_url)
+    return load({}, data_dir=folder, database_url=url, migrate_url=owner, redis_url=settings.redis_url, **UNLIMITED)
 
 
 def _other(url: str | None, database: str) -> str:

@@ -1,6 +1,7 @@
 """Use cases of enterprises."""
 
 from infra.db import Transaction
+from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
 from market.enterprises import queries, uscc
@@ -15,7 +16,7 @@ ALREADY_REGISTERED = "这家单位已经登记。请用已有账号登录；如�
 UNKNOWN_REGION = "没有这个地区，请从列表中选择。"
 
 
-async def register(tx: Transaction, form: Registration) -> int:
+async def register(tx: Transaction, form: Registration, password_hash: str) -> int:
     """A new enterprise with its first account; the account's id.
 
     Raises:
@@ -26,7 +27,7 @@ async def register(tx: Transaction, form: Registration) -> int:
         fields["region_code"] = UNKNOWN_REGION
     if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
         fields["kind"] = "请从列表中选择企业类型。"
-    if await accounts.is_taken(tx, form.login):
+    if await account_queries.is_taken(tx, form.login):
         fields["login"] = accounts.LOGIN_TAKEN
     if fields:
         raise InvalidInput(fields=fields)
@@ -44,7 +45,7 @@ async def register(tx: Transaction, form: Registration) -> int:
     return await accounts.create(
         tx,
         login=form.login,
-        password=form.password,
+        password_hash=password_hash,
         name=form.contact_name,
         role=Role.ENTERPRISE,
         enterprise_id=enterprise_id,

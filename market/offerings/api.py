@@ -46,6 +46,7 @@ class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
     "/",
     dependencies=asked(provide_offering_filter),
     summary="List offerings",
+    opt={"limits": "search"},
 )
 async def listing(
     tx: NamedDependency[Transaction],

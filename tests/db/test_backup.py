@@ -18,9 +18,9 @@ from redis import Redis
 from infra import programs
 from infra.archive import PART_BYTES, ArchiveError, Manifest, read, writing
 from infra.backup import BackupError, back_up, compare, examine, restore
+from infra.encryption import Secret
 from infra.migrate import migrate
 from infra.programs import Server, client
-from infra.sealing import Secret
 from infra.settings import Settings
 from market.backup_cli import forget_redis, put_back
 from market.cli import main

@@ -52,9 +52,9 @@ def test_a_new_key_opens_what_the_old_one_sealed() -> None:
 
 
 def test_the_key_comes_from_the_settings_or_the_folder(tmp_path: Path) -> None:
-    sealed = cipher_of(load({}, data_dir=tmp_path)).seal(b"x", "c")
     secret = secret_of(load({}, data_dir=tmp_path))
-    assert cipher_of(load({"ZHIPEI_DATA_KEY": f"{NEW},{secret}"})).open(sealed, "c") == b"x"
+    sealed = cipher_of(load({}, data_dir=tmp_path), secret).seal(b"x", "c")
+    assert cipher_of(load({"ZHIPEI_DATA_KEY": f"{NEW},{secret}"}), "other").open(sealed, "c") == b"x"
     with pytest.raises(SettingsError, match="ZHIPEI_DATA_KEY"):
         load({"ZHIPEI_DATA_KEY": f"{NEW},short"})
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.sealing import CHUNK, TAG, Opener, Sealer, SealError, Secret
+from infra.encryption import CHUNK, TAG, Opener, Sealer, SealError, Secret
 
 FILE = Secret.of_file(bytes(range(32)))
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 7)
