@@ -210,11 +210,12 @@ CREATE FUNCTION public.audit_account() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    facts jsonb := to_jsonb(NEW);
+    facts jsonb := coalesce(to_jsonb(NEW), to_jsonb(OLD));
     before jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) ELSE '{}' END;
-    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token, its owner
+    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token or factor, its owner
     itself boolean := current_setting('application_name', true) = 'zhipei-web';
     done text := CASE
+        WHEN TG_TABLE_NAME = 'second_factors' THEN CASE TG_OP WHEN 'DELETE' THEN 'drop_factor' ELSE 'add_factor' END
         WHEN TG_TABLE_NAME = 'api_tokens' THEN CASE TG_OP WHEN 'INSERT' THEN 'add_token' ELSE 'revoke_token' END
         WHEN TG_OP = 'INSERT' THEN 'add_account'
         WHEN before ->> 'disabled_at' IS DISTINCT FROM facts ->> 'disabled_at' THEN
@@ -230,8 +231,8 @@ BEGIN
     VALUES (CASE WHEN itself THEN account END,
             CASE WHEN itself THEN (SELECT role FROM accounts WHERE id = account) ELSE audit_program() END,
             done, 'account:' || account,
-            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', NEW.id)
-                               ELSE jsonb_build_object('role', facts ->> 'role') END);
+            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', facts -> 'id')
+                               WHEN 'accounts' THEN jsonb_build_object('role', facts ->> 'role') ELSE '{}' END);
     RETURN NULL;
 END $$;
 
@@ -1575,6 +1576,10 @@ CREATE TRIGGER ratings_one_later_remark BEFORE UPDATE OF later_remark ON public.
 CREATE TRIGGER ratings_one_reply BEFORE UPDATE OF reply ON public.ratings FOR EACH ROW WHEN ((old.reply <> new.reply)) EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER rectifications_moves BEFORE INSERT OR UPDATE OF state ON public.rectifications FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rectification');
+
+CREATE TRIGGER second_factors_audit AFTER UPDATE OF confirmed_at ON public.second_factors FOR EACH ROW WHEN ((old.confirmed_at IS DISTINCT FROM new.confirmed_at)) EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER second_factors_audit_dropped AFTER DELETE ON public.second_factors FOR EACH ROW WHEN ((old.confirmed_at IS NOT NULL)) EXECUTE FUNCTION public.audit_account();
 
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

@@ -88,11 +88,12 @@ END $$;
 CREATE FUNCTION audit_account() RETURNS trigger
     LANGUAGE plpgsql AS $$
 DECLARE
-    facts jsonb := to_jsonb(NEW);
+    facts jsonb := coalesce(to_jsonb(NEW), to_jsonb(OLD));
     before jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) ELSE '{}' END;
-    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token, its owner
+    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token or factor, its owner
     itself boolean := current_setting('application_name', true) = 'zhipei-web';
     done text := CASE
+        WHEN TG_TABLE_NAME = 'second_factors' THEN CASE TG_OP WHEN 'DELETE' THEN 'drop_factor' ELSE 'add_factor' END
         WHEN TG_TABLE_NAME = 'api_tokens' THEN CASE TG_OP WHEN 'INSERT' THEN 'add_token' ELSE 'revoke_token' END
         WHEN TG_OP = 'INSERT' THEN 'add_account'
         WHEN before ->> 'disabled_at' IS DISTINCT FROM facts ->> 'disabled_at' THEN
@@ -108,8 +109,8 @@ BEGIN
     VALUES (CASE WHEN itself THEN account END,
             CASE WHEN itself THEN (SELECT role FROM accounts WHERE id = account) ELSE audit_program() END,
             done, 'account:' || account,
-            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', NEW.id)
-                               ELSE jsonb_build_object('role', facts ->> 'role') END);
+            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', facts -> 'id')
+                               WHEN 'accounts' THEN jsonb_build_object('role', facts ->> 'role') ELSE '{}' END);
     RETURN NULL;
 END $$;
 
@@ -125,3 +126,7 @@ CREATE TRIGGER accounts_audit_change AFTER UPDATE OF password_hash, disabled_at,
 CREATE TRIGGER api_tokens_audit AFTER INSERT ON api_tokens FOR EACH ROW EXECUTE FUNCTION audit_account();
 CREATE TRIGGER api_tokens_audit_revoked AFTER UPDATE OF revoked_at ON api_tokens
     FOR EACH ROW WHEN (OLD.revoked_at IS DISTINCT FROM NEW.revoked_at) EXECUTE FUNCTION audit_account();
+CREATE TRIGGER second_factors_audit AFTER UPDATE OF confirmed_at ON second_factors
+    FOR EACH ROW WHEN (OLD.confirmed_at IS DISTINCT FROM NEW.confirmed_at) EXECUTE FUNCTION audit_account();
+CREATE TRIGGER second_factors_audit_dropped AFTER DELETE ON second_factors
+    FOR EACH ROW WHEN (OLD.confirmed_at IS NOT NULL) EXECUTE FUNCTION audit_account();

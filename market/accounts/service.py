@@ -11,6 +11,8 @@ from infra.db import Database, Transaction
 from market.accounts import passwords, queries
 from market.accounts.model import Actor, Credentials, Login, PersonName, Role
 from market.accounts.passwords import Hasher
+from market.audit import service as audit
+from market.audit.model import Action
 from market.errors import Conflict, InvalidInput, NotFound
 from market.i18n import N_, _
 
@@ -144,6 +146,14 @@ async def log_in(db: Database, hasher: Hasher, login: str, password: str) -> Cre
         async with db.transaction() as tx:
             await queries.rehash(tx, known.id, known.password_hash, password_hash)
     return known
+
+
+async def tell(tx: Transaction, action: Action, account_id: int | None, *, login: str = "") -> None:
+    """Tell the audit trail of a log-in; what was typed as login is kept only as the account it belongs to."""
+    if account_id is None and (known := await queries.credentials(tx, login)) is not None:
+        account_id = known.id
+    actor = None if account_id is None else await queries.actor_by_id(tx, account_id)
+    await audit.record(tx, actor, action, f"account:{actor.id}" if actor else "")
 
 
 async def check_password(db: Database, hasher: Hasher, account_id: int, password: str) -> Credentials:

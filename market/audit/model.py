@@ -29,6 +29,8 @@ class Action(StrEnum):
     CHANGE_ROLE = "change_role"
     ADD_TOKEN = "add_token"  # noqa: S105
     REVOKE_TOKEN = "revoke_token"  # noqa: S105
+    ADD_FACTOR = "add_factor"
+    DROP_FACTOR = "drop_factor"
     SET_RULE = "set_rule"
     SET_CALENDAR = "set_calendar"
     IMPORT = "import"
@@ -52,6 +54,8 @@ ACTION_NAMES: Mapping[str, str] = Words(
         Action.CHANGE_ROLE: "更改角色",
         Action.ADD_TOKEN: "新建访问令牌",
         Action.REVOKE_TOKEN: "停用访问令牌",
+        Action.ADD_FACTOR: "启用两步验证",
+        Action.DROP_FACTOR: "关闭两步验证",
         Action.SET_RULE: "修改办理期限",
         Action.SET_CALENDAR: "修改工作日历",
         Action.IMPORT: "导入数据",

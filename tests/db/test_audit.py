@@ -322,8 +322,9 @@ async def test_accounts_tokens_and_steps_are_told_of_whatever_path_wrote_them(tx
         node_id=None,
     )
     assert account is not None
-    await tx.execute("UPDATE accounts SET password_hash = 'other' WHERE id = $1", account)
-    await tx.execute("UPDATE accounts SET password_hash = 'other' WHERE id = $1", account)
+    change = "UPDATE accounts SET password_hash = $2, session_epoch = session_epoch + $3 WHERE id = $1"
+    await tx.execute(change, account, "other", 1)
+    await tx.execute(change, account, "the same, hashed dearer", 0)
     await tx.execute("UPDATE accounts SET disabled_at = now() WHERE id = $1", account)
     await tx.execute("UPDATE accounts SET disabled_at = NULL WHERE id = $1", account)
     token = await tx.fetchval(

@@ -65,8 +65,30 @@ async def test_tokens_made_on_the_page_are_told_of(login: Login, db: Database, w
     assert (await browser.post("/account/tokens", data=form)).status_code == 200
     clerk = world.actors["clerk"].id
     one = (await told(db, f"account:{clerk}", "add_token"))[0]
-    # The tests' connections have another name than the web server's: so it is told as the terminal's.
-    assert one.action == "add_token"
+    assert (one.login, one.role) == ("clerk", "clerk")
+
+
+async def test_log_ins_and_those_that_fail_are_told_of(login: Login, db: Database, world: World) -> None:
+    clerk = f"account:{world.actors['clerk'].id}"
+    before = len(await told(db, clerk))
+    browser = await login("clerk")
+    form = {"_csrf_token": browser.cookies["zhipei_csrf"]}
+    assert (await browser.post("/logout", data=form)).status_code == 303
+    wrong = {"login": "clerk", "password": "not the right one", "_csrf_token": browser.cookies["zhipei_csrf"]}
+    assert (await browser.post("/login", data=wrong)).status_code == 422
+    assert (await browser.post("/login", data=wrong | {"login": "nobody.here"})).status_code == 422
+    new = (await told(db, clerk))[: -before or None]
+    assert [(one.action, one.login) for one in new] == [
+        ("log_in_failed", "clerk"),
+        ("log_out", "clerk"),
+        ("log_in", "clerk"),
+    ]
+    assert all(one.address for one in new)
+    async with db.reading() as tx:
+        last = (await service.listing(tx, Filter(action="log_in_failed"), None, 1))[0]
+    assert (last.login, last.role, last.object, last.data) == (None, "nobody", "", {}), (
+        "what was typed is nobody's business"
+    )
 
 
 async def test_only_admins_read_it(api: Api, login: Login) -> None:
