@@ -57,6 +57,7 @@ from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
+from market.permissions import closed
 from market.plans import api as plans_api
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
@@ -299,6 +300,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_httponly=True,
             exclude=["^/api/", r"^/feed\."],  # an answer that others may keep carries no cookie
         ),
+        guards=[closed],
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
         logging_config=None,

@@ -130,3 +130,6 @@ CREATE TRIGGER second_factors_audit AFTER UPDATE OF confirmed_at ON second_facto
     FOR EACH ROW WHEN (OLD.confirmed_at IS DISTINCT FROM NEW.confirmed_at) EXECUTE FUNCTION audit_account();
 CREATE TRIGGER second_factors_audit_dropped AFTER DELETE ON second_factors
     FOR EACH ROW WHEN (OLD.confirmed_at IS NOT NULL) EXECUTE FUNCTION audit_account();
+
+-- What an API token may do at most (market/permissions.py); empty: all that its account may.
+ALTER TABLE api_tokens ADD COLUMN scopes text[] NOT NULL DEFAULT '{}';

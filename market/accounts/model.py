@@ -14,6 +14,8 @@ Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 """As typed; ``passwords.problem`` judges a new one."""
 PersonName = Annotated[str, Meta(min_length=1, max_length=50)]
+Scope = Annotated[str, Meta(pattern=r"^([a-z-]+:)?(read|write)$", max_length=40)]
+"""Of a token: read (every GET), write (everything), or of one area, the first word of the API's paths: needs:read."""
 Phone = Annotated[str, Meta(min_length=5, max_length=30, pattern=r"^[0-9+() -]+$")]
 
 
@@ -78,6 +80,8 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Whether no node is above the actor's."""
     region_code: str | None = None
     """Where the actor's enterprise is."""
+    scopes: tuple[str, ...] = ()
+    """What the token that was sent may do at most (market/permissions.py); empty: all that the account may."""
 
     @property
     def steers_models(self) -> bool:
@@ -204,3 +208,4 @@ class ApiToken(Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    scopes: tuple[str, ...] = ()

@@ -60,7 +60,12 @@ async def history(request: AppRequest, tx: NamedDependency[Transaction], need_id
     return await service.history(tx, actor_of(request), need)
 
 
-@post("/{need_id:int}/resubmit", status_code=200, summary="Complete a returned need")
+@post(
+    "/{need_id:int}/resubmit",
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    status_code=200,
+    summary="Complete a returned need",
+)
 async def resubmit(
     request: AppRequest,
     tx: NamedDependency[Transaction],
