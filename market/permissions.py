@@ -111,6 +111,9 @@ PUBLIC = frozenset(
 )
 """Open to everybody, logged in or not; of objects, what is published."""
 
+PUBLIC_BUT = {"POST /": frozenset({VISITOR, Role.ENTERPRISE.value})}
+"""Public routes that some are refused: staff do not file needs on the home page."""
+
 _NEEDS = {
     Role.ENTERPRISE: Reach.OWN,
     Role.INSTITUTION: Reach.OWN,  # from the approval of its match on
@@ -182,7 +185,7 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
 
 def _row(method: str, path: str, handler: HTTPRouteHandler) -> Row:
     if f"{method} {path}" in PUBLIC:
-        return Row(method, path, dict.fromkeys(WHO))
+        return Row(method, path, dict.fromkeys(PUBLIC_BUT.get(f"{method} {path}", WHO)))
     roles, top_only = set(Role), False
     guards = [guard for guard in handler.resolve_guards() if guard is not closed]
     for guard in guards:

@@ -36,7 +36,7 @@ WORDS = {"language/synonyms.txt": "专利 发明\n".encode(), "secret": b"s" * 4
 async def source(clone: Clone) -> AsyncIterator[Settings]:
     """A database with some history, and background work under way."""
     settings = await clone()
-    db = open_database(settings)
+    db = open_database(settings, owner=True)
     async with db.reading() as reading:
         world = await World.read(reading)
     for _ in range(3):
@@ -52,7 +52,7 @@ async def archive(source: Settings, tmp_path: Path) -> tuple[Path, Manifest]:
 
 
 async def backed_up(settings: Settings, path: Path, secret: Secret | None = None) -> tuple[Path, Manifest]:
-    db = open_database(settings)
+    db = open_database(settings, owner=True)
     try:
         with writing(path, secret) as file:
             return path, await back_up(db, file, WORDS)
@@ -61,7 +61,7 @@ async def backed_up(settings: Settings, path: Path, secret: Secret | None = None
 
 
 async def restored(settings: Settings, path: Path, secret: Secret | None = None) -> Manifest:
-    db = open_database(settings)
+    db = open_database(settings, owner=True)
     try:
         return await restore(db, path, secret, {})
     finally:
@@ -69,7 +69,7 @@ async def restored(settings: Settings, path: Path, secret: Secret | None = None)
 
 
 async def one_value(settings: Settings, query: str) -> object:
-    db = open_database(settings)
+    db = open_database(settings, owner=True)
     try:
         async with db.reading() as tx:
             return await tx.fetchval(query)
@@ -87,14 +87,14 @@ async def test_a_restored_database_is_the_same(
     assert rows["events"] > 20
     assert rows["outbox"] > 0
     assert (b"needs" in path.read_bytes()) == (secret is None)
-    db = open_database(empty)
+    db = open_database(empty, owner=True)
     files: dict[str, bytes] = {}
     assert await restore(db, path, secret, files) == manifest
     assert files == WORDS
     # Compared here as well, not only by the code under test: a row that triggers had added would show.
     both = []
     for settings in (source, empty):
-        other = open_database(settings)
+        other = open_database(settings, owner=True)
         async with other.reading() as tx:
             both.append({name: await tx.fetch(f"SELECT t::text FROM {name} t ORDER BY 1") for name in rows})
         await other.close()
@@ -111,7 +111,7 @@ async def test_a_restored_database_is_the_same(
 
 
 async def test_the_moment_is_one_while_others_write(source: Settings, empty: Settings, tmp_path: Path) -> None:
-    db, stop = open_database(source), asyncio.Event()
+    db, stop = open_database(source, owner=True), asyncio.Event()
 
     async def write() -> int:
         count = 0
@@ -133,7 +133,7 @@ async def test_the_moment_is_one_while_others_write(source: Settings, empty: Set
 async def test_a_changed_row_is_noticed(archive: tuple[Path, Manifest], empty: Settings) -> None:
     path, manifest = archive
     await restored(empty, path)
-    db = open_database(empty)
+    db = open_database(empty, owner=True)
     async with db.transaction() as tx:
         await tx.execute("UPDATE enterprises SET contact_phone = '1' WHERE id = (SELECT min(id) FROM enterprises)")
     async with db.reading() as tx:
@@ -152,7 +152,7 @@ async def test_only_an_empty_database_takes_it(archive: tuple[Path, Manifest], s
 
 
 async def test_a_newer_schema_is_refused(source: Settings, empty: Settings, tmp_path: Path) -> None:
-    db = open_database(source)
+    db = open_database(source, owner=True)
     async with db.transaction() as tx:
         await tx.execute("INSERT INTO migrations (name, sha256) VALUES ('9999_future.sql', '')")
     await db.close()
@@ -237,15 +237,15 @@ async def test_a_full_disk_leaves_no_file(source: Settings, tmp_path: Path) -> N
 
 
 async def test_restoring_that_breaks_off_changes_nothing(archive: tuple[Path, Manifest], empty: Settings) -> None:
-    db = open_database(empty)
+    db = open_database(empty, owner=True)
     async with db.reading() as tx:
         server = Server(await tx.fetchval("SELECT current_setting('server_version')"), 18)
-    with pytest.raises(RuntimeError), programs.loading(str(empty.database_url), server) as load:  # noqa: PT012
+    with pytest.raises(RuntimeError), programs.loading(empty.owner_url, server) as load:  # noqa: PT012
         read(archive[0], None, dump=load)
         raise RuntimeError
     with (
         pytest.raises(BackupError, match="nothing was changed"),
-        programs.loading(str(empty.database_url), server) as load,
+        programs.loading(empty.owner_url, server) as load,
     ):
         load(b"PGDMP nonsense")
     # psql refuses, in the middle of the rows: a table that is there already
@@ -253,7 +253,7 @@ async def test_restoring_that_breaks_off_changes_nothing(archive: tuple[Path, Ma
         await tx.execute("CREATE TABLE needs (id bigint)")
     with (
         pytest.raises(BackupError, match='"needs" already exists'),
-        programs.loading(str(empty.database_url), server) as load,
+        programs.loading(empty.owner_url, server) as load,
     ):
         read(archive[0], None, dump=load)
     assert await one_value(empty, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 1
@@ -278,6 +278,7 @@ def environment(settings: Settings) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ZHIPEI_")}
     return kept | {
         "ZHIPEI_DATABASE_URL": str(settings.database_url),
+        "ZHIPEI_MIGRATE_URL": settings.owner_url,
         "ZHIPEI_REDIS_URL": str(settings.redis_url),
         "ZHIPEI_DATA_DIR": str(settings.data_dir),
     }
