@@ -13,7 +13,7 @@ from market.evaluate_cli import CANDIDATES, FOLDS, microseconds, ranking_report,
 from matching.evaluate import ndcg
 from matching.explore import Chance
 from matching.features import FEATURES, FeatureMatrix
-from matching.learn import AdditiveRanker, Training, spread, table_model
+from matching.learn import AdditiveRanker, Training, folds_of, spread, table_model
 from matching.model import Blended, TableScorer
 from matching.rank import best_first, listed
 from matching.reasons import reasons
@@ -61,8 +61,7 @@ def _peer(data: Training, parameters: Mapping[str, Any]) -> lightgbm.Booster:
 
 def _peer_tuned(data: Training) -> Mapping[str, Any]:
     """The peer's best settings by the folds that `learn.tuned` uses."""
-    _, need = np.unique(data.needs, return_inverse=True)
-    fold = np.random.default_rng(0).permutation(need.max() + 1)[need] % FOLDS
+    fold = folds_of(data, FOLDS)
 
     def quality(parameters: Mapping[str, Any]) -> float:
         found = []

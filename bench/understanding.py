@@ -27,7 +27,8 @@ from matching.types import ItemText
 from matching.understand import Understander
 
 ROOT = Path(__file__).parents[1]
-CORPORA = {name: ROOT / f"tests/data/understanding_{name}.jsonl" for name in ("test", "blind", "speakers", "fresh")}
+NAMES = ("test", "blind", "speakers", "fresh", "strangers", "hard", "mistyped")
+CORPORA = {name: ROOT / f"tests/data/understanding_{name}.jsonl" for name in NAMES}
 WEIGHTS = ROOT / "market/data/language/weights.json"
 CONSULTATION = {"SZ-2024-30", "SZ-2024-31", "SZ-2024-32", "SZ-2024-33"}
 
@@ -39,13 +40,14 @@ Reader = Callable[[str], tuple[list[str], bool]]
 
 class Judged(Struct, frozen=True):
     """Shares, 0..1. `top_1`, `top_3`: of needs that an item answers, one is at the first place or among three;
-    `consulted`: of needs that none answers, consultation is first; `outside_recognised`: of everyday questions;
-    `false_alarms`: of all needs within scope, those taken for everyday questions. `needs`, `everyday`: counts."""
+    `consulted`: of needs that none answers, consultation is first (None: there are none); `outside_recognised`: of
+    everyday questions; `false_alarms`: of all needs within scope, those taken for everyday questions. `needs`,
+    `everyday`: counts."""
 
     needs: int
     top_1: float
     top_3: float
-    consulted: float
+    consulted: float | None
     everyday: int
     outside_recognised: float
     false_alarms: float
@@ -57,7 +59,7 @@ def judge(read: Reader, corpus: Sequence[Example]) -> Judged:
     return Judged(
         needs=len(truths["top_1"]),
         everyday=len(truths["outside_recognised"]),
-        **{name: round(float(np.mean(found)), 3) for name, found in truths.items()},
+        **{name: round(float(np.mean(found)), 3) if found else None for name, found in truths.items()},
     )
 
 
@@ -66,6 +68,8 @@ def intervals(read: Reader, corpus: Sequence[Example]) -> dict[str, list[float]]
     chance = np.random.default_rng(0)
     bounds = {}
     for name, found in _truths(read, corpus).items():
+        if not found:
+            continue
         draws = chance.choice(np.array(found, dtype=np.float64), (RESAMPLES, len(found))).mean(axis=1)
         bounds[name] = [round(float(bound), 3) for bound in np.quantile(draws, (0.025, 0.975))]
     return bounds

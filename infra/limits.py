@@ -25,7 +25,9 @@ for i, key in ipairs(KEYS) do
     local value = redis.call('GET', key)
     if value then
         local a, b = string.match(value, '(%S+) (%S+)')
-        count, last = tonumber(a), tonumber(b)
+        if memory == 0 or now - tonumber(b) <= memory then
+            count, last = tonumber(a), tonumber(b)
+        end
     end
     if longest > 0 then
         if count >= free then
@@ -126,7 +128,7 @@ class Limiter:
         for key, rule in rules.items():
             count, last = self._local.get(key, (0.0, 0.0))
             if rule.memory and now - last > rule.memory:
-                count = 0.0
+                count = last = 0.0
             if rule.longest:
                 if count >= rule.free:
                     pause = min(rule.longest, rule.step * 2 ** min(count - rule.free, 60))

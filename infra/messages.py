@@ -129,7 +129,7 @@ def written(catalogue: Catalog) -> bytes:
 
 def _environment() -> Environment:
     """As market/app.py has it, in what decides on the texts."""
-    environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment = Environment(extensions=["jinja2.ext.do", "jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)  # noqa: S701
     environment.policies["ext.i18n.trimmed"] = True
     return environment
 

@@ -29,7 +29,6 @@ END) STORED,
     CONSTRAINT deadlines_check3 CHECK (((state = 'paused'::text) = (left_days IS NOT NULL))),
     CONSTRAINT deadlines_check4 CHECK (((state = ANY (ARRAY['done'::text, 'cancelled'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT deadlines_days_check CHECK ((days >= 0)),
-    CONSTRAINT deadlines_kind_check CHECK ((kind = ANY (ARRAY['first_contact'::text, 'match'::text, 'accept'::text, 'deliver'::text, 'rectification_verify'::text, 'rectification_rectify'::text, 'rectification_answer'::text, 'rectification_revisit'::text, 'rectification_close'::text]))),
     CONSTRAINT deadlines_left_days_check CHECK ((left_days >= 1)),
     CONSTRAINT deadlines_months_check CHECK ((months >= 0))
 )
@@ -89,7 +88,7 @@ CREATE TABLE public.ratings (
     indicators text[] NOT NULL,
     remark text NOT NULL,
     anonymous boolean NOT NULL,
-    rated_by bigint NOT NULL,
+    rated_by bigint,
     on_behalf boolean NOT NULL,
     source bytea,
     later_remark text,
@@ -158,19 +157,29 @@ CREATE FUNCTION public.adopt_deadlines() RETURNS void
                  UNION ALL
                   SELECT m.need_id,
                      m.id,
+                     ('rectification_'::text ||
                          CASE x.state
-                             WHEN 'verifying'::text THEN 'rectification_verify'::text
-                             WHEN 'rectifying'::text THEN 'rectification_rectify'::text
-                             WHEN 'answering'::text THEN 'rectification_answer'::text
-                             WHEN 'revisiting'::text THEN 'rectification_revisit'::text
-                             ELSE 'rectification_close'::text
-                         END AS "case",
+                             WHEN 'verifying'::text THEN 'verify'::text
+                             WHEN 'rectifying'::text THEN 'rectify'::text
+                             WHEN 'answering'::text THEN 'answer'::text
+                             WHEN 'revisiting'::text THEN 'revisit'::text
+                             ELSE 'close'::text
+                         END),
                      x.due_at,
                      x.due_provisional
                     FROM ((public.rectifications x
                       JOIN public.ratings r ON ((r.id = x.rating_id)))
                       JOIN public.matches m ON ((m.id = r.match_id)))
-                   WHERE (x.state <> 'closed'::text)) o ON CONFLICT DO NOTHING;
+                   WHERE (x.state <> 'closed'::text)
+                 UNION ALL
+                  SELECT m.need_id,
+                     m.id,
+                     'rating_ruling'::text,
+                     (now() + '00:00:01'::interval),
+                     false
+                    FROM (public.ratings r
+                      JOIN public.matches m ON ((m.id = r.match_id)))
+                   WHERE (r.state = 'reported'::text)) o ON CONFLICT DO NOTHING;
  UPDATE public.deadlines d SET state = 'paused'::text, left_days = 1
     FROM public.needs n
    WHERE ((n.id = d.need_id) AND (d.stamp = 0) AND (d.state = 'running'::text) AND (((d.kind = 'match'::text) AND (n.state = 'returned'::text)) OR ((d.kind = 'deliver'::text) AND (n.state = 'delivered'::text))));
@@ -303,7 +312,7 @@ BEGIN
     ELSIF NEW.kind IN ('accept', 'deliver') THEN
         UPDATE matches SET due_at = NEW.due_at, due_provisional = NEW.provisional
         WHERE id = NEW.match_id AND (due_at, due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
-    ELSE
+    ELSIF starts_with(NEW.kind, 'rectification_') THEN
         UPDATE rectifications x SET due_at = NEW.due_at, due_provisional = NEW.provisional
         FROM ratings r WHERE r.match_id = NEW.match_id AND x.rating_id = r.id AND x.state <> 'closed'
           AND (x.due_at, x.due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
@@ -1232,6 +1241,9 @@ ALTER TABLE ONLY public.catalogue_stamp
 ALTER TABLE ONLY public.changes
     ADD CONSTRAINT changes_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.deadlines
+    ADD CONSTRAINT deadlines_kind_check CHECK ((kind = ANY (ARRAY['first_contact'::text, 'match'::text, 'accept'::text, 'deliver'::text, 'deliver_statutory'::text, 'rating_reply'::text, 'rating_ruling'::text, 'rectification_verify'::text, 'rectification_rectify'::text, 'rectification_answer'::text, 'rectification_revisit'::text, 'rectification_close'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.deadlines
     ADD CONSTRAINT deadlines_pkey PRIMARY KEY (id);
 
@@ -1351,6 +1363,9 @@ ALTER TABLE ONLY public.ranking_runs
 ALTER TABLE ONLY public.ratings
     ADD CONSTRAINT ratings_match_id_key UNIQUE (match_id);
 
+ALTER TABLE public.ratings
+    ADD CONSTRAINT ratings_on_behalf_check CHECK (((rated_by IS NOT NULL) OR (NOT on_behalf))) NOT VALID;
+
 ALTER TABLE ONLY public.ratings
     ADD CONSTRAINT ratings_pkey PRIMARY KEY (id);
 
@@ -1411,6 +1426,8 @@ CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE 
 CREATE INDEX deadlines_next ON public.deadlines USING btree (next_at, id) WHERE (next_at IS NOT NULL);
 
 CREATE UNIQUE INDEX deadlines_one_live ON public.deadlines USING btree (need_id, kind) WHERE (ended_at IS NULL);
+
+CREATE INDEX deadlines_replies ON public.deadlines USING btree (match_id) WHERE ((kind = 'rating_reply'::text) AND (ended_at IS NULL));
 
 CREATE INDEX deadlines_stale ON public.deadlines USING btree (stamp, id) WHERE (state = ANY (ARRAY['running'::text, 'reminded'::text]));
 

@@ -59,6 +59,7 @@ from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.permissions import closed
 from market.plans import api as plans_api
+from market.problems import on_error
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
@@ -67,7 +68,6 @@ from market.web import (
     AppRequest,
     Services,
     hash_address,
-    on_error,
     provide_catalogue,
     provide_deadlines,
     provide_finder,
@@ -364,7 +364,7 @@ def _templates(settings: Settings) -> Environment:
         auto_reload=settings.debug,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.do", "jinja2.ext.i18n"],
     )
     presenting.install(environment)
     return environment

@@ -96,12 +96,17 @@ def assign_command(needs: int, offerings: int, candidates: int, seed: int) -> No
 
 
 def ranking_report(data: Training, unseen: Training) -> dict[str, float]:
-    """Quality of a ranker learned from `data` on `unseen`, as its tables rank it, and what scoring takes."""
+    """Quality of a ranker learned from `data` on `unseen`, as its tables rank it, and what scoring takes.
+
+    Raises ValueError where nothing can be learned or judged.
+    """
     ranker = tuned(data, AdditiveRanker(), RANKERS, folds=FOLDS).set_params(bags=BAGS)
     ranker.fit(data.values, data.grades, data.needs)
     names = [str(number) for number in range(data.values.shape[1])]
     scorer = TableScorer(table_model(ranker, version="evaluated", features=names, points=10.0, data=data))
     scores = scorer.score(unseen.values)
+    if not (unseen.grades > 0).any():
+        raise ValueError("no candidate to test on has a grade above 0: any order of them is as good as another")
     quality = {f"ndcg@{k}": float(np.nanmean(ndcg(scores.total, unseen.grades, unseen.needs, k=k))) for k in (1, 5, 10)}
     candidates = np.resize(unseen.values, (CANDIDATES, unseen.values.shape[1]))
     return quality | {

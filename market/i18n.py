@@ -11,14 +11,15 @@ How to make a module speak both languages:
      something is looked up in it, so nothing changes where it is used. Never copy one at import (``{**STATE_NAMES}``):
      that would freeze the language. Another text at module level is ``TITLE = N_("没有找到")``, and ``_(TITLE)`` where
      it is shown. What an error of the domain is given is in words already: ``NotFound(_("…"))``.
-   - Where ``_`` is imported no variable may be called so: write ``for _key, x in …``, ``lambda _m: …``.
+   - Where ``_`` is imported no variable may be called so: write ``for _key, x in …``, ``lambda _m: …``; in templates
+     ``{% do list.append(x) %}``.
    - Han that nobody reads (what is parsed, columns of a file): end the line, or the first line of the statement, with
      ``# not translated: the reason``. Docstrings need nothing; those of errors.py are messages.
 
 2. Templates: ``{{ _("登录") }}``, ``{{ _("创建于 {day}", day=x | day) }}``, ``{{ _n("{n} 项服务", count) }}``, also in
    attributes and as macros' arguments. With markup inside:
    ``{% trans name=need.owner_name %}由 <b>{{ name }}</b> 负责{% endtrans %}`` (only names between the braces; white
-   space is trimmed; a percent sign is written twice). Put whole sentences into one message, with their punctuation.
+   space is trimmed). Put whole sentences into one message, with their punctuation.
    ``lang()`` is the language; dates come through the filters ``day``, ``moment`` and so on.
 
 3. ``make messages`` reads all sources and renews market/locale/en/LC_MESSAGES/zhipei.po: new ids come with an empty

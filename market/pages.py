@@ -6,9 +6,11 @@ from litestar.response import Template
 from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.audit import pages as audit
+from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
+from market.errors import NotFound
 from market.feeds import pages as feeds
 from market.guides import pages as guides
 from market.institutions import pages as institutions
@@ -22,11 +24,12 @@ from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
 from market.standing import pages as standing
-from market.web import page
+from market.web import AppRequest, page, services
 
 
 @get("/api/docs", include_in_schema=False)
@@ -35,11 +38,20 @@ async def api_docs() -> Template:
     return page("api-docs.html")
 
 
+@get("/_design", include_in_schema=False)
+async def design(request: AppRequest) -> Template:
+    """All components on one page, for whoever works on pages: only while debugging."""
+    if not services(request).settings.debug:
+        raise NotFound
+    return page("design.html")
+
+
 def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
         audit,
+        calendars,
         catalogue,
         counter_pages,
         deadlines,
@@ -61,8 +73,9 @@ def routers() -> list[Router]:
         own_ratings,
         plans,
         ratings,
+        receipts,
         rules,
         standing,
     )
-    docs = Router("/", route_handlers=[api_docs], include_in_schema=False)
+    docs = Router("/", route_handlers=[api_docs, design], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

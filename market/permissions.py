@@ -43,7 +43,15 @@ PUBLIC = frozenset(
     GET /
     POST /
     POST /understand
-    POST /language
+    POST /preferences
+    GET /_design
+    GET /calendar
+    GET /receipt
+    POST /receipt
+    GET /receipt/{need_id}
+    POST /receipt/{need_id}/rating
+    POST /receipt/{need_id}/remark
+    POST /receipt/{need_id}/revisit
     GET /search
     GET /changes
     GET /feed.atom
@@ -109,7 +117,7 @@ PUBLIC = frozenset(
     GET /api/v1/understanding
     """.strip().split("\n    ")
 )
-"""Open to everybody, logged in or not; of objects, what is published."""
+"""Open to everybody, logged in or not; of objects, what is published. A receipt's need is opened by the code on it."""
 
 PUBLIC_BUT = {"POST /": frozenset({VISITOR, Role.ENTERPRISE.value})}
 """Public routes that some are refused: staff do not file needs on the home page."""

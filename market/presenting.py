@@ -15,12 +15,13 @@ from litestar import Request
 from litestar.datastructures import CacheControlHeader
 from msgspec import structs
 
-from market.accounts.model import ROLE_NAMES
+from market.accounts.model import COOKIES, LOOKS, ROLE_NAMES, Look
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
 from market.deadlines import model as deadlines
 from market.i18n import LANGUAGES, LOCALES, TAGS, Words, _, _n, lang, plural
 from market.matches import model as matches
+from market.navigation import navigation
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
@@ -69,7 +70,8 @@ def install(environment: Environment) -> None:
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
-    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, here=here)
+    environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, return_to=return_to)
+    environment.globals.update(navigation=navigation, look_of=look_of)
     environment.globals.update(_=_, _n=_n, lang=lang, TAGS=TAGS, LANGUAGES=LANGUAGES)
 
 
@@ -94,11 +96,17 @@ def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
     return link(request, **{name: others if value in values else [*values, value]})
 
 
-def here(request: Request[Any, Any, Any]) -> str:
+def return_to(request: Request[Any, Any, Any]) -> str:
     """Where to come back to: this page, or where the form was that it answers; as a path of ours."""
     if request.method == "GET":
         return request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return came_from(request)
+
+
+def look_of(request: Request[Any, Any, Any]) -> Look:
+    """How the reader wants pages to look: what the switches have left in this browser."""
+    kept: dict[str, Any] = {name: request.cookies.get(COOKIES[name]) for name in LOOKS}
+    return Look(**{name: value for name, value in kept.items() if value in LOOKS[name]})
 
 
 def day(value: date | datetime) -> str:

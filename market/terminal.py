@@ -64,7 +64,8 @@ def with_words(settings: Settings, act: Callable[[Database], Coroutine[Any, Any,
     try:
         return with_database(settings, act)
     except DomainError as error:
-        raise Failure("\n".join([error.detail, *error.fields.values()])) from error
+        # Beside what each field lacks, the sentence that points a page's reader there says nothing.
+        raise Failure("\n".join(error.fields.values()) or error.detail) from error
 
 
 def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:

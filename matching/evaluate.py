@@ -214,8 +214,12 @@ def _failures(
 
 
 def held_out(day: IntArray, share: float) -> BoolArray:
-    """The latest `share` of rows by `day` [n], whole days at a time: a model is judged on what came after it."""
-    if len(day) == 0:
-        return np.zeros(0, dtype=np.bool_)
-    later: BoolArray = day > np.quantile(day, 1 - share, method="inverted_cdf")
+    """The latest `share` of rows by `day` [n], whole days at a time: a model is judged on what came after it.
+
+    A last day that is more than the share is held out alone: a busy day must not leave nothing to judge by.
+    """
+    days = np.unique(day)
+    if len(days) < 2 or share <= 0:
+        return np.zeros(len(day), dtype=np.bool_)
+    later: BoolArray = day > min(np.quantile(day, 1 - share, method="inverted_cdf"), days[-2])
     return later

@@ -1,5 +1,6 @@
 """The signs that a text asks for an item, and that it concerns intellectual property at all: one column a sign."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from msgspec import Struct
 from matching.kin import Kin
 from matching.phrases import PhraseCover, WordFinder
 from matching.spelling import Speller
-from matching.text import TextIndex, normalise, sentences
+from matching.text import TextIndex, normalise, plain_words, sentences
 from matching.topics import Topics
 from matching.types import Cue, FloatArray, ItemText, ItemWeights, PastNeed, ScopeWeights, Words
 
@@ -17,6 +18,9 @@ MOST_KIN = 3_000
 
 # A cue of at least this weight is a word of the field, and a likely meaning of what is nearly it.
 FIELD_WEIGHT = 0.3
+
+# What a word must weigh, and the share of the items that it must name, to be read out of one of its characters.
+SURE_WEIGHT, MANY_SHARE = 0.9, 0.1
 
 
 class Evidence(Struct, frozen=True, eq=False):
@@ -62,13 +66,15 @@ class EvidenceSource:
             [self._words.find(name) for name, *_ in phrases],
             [[self._words.find(alias) for alias in aliases] for _, *aliases in phrases],
         )
+        self._halves = _halves(items, words)
+        self._cue_words = frozenset(cue.word for cue in words.cues)
         kinds = max(len({right for item in items for right in item.rights}), 1)
         self._breadth = np.array([len(item.rights) / kinds for item in items])
         self._consultation = np.array([float(item.consultation) for item in items])
 
     def gather(self, text: str) -> Evidence:
         """What `text` shows for every item and for scope. Any text is allowed."""
-        mended = self._speller.mend(self._normal(text))
+        mended = self._completed(self._speller.mend(self._normal(text)))
         plain = self._to_the_point(self._in_plain_words(mended))
         cues = tuple(self._words.find(plain))
         topics = self._topics.compare(cues)
@@ -99,6 +105,17 @@ class EvidenceSource:
             cues=cues,
             items=np.column_stack([items[sign] for sign in ItemWeights.__struct_fields__]),
             scope=np.array([scope[sign] for sign in ScopeWeights.__struct_fields__]),
+        )
+
+    def _completed(self, mended: str) -> str:
+        """With 商续展 read as 商标续展, where no word of the field or of everyday tells what the text is about."""
+        if any(abs(cue.weight) >= FIELD_WEIGHT for cue in self._words.find(self._in_plain_words(mended))):
+            return mended
+        words = ["", *plain_words(mended), ""]
+        return "".join(
+            # 微商 is one word to us, though the dictionary has two.
+            word if {before[-1:] + word, word + after[:1]} & self._cue_words else self._halves.get(word, word)
+            for before, word, after in zip(words, words[1:], words[2:], strict=False)
         )
 
     def _normal(self, text: str) -> str:
@@ -151,6 +168,13 @@ def _speller(items: Sequence[ItemText], words: Words) -> Speller:
         [word for word in meant if meant[word]],
         [*(word for word in meant if not meant[word]), *others],
     )
+
+
+def _halves(items: Sequence[ItemText], words: Words) -> dict[str, str]:
+    """By each of its two characters, a word of nothing else that many items are named by: 商标, 专利."""
+    sure = {cue.word for cue in words.cues if cue.weight >= SURE_WEIGHT and len(cue.word) == 2}
+    named = Counter(word for word in sure for item in items if word in item.name)
+    return {half: word for word, count in named.items() if count >= MANY_SHARE * len(items) for half in word}
 
 
 def _any_of(cues: Iterable[Cue]) -> float:

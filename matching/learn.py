@@ -153,21 +153,34 @@ class Training(Struct, frozen=True, eq=False):
 
 
 def tuned(data: Training, ranker: AdditiveRanker, grid: Sequence[Mapping[str, Any]], *, folds: int) -> AdditiveRanker:
-    """The best of `grid` by NDCG@10 in cross-validation over needs, fitted to all data."""
-    _, need = np.unique(data.needs, return_inverse=True)
-    fold = np.random.default_rng(0).permutation(need.max() + 1)[need] % folds
+    """The best of `grid` by NDCG@10 in cross-validation over needs, fitted to all data; the first of `grid` where there
+    are too few to tell. Raises as `fit`."""
+    fold = folds_of(data, folds)
 
     def quality(parameters: Mapping[str, Any]) -> float:
         found = []
-        for held in range(folds):
+        for held in range(fold.max() + 1):
             seen, unseen = data.rows(fold != held), data.rows(fold == held)
             model = clone(ranker).set_params(**parameters).fit(seen.values, seen.grades, seen.needs)
             found.append(ndcg(model.predict(unseen.values), unseen.grades, unseen.needs, k=10))
         return float(np.nanmean(np.concatenate(found)))
 
-    best = max(grid, key=quality)
+    best = grid[0] if fold.max(initial=0) < 1 else max(grid, key=quality)
     chosen: AdditiveRanker = clone(ranker).set_params(**best)
     return chosen.fit(data.values, data.grades, data.needs)
+
+
+def folds_of(data: Training, folds: int) -> IntArray:
+    """The fold of each row, [n] from 0, whole needs together, at most so many folds. −1 where all candidates of a need
+    have the same grade: nothing is judged by these."""
+    names, need = np.unique(data.needs, return_inverse=True)
+    low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    np.minimum.at(low, need, data.grades)
+    np.maximum.at(high, need, data.grades)
+    graded = np.flatnonzero(high > low)
+    fold = np.full(len(names), -1, dtype=np.int64)
+    fold[graded] = np.random.default_rng(0).permutation(len(graded)) % folds
+    return fold[need]
 
 
 def table_model(

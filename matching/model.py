@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from matching.calibrate import Platt
 from matching.errors import FeatureError
 from matching.features import check_features
-from matching.scorer import Scorecard, Scores
+from matching.scorer import Scorecard, Scores, scored
 from matching.types import FloatArray, IntArray
 
 # As many judged needs as the scorecard's word is worth: with that many, card and model count the same.
@@ -65,7 +65,8 @@ class TableModel(Struct, frozen=True):
 
 
 def check_tables(model: TableModel) -> None:
-    """Raise FeatureError unless names, edges and tables fit each other and all numbers are finite."""
+    """Raise FeatureError unless names, edges and tables fit each other, all numbers are finite, and the probability
+    does not fall as the score rises."""
     if not len(model.features) == len(model.edges) == len(model.tables):
         raise FeatureError(
             f"{model.version}: {len(model.features)} features, {len(model.edges)} edges, {len(model.tables)} tables"
@@ -75,6 +76,9 @@ def check_tables(model: TableModel) -> None:
             raise FeatureError(f"{model.version}: {name} has {len(edges)} edges and {len(table)} entries")
         if not (np.isfinite(edges).all() and np.isfinite(table).all() and (np.diff(edges) > 0).all()):
             raise FeatureError(f"{model.version}: {name} has entries that are not finite, or edges that do not ascend")
+    line = () if model.calibration is None else (model.calibration.slope, model.calibration.intercept)
+    if not np.isfinite((model.intercept, *line)).all() or (line and line[0] < 0):
+        raise FeatureError(f"{model.version}: intercept or calibration is not finite, or its probability falls")
 
 
 class TableScorer:
@@ -139,7 +143,7 @@ class Blended:
         columns = np.ascontiguousarray(values.T)
         by_feature = (columns - self._worst) * self._slope
         by_feature[self._lookup.used] += self._lookup.look_up(columns[self._lookup.used])
-        return Scores(total=by_feature.sum(axis=0), parts=by_feature.T)
+        return scored(by_feature.T)
 
 
 class Lookup(Struct, frozen=True, eq=False):

@@ -103,23 +103,9 @@ def rank(
     names = tuple(feature.name for feature in FEATURES)
     if scorer.features != names:
         raise FeatureError(f"{scorer.version} reads {scorer.features}, features are {names}")
-    need = _completed(need, reading)
-    encoded = encode_need(need, index.vocabularies)
-    broken = first_broken(encoded, index.arrays)
+    pairs = _pairs(_completed(need, reading), index, reading)
+    broken = first_broken(pairs.need, index.arrays)
     eligible = np.flatnonzero(broken == len(RULES))
-    pairs = Pairs(
-        need=encoded,
-        offerings=index.arrays,
-        similarity=index.texts.similarity(need.text),
-        item_fit=_by_item(index, _likelihoods(need.item_codes, reading.scores)),
-        category=_by_item(index, _category_likelihoods(need.item_codes, reading)),
-        standing=index.past.standing(
-            need,
-            offering_ids=index.arrays.offering_id,
-            institution_ids=index.arrays.institution_id,
-            near=in_territory(encoded, index.arrays),
-        ),
-    )
     matrix = feature_matrix(pairs).rows(eligible)
     scores = scorer.score(matrix.values)
     shown, propensity = _shown(scores.total, index.arrays.offering_id[eligible], chance, top=top, seed=seed)
@@ -141,6 +127,24 @@ def rank(
         excluded=exclusions(index.arrays, broken),
         passed_over=ranked[len(shown) :],
         second=None if second is None or not len(shown) else _opinion(second, matrix.values, shown, kept, chance),
+    )
+
+
+def _pairs(need: NeedView, index: OfferingIndex, reading: Reading) -> Pairs:
+    """The need against every offering, also those that hard rules exclude: exposure is compared with all of them."""
+    encoded = encode_need(need, index.vocabularies)
+    return Pairs(
+        need=encoded,
+        offerings=index.arrays,
+        similarity=index.texts.similarity(need.text),
+        item_fit=_by_item(index, _likelihoods(need.item_codes, reading.scores)),
+        category=_by_item(index, _category_likelihoods(need.item_codes, reading)),
+        standing=index.past.standing(
+            need,
+            offering_ids=index.arrays.offering_id,
+            institution_ids=index.arrays.institution_id,
+            near=in_territory(encoded, index.arrays),
+        ),
     )
 
 

@@ -22,6 +22,14 @@ class Scores(Struct, frozen=True, eq=False):
         return type(self)(self.total[selected], self.parts[selected])
 
 
+def scored(parts: FloatArray) -> Scores:
+    """The sums of `parts` [n, k]. Raises FeatureError where a value was so large that its points are no number."""
+    total = parts.sum(axis=1)
+    if not np.isfinite(total).all():
+        raise FeatureError(f"the values of row {np.flatnonzero(~np.isfinite(total))[0]} are too large to score")
+    return Scores(total=total, parts=parts)
+
+
 class Scorer(Protocol):
     """Whatever can rank: the scorecard now, a learned additive model behind the same four members later."""
 
@@ -101,8 +109,7 @@ class Scorecard:
 
     def score(self, values: FloatArray) -> Scores:
         check_features(values, len(self._features))
-        parts: FloatArray = (values - self._worst) * self._slope
-        return Scores(total=parts.sum(axis=1), parts=parts)
+        return scored((values - self._worst) * self._slope)
 
 
 def default_scorecard() -> Scorecard:

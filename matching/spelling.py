@@ -1,4 +1,4 @@
-"""Slips of typing: 专力, 利专, 专刊 with a wrong stroke, and zhuanli are read as 专利."""
+"""Slips of typing: 专力, 利专, 专刊 with a wrong stroke, zhuanli and 专这利 are read as 专利."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,8 @@ _MOST_LETTERS, _MOST_PIECES = 40, 6
 
 
 class Speller:
-    """Mends known words: a character of the same sound or of like strokes, two that changed places, or pinyin."""
+    """Mends known words: a character of the same sound or of like strokes, two that changed places, within the
+    word or over its edge, or pinyin."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Speller:
         self._sounds = {char: _fold(sound) for char, sound in sounds.items()}
         meant = self._spelt(words)
         self._words = frozenset((*meant, *self._spelt(others)))
+        self._pairs = frozenset(word for word in meant if len(word) == 2)
         self._slips: dict[tuple[str, ...], list[str]] = {self._heard(word): [] for word in self._words}
         for word in meant:
             heard = self._heard(word)
@@ -44,7 +46,8 @@ class Speller:
 
     def mend(self, normal: str) -> str:
         """A normalised text with slips mended, every known word left as it stands."""
-        return self._mend_characters(_LETTERS.sub(lambda letters: self._mend_pinyin(letters.group()), normal))
+        in_place = self._mend_characters(_LETTERS.sub(lambda letters: self._mend_pinyin(letters.group()), normal))
+        return self._reunite(in_place)
 
     def _mend_characters(self, normal: str) -> str:
         right, slips = self._known(normal)
@@ -59,6 +62,20 @@ class Speller:
                 mended[start : span.stop] = word
                 right.update(span)
         return "".join(mended)
+
+    def _reunite(self, normal: str) -> str:
+        """商要标 as 要商标: half of a pair changed places with what stands beside it."""
+        places = [start for start in range(len(normal) - 2) if normal[start] + normal[start + 2] in self._pairs]
+        if not places:
+            return normal
+        edges = plain_edges(normal)
+        chars = list(normal)
+        for start in places:
+            one, between, other = chars[start : start + 3]
+            right = {one + between, between + other} & self._words
+            if one + other in self._pairs and not right and all(edges[start : start + 4]):
+                chars[start : start + 2] = between, one
+        return "".join(chars)
 
     def _known(self, normal: str) -> tuple[set[int], list[tuple[int, str]]]:
         """Places covered by known words as they stand, and likely slips with their place, longer words first."""

@@ -45,12 +45,17 @@ def sentences(normal: str) -> list[str]:
     return [sentence for part in _SENTENCE_END.split(normal) if (sentence := part.strip())]
 
 
+def plain_words(normal: str) -> list[str]:
+    """A normalised text's words, by a dictionary of the language; nothing is left out between them."""
+    return rjieba.cut(normal, False)
+
+
 def plain_edges(normal: str) -> list[bool]:
     """[characters + 1]: where a plain word begins or ends, by a dictionary of the language."""
     edges = [False] * (len(normal) + 1)
     place = 0
     edges[place] = True
-    for word in rjieba.cut(normal, False):
+    for word in plain_words(normal):
         place += len(word)
         edges[place] = True
     return edges

@@ -231,9 +231,11 @@ class Provider:
 
 
 @asynccontextmanager
-async def running(app: Any, port: int) -> AsyncIterator[None]:
+async def running(app: Any, port: int, **config: Any) -> AsyncIterator[None]:
     """The application, answering on that port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off", **config)
+    )
     task = asyncio.create_task(server.serve())
     try:
         while not server.started:

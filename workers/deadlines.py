@@ -33,14 +33,18 @@ async def keep_time(ctx: dict[str, Any]) -> None:
 
 
 async def count_anew(database: Database, batch: int = BATCH) -> tuple[int, int]:
-    """How many deadlines were counted on the calendars now in force, and how many of them are due later."""
+    """How many deadlines were counted on the calendars now in force, and how many of them are due later.
+
+    Until none was found, not until a batch was short: others pass over what this one holds, so whoever commits last
+    looks once more.
+    """
     counted = moved = 0
     while True:
         async with database.transaction() as tx:
             # Not the calendars kept in memory: they may be older than what is counted anew because of them.
             done = await service.recount(tx, await calendars.deadlines(tx), batch)
         counted, moved = counted + done.counted, moved + done.moved
-        if done.counted < batch:
+        if not done.counted:
             return counted, moved
 
 

@@ -5,22 +5,28 @@ import asyncio
 import structlog
 
 from infra import outbox
+from market.i18n import speaking
 from market.plans import planning, service, solving
 from market.plans.planning import Cancelled
 from matching.errors import MatchingError
+from matching.types import Lang
 from workers.context import Context
 
 log = structlog.get_logger()
 
 
-async def make_plan(context: Context, row: outbox.Row, plan_id: int) -> None:
-    """Make the plan, once: the outbox row goes in the same transaction. Solving holds no lock and no transaction."""
+async def make_plan(context: Context, row: outbox.Row, plan_id: int, language: Lang = "zh") -> None:
+    """Make the plan, once: the outbox row goes in the same transaction. Solving holds no lock and no transaction.
+
+    Its reasons are kept in words: those of whoever asked for it.
+    """
     job = await planning.gather(context.db, plan_id)
     solved = None
     if job is not None:
         teller = planning.Teller(context.db, plan_id, asyncio.get_running_loop())
         try:
-            solved = await asyncio.to_thread(solving.compute, job, teller)
+            with speaking(language):
+                solved = await asyncio.to_thread(solving.compute, job, teller)
         except Cancelled:
             log.info("plan cancelled", plan_id=plan_id)
         except MatchingError:

@@ -49,7 +49,7 @@ async def begin(tx: Transaction, cipher: Cipher, account_id: int) -> None:
 async def enrolment(tx: Transaction, cipher: Cipher, account_id: int, login: str) -> Enrolment | None:
     """The secret that waits to be confirmed; None where none does."""
     factor = await queries.factor(tx, account_id)
-    if factor is None or factor.confirmed_at is not None:
+    if factor is None or factor.confirmed_at is not None or not factor.is_new:
         return None
     secret = cipher.open(factor.secret, _context(account_id)).decode()
     image = BytesIO()
@@ -66,8 +66,11 @@ async def confirm(tx: Transaction, cipher: Cipher, account_id: int, code: str) -
 
     Raises:
         InvalidInput: the code is wrong.
-        Conflict: it was on already.
+        Conflict: it was on already, or its secret was made too long ago.
     """
+    factor = await queries.factor(tx, account_id)
+    if factor is None or not factor.is_new:
+        raise Conflict(_("二维码已经过期，请重新开始。"))
     await _take(tx, cipher, account_id, code)
     if not await queries.confirm_factor(tx, account_id):
         raise Conflict(_("两步验证已经设置好了。"))

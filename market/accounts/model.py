@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from market.i18n import N_, Words, _, _n
+from market.i18n import COOKIE, N_, Words, _, _n
 from matching.types import Lang
 
 Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._@+-]*$")]
@@ -17,6 +17,13 @@ PersonName = Annotated[str, Meta(min_length=1, max_length=50)]
 Scope = Annotated[str, Meta(pattern=r"^([a-z-]+:)?(read|write)$", max_length=40)]
 """Of a token: read (every GET), write (everything), or of one area, the first word of the API's paths: needs:read."""
 Phone = Annotated[str, Meta(min_length=5, max_length=30, pattern=r"^[0-9+() -]+$")]
+
+
+Theme = Literal["auto", "light", "dark"]
+Size = Literal["normal", "large"]
+LOOKS: Mapping[str, tuple[str, ...]] = {"theme": get_args(Theme), "size": get_args(Size)}
+COOKIES: Mapping[str, str] = {"lang": COOKIE, "theme": "zhipei_theme", "size": "zhipei_size"}
+"""Where a browser keeps what was chosen by the switches of every page."""
 
 
 class Role(StrEnum):
@@ -82,6 +89,13 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Where the actor's enterprise is."""
     scopes: tuple[str, ...] = ()
     """What the token that was sent may do at most (market/permissions.py); empty: all that the account may."""
+    by_receipt: bool = False
+    """No account: whoever shows the code on a receipt, who may for that need what the clerk may who filed it."""
+
+    @property
+    def named(self) -> int | None:
+        """The account that is written down for what the actor does; nobody's where a receipt was shown."""
+        return None if self.by_receipt else self.id
 
     @property
     def steers_models(self) -> bool:
@@ -97,6 +111,22 @@ class Actor(Struct, frozen=True, kw_only=True):
     def role_name(self) -> str:
         """The role in words."""
         return ROLE_NAMES[self.role]
+
+
+class Look(Struct, frozen=True):
+    """How pages look to somebody: light or dark, and in the size for good eyes or for others (适老化)."""
+
+    theme: Theme = "auto"
+    size: Size = "normal"
+
+
+class Preferences(Struct, frozen=True):
+    """What one of the switches asks for, and the page it was on."""
+
+    back: str = "/"
+    lang: Lang | None = None
+    theme: Theme | None = None
+    size: Size | None = None
 
 
 class Colleague(Struct, frozen=True):
@@ -180,6 +210,8 @@ class Factor(Struct, frozen=True, kw_only=True):
     secret: bytes
     """Sealed."""
     confirmed_at: datetime | None
+    is_new: bool
+    """Whether it may still be confirmed: a secret that lies about could be confirmed by whoever finds the browser."""
     codes_left: int
     """Recovery codes that were not used."""
 

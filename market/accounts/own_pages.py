@@ -1,7 +1,7 @@
 """Pages of one's own account: password, second factor, devices, identities, API tokens."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -20,6 +20,7 @@ from market.i18n import Words
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes
 from market.web import AppRequest, PathId, PathText, Rejected, actor_of, form_page, go, page, services
 
+T = TypeVar("T")
 Form = URLEncodedBody[dict[str, Any]]
 DONE = Words(
     {
@@ -151,14 +152,8 @@ async def factor_form(request: AppRequest, tx: NamedDependency[Transaction]) -> 
 @post("/account/second-factor", guards=[allow()])
 async def begin_factor(request: AppRequest, data: Form) -> Redirect:
     """Make the secret that the app has to know."""
-    held = services(request)
-    try:
-        known = await _asked_again(request, decode(Asked, data).password)
-        async with held.db.transaction() as tx:
-            await factors.begin(tx, held.cipher, known.id)
-    except DomainError as error:
-        async with held.db.reading() as tx:
-            raise Rejected(await _factor_page(request, tx, error)) from None
+    cipher = services(request).cipher
+    await _as_owner(request, data, lambda tx, account_id: factors.begin(tx, cipher, account_id))
     return go("/account/second-factor")
 
 
@@ -179,31 +174,33 @@ async def confirm_factor(request: AppRequest, tx: NamedDependency[Transaction], 
 @post("/account/second-factor/codes", guards=[allow()], status_code=200)
 async def renew_codes(request: AppRequest, data: Form) -> Template:
     """New recovery codes in the place of the old ones."""
-    held = services(request)
-    try:
-        known = await _asked_again(request, decode(Asked, data).password)
-        async with held.db.transaction() as tx:
-            codes = await factors.renew_codes(tx, known.id)
-    except DomainError as error:
-        async with held.db.reading() as tx:
-            raise Rejected(await _factor_page(request, tx, error)) from None
-    return page("accounts/codes.html", codes=codes)
+    return page("accounts/codes.html", codes=await _as_owner(request, data, factors.renew_codes))
 
 
 @post("/account/second-factor/remove", guards=[allow()])
 async def remove_factor(request: AppRequest, data: Form) -> Redirect:
     """Turn it off, where it is not required."""
-    held = services(request)
-    if held.settings.require_totp and actor_of(request).needs_factor:
+    actor = actor_of(request)
+    if services(request).settings.require_totp and actor.needs_factor:
         raise Forbidden
+    epoch = await _as_owner(request, data, factors.remove)
+    return await enter(request, go("/account?done=factor"), actor.id, epoch, factor=False)
+
+
+async def _as_owner(request: AppRequest, data: Form, act: Callable[[Transaction, int], Awaitable[T]]) -> T:
+    """What ``act`` does for the account, once its password was asked again.
+
+    Raises:
+        Rejected: it was not the password, or cannot be done.
+    """
+    held = services(request)
     try:
         known = await _asked_again(request, decode(Asked, data).password)
         async with held.db.transaction() as tx:
-            epoch = await factors.remove(tx, known.id)
+            return await act(tx, known.id)
     except DomainError as error:
         async with held.db.reading() as tx:
             raise Rejected(await _factor_page(request, tx, error)) from None
-    return await enter(request, go("/account?done=factor"), known.id, epoch, factor=False)
 
 
 # what they show ------------------------------------------------------------------------------------------------------

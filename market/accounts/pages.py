@@ -15,7 +15,7 @@ from infra.cipher import CannotOpenError
 from infra.db import Transaction
 from infra.sealing import open_token, seal_token
 from market.accounts import factors, passwords, queries, service
-from market.accounts.model import Credentials, Reset, Role
+from market.accounts.model import COOKIES, Credentials, Preferences, Reset, Role
 from market.accounts.oidc import Person
 from market.audit.model import Action
 from market.auth import COOKIE, cookie, cookie_name, enter, leave
@@ -25,12 +25,10 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import AlreadyLinked, DomainError, InvalidInput, LinkUsedUp
 from market.forms import decode
-from market.i18n import COOKIE as LANGUAGE_COOKIE
 from market.i18n import N_, _, lang
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes, limit_resets
 from market.regions import service as regions
 from market.web import AppRequest, Rejected, form_page, go, page, services
-from matching.types import Lang
 
 Form = URLEncodedBody[dict[str, Any]]
 Next = Annotated[str, QueryParameter(name="next")]
@@ -191,30 +189,20 @@ async def register(request: AppRequest, data: Form, wanted: Next = "") -> Redire
     return await enter(request, answer, account_id, 0, factor=False)
 
 
-class Switch(Struct, frozen=True):
-    """The language wanted, and the page it is wanted for."""
+@post("/preferences")
+async def prefer(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
+    """Another language, theme or size of type from now on, and back to the page it was wanted for.
 
-    lang: Lang
-    back: str = "/"
-
-
-@post("/language")
-async def switch_language(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
-    """Speak another language from now on: to the account everywhere, to others in this browser."""
-    form = decode(Switch, data)
-    if request.user is not None:
+    The browser keeps it; an account's language goes with it everywhere.
+    """
+    form = decode(Preferences, data)
+    if request.user is not None and form.lang is not None:
         await queries.set_language(tx, request.user.id, form.lang)
     answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
-    answer.set_cookie(
-        Cookie(
-            key=LANGUAGE_COOKIE,
-            value=form.lang,
-            max_age=YEAR,
-            httponly=True,
-            samesite="lax",
-            secure=services(request).settings.secure_cookies,
-        )
-    )
+    for name, key in COOKIES.items():
+        if (chosen := getattr(form, name)) is not None:
+            secure = services(request).settings.secure_cookies
+            answer.set_cookie(Cookie(key=key, value=chosen, max_age=YEAR, httponly=True, samesite="lax", secure=secure))
     return answer
 
 
@@ -359,7 +347,7 @@ def router() -> Router:
         log_out,
         register_form,
         register,
-        switch_language,
+        prefer,
         forgot,
         reset_form,
         reset,

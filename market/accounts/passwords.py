@@ -54,14 +54,21 @@ def problem(password: str, shortest: int, about: Iterable[str] = ()) -> str | No
 
 
 def weight(low: str) -> int:
-    """How much a lower-case password weighs: the least over all ways to cut it into pieces and characters."""
-    text = REPEATED.sub(r"\1", low)
+    """How much a lower-case password weighs: the least over all ways to cut it into pieces and characters.
+
+    What is repeated counts once, and one more for being repeated.
+    """
+    once = REPEATED.sub(r"\1", low)
+    return min(_least(low), _least(once) + (once != low))
+
+
+def _least(text: str) -> int:
     least = [0]
     for end in range(1, len(text) + 1):
         starts = range(max(0, end - LONGEST_PIECE), end - SHORTEST_PIECE + 1)
         pieces = [least[start] + PIECE for start in starts if _well_known(text[start:end])]
         least.append(min([least[end - 1] + 1, *pieces]))
-    return least[-1] + (len(text) < len(low))
+    return least[-1]
 
 
 def _well_known(piece: str) -> bool:

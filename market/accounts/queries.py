@@ -66,7 +66,7 @@ UPDATE accounts SET session_epoch = session_epoch + 1, disabled_at = CASE WHEN $
 WHERE login = lower($1) RETURNING id
 """
 FACTOR = """
-SELECT f.secret, f.confirmed_at,
+SELECT f.secret, f.confirmed_at, f.created_at > now() - interval '15 minutes' AS is_new,
        (SELECT count(*) FROM recovery_codes c WHERE c.account_id = f.account_id AND c.used_at IS NULL) AS codes_left
 FROM second_factors f WHERE f.account_id = $1
 """

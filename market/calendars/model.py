@@ -10,8 +10,9 @@ working day; and where there are business hours, the day ends with them.
 
 import calendar
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
-from datetime import date, datetime, time
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 from zoneinfo import ZoneInfo
@@ -41,6 +42,44 @@ class NamedDay(Struct, frozen=True):
     """A day that a notice names, and whose notice it is: the region's, or that of one above it."""
 
     day: date
+    working: bool
+    name: str
+    region_code: str
+
+
+class DayKind(StrEnum):
+    """What a day of the year is, as people speak of it."""
+
+    WORK = "work"
+    WEEKEND = "weekend"
+    HOLIDAY = "holiday"
+    """Off by a notice."""
+    SHIFTED = "shifted"
+    """Worked by a notice, although it is a weekend (调休)."""
+
+
+class CalendarDay(Struct, frozen=True, kw_only=True):
+    """One day of a year as it holds in a region. ``name`` and ``region_code`` are those of the notice, where one is."""
+
+    day: date
+    kind: DayKind
+    name: str = ""
+    region_code: str | None = None
+
+
+class Month(Struct, frozen=True):
+    """A month in weeks from Monday to Sunday; None: a day of another month."""
+
+    number: int
+    weeks: list[list[CalendarDay | None]]
+    working_days: int
+
+
+class Span(Struct, frozen=True):
+    """Days in a row that one notice names alike."""
+
+    first: date
+    last: date
     working: bool
     name: str
     region_code: str
@@ -198,6 +237,53 @@ class Calendars(Struct, frozen=True, dict=True):
     @cached_property
     def _made(self) -> dict[tuple[str, ...], Calendar]:
         return {}
+
+
+def months(found: Calendar, named: Mapping[date, NamedDay], year: int) -> list[Month]:
+    """A year of a region's calendar, to be looked at. ``named``: the days that notices name, as they hold there."""
+
+    def one(day: date) -> CalendarDay:
+        notice, works = named.get(day), found.is_working(day)
+        if notice is None or works == _is_weekday(day):
+            kind = DayKind.WORK if works else DayKind.HOLIDAY if notice else DayKind.WEEKEND
+        else:
+            kind = DayKind.SHIFTED if works else DayKind.HOLIDAY
+        return CalendarDay(
+            day=day, kind=kind, name=notice.name if notice else "", region_code=notice.region_code if notice else None
+        )
+
+    made = []
+    for number in range(1, 13):
+        weeks = [
+            [one(day) if day.month == number else None for day in week]
+            for week in calendar.Calendar().monthdatescalendar(year, number)
+        ]
+        last = calendar.monthrange(year, number)[1]
+        works = found.working_days_between(date(year, number, 1) - timedelta(days=1), date(year, number, last))
+        made.append(Month(number, weeks, works))
+    return made
+
+
+def spans(named: Iterable[NamedDay]) -> list[Span]:
+    """The days that notices name, in order, those in a row together."""
+    found: list[Span] = []
+    for one in sorted(named, key=lambda one: one.day):
+        said = (one.working, one.name, one.region_code)
+        before = found[-1] if found else None
+        if (
+            before
+            and before.last == one.day - timedelta(days=1)
+            and said
+            == (
+                before.working,
+                before.name,
+                before.region_code,
+            )
+        ):
+            found[-1] = Span(before.first, one.day, *said)
+        else:
+            found.append(Span(one.day, one.day, *said))
+    return found
 
 
 def _is_weekday(day: date) -> bool:

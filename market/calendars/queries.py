@@ -16,6 +16,7 @@ WHERE starts_with($1::text, region_prefix(region_code)) AND day BETWEEN make_dat
 ORDER BY day, length(region_prefix(region_code)) DESC
 """
 HORIZON = "SELECT coalesce(make_date(max(year), 12, 31), '0001-01-01') FROM calendar_years"
+YEARS = "SELECT year, source FROM calendar_years ORDER BY year"
 SET_HOURS = """
 INSERT INTO business_hours (region_code, opens, closes) VALUES ($1, $2, $3)
 ON CONFLICT (region_code) DO UPDATE SET opens = excluded.opens, closes = excluded.closes
@@ -37,6 +38,17 @@ async def calendars(tx: Transaction) -> Calendars:
 async def named(tx: Transaction, region_code: str, year: int) -> list[NamedDay]:
     """The days of a year that notices name, as they hold in the region."""
     return many(NamedDay, await tx.fetch(NAMED, region_code, year))
+
+
+async def years(tx: Transaction) -> dict[int, str]:
+    """The years that were announced, each with its notice."""
+    return {row["year"]: row["source"] for row in await tx.fetch(YEARS)}
+
+
+async def lock(tx: Transaction) -> int:
+    """The edition of the calendars, which nobody changes until the transaction ends."""
+    stamp: int = await tx.fetchval(f"{STAMP} FOR UPDATE")
+    return stamp
 
 
 async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:

@@ -67,17 +67,20 @@ class Deadlines:
         return Times(
             due_at=due_at,
             provisional=due.provisional,
-            remind_at=self._remind_at(calendar, region_code, due.day),
+            remind_at=self._remind_at(calendar, region_code, due.day, due_at),
             node_at=max(due_at, calendar.closing(node)),
             above_at=max(due_at, calendar.closing(calendar.add_working_days(node, step).day)),
         )
 
-    def _remind_at(self, calendar: Calendar, region_code: str, due: date) -> datetime | None:
-        """At opening, some working days before the day it is due; where that is past, on the day itself."""
+    def _remind_at(self, calendar: Calendar, region_code: str, due: date, due_at: datetime) -> datetime | None:
+        """At opening, some working days before the day it is due; where that is past, on the day itself.
+
+        New business hours may open after the moment that was told: then there is no time for a reminder.
+        """
         ahead = self.days(RuleName.REMIND_BEFORE, region_code)
         days = [calendar.working_days_before(due, ahead)] if ahead else []
         moments = (calendar.opening(day) for day in (*days, due))
-        return next((moment for moment in moments if moment > datetime.now(UTC)), None)
+        return next((moment for moment in moments if datetime.now(UTC) < moment < due_at), None)
 
 
 async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:

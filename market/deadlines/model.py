@@ -13,12 +13,18 @@ from market.i18n import Words
 
 
 class LimitKind(StrEnum):
-    """What is limited. Those whose days are a rule of the region have the rule's name; promises decide DELIVER."""
+    """What is limited. Those whose days are a rule of the region have the rule's name.
+
+    Promises decide DELIVER; where the law allows longer, its limit has a clock of its own beside it.
+    """
 
     FIRST_CONTACT = "first_contact"
     MATCH = "match"
     ACCEPT = "accept"
     DELIVER = "deliver"
+    DELIVER_STATUTORY = "deliver_statutory"
+    RATING_REPLY = "rating_reply"
+    RATING_RULING = "rating_ruling"
     RECTIFICATION_VERIFY = "rectification_verify"
     RECTIFICATION_RECTIFY = "rectification_rectify"
     RECTIFICATION_ANSWER = "rectification_answer"
@@ -32,6 +38,9 @@ KIND_NAMES: Mapping[LimitKind, str] = Words(
         LimitKind.MATCH: "答复",
         LimitKind.ACCEPT: "机构受理",
         LimitKind.DELIVER: "办结",
+        LimitKind.DELIVER_STATUTORY: "法定办结",
+        LimitKind.RATING_REPLY: "评价回复",
+        LimitKind.RATING_RULING: "申诉裁定",
         LimitKind.RECTIFICATION_VERIFY: "差评核实",
         LimitKind.RECTIFICATION_RECTIFY: "整改",
         LimitKind.RECTIFICATION_ANSWER: "整改答复",
@@ -39,8 +48,18 @@ KIND_NAMES: Mapping[LimitKind, str] = Words(
         LimitKind.RECTIFICATION_CLOSE: "整改办结",
     }
 )
+DELIVERY = (LimitKind.DELIVER, LimitKind.DELIVER_STATUTORY)
+"""Limits of serving: as promised, and what the law allows."""
+OF_RATING = frozenset(one for one in LimitKind if one.startswith(("rating_", "rectification_")))
+"""Limits that are shown with a rating."""
 OF_INSTITUTION = frozenset(
-    {LimitKind.ACCEPT, LimitKind.DELIVER, LimitKind.RECTIFICATION_RECTIFY, LimitKind.RECTIFICATION_ANSWER}
+    {
+        LimitKind.ACCEPT,
+        *DELIVERY,
+        LimitKind.RATING_REPLY,
+        LimitKind.RECTIFICATION_RECTIFY,
+        LimitKind.RECTIFICATION_ANSWER,
+    }
 )
 """Limits that an institution keeps; the others the node does."""
 
@@ -196,6 +215,7 @@ class Counting(Struct, frozen=True, kw_only=True):
     """What counting a deadline again takes."""
 
     id: int
+    need_id: int
     kind: LimitKind
     region_code: str
     started_at: datetime

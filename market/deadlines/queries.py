@@ -45,6 +45,8 @@ SELECT need_id, match_id, id, 'deadline', 'paused', 'resume', 'running',
 """
 # What time brings, in its order; each step once, for the row that is read is the row that is written, under its lock.
 # Needs that somebody holds are passed over until the next batch: whoever holds one may be about to end its deadlines.
+# Locks are taken in the order named, and kept for what is passed over after them: the need first, or a deadline passed
+# over for its need would stay locked, and others pass over it too.
 # A deadline that waits to be counted on a new calendar does not move.
 MOVE = """
 WITH due AS MATERIALIZED (
@@ -53,7 +55,7 @@ WITH due AS MATERIALIZED (
     WHERE d.next_at <= now()
       AND (d.state NOT IN ('running', 'reminded') OR d.stamp = (SELECT stamp FROM calendar_stamp))
     ORDER BY d.next_at, d.id LIMIT $1
-    FOR NO KEY UPDATE OF d SKIP LOCKED FOR KEY SHARE OF n SKIP LOCKED
+    FOR KEY SHARE OF n SKIP LOCKED FOR NO KEY UPDATE OF d SKIP LOCKED
 ), moved AS (
     UPDATE deadlines d SET state = CASE due.before
         WHEN 'running' THEN CASE WHEN d.remind_at IS NULL THEN 'overdue' ELSE 'reminded' END
@@ -92,10 +94,10 @@ WITH due AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM asked) AS asked
 """
 STALE = """
-SELECT d.id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
+SELECT d.id, d.need_id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
 FROM deadlines d JOIN needs n ON n.id = d.need_id
 WHERE d.state IN ('running', 'reminded') AND d.stamp < $1 ORDER BY d.stamp, d.id LIMIT $2
-FOR NO KEY UPDATE OF d, n SKIP LOCKED
+FOR NO KEY UPDATE OF n, d SKIP LOCKED
 """
 # What did not move is only stamped, and nobody hears of it.
 RECOUNT = """
@@ -118,6 +120,14 @@ WITH given AS (
 INSERT INTO events (need_id, match_id, deadline_id, machine, from_state, action, to_state, data)
 SELECT need_id, match_id, id, 'deadline', from_state, 'recount', 'running',
        jsonb_build_object('limit', kind, 'before', promised_at, 'due_at', due_at) FROM moved RETURNING id
+"""
+# $1: prefixes of region codes; $2: what is due earlier ends before the days that change.
+WITHIN_REGIONS = """
+SELECT d.id, d.need_id, d.kind, n.region_code, d.started_at, d.days, d.months, d.due_at
+FROM deadlines d JOIN needs n ON n.id = d.need_id
+WHERE d.state IN ('running', 'reminded') AND d.due_at >= $2
+  AND EXISTS (SELECT FROM unnest($1::text[]) AS p (prefix) WHERE starts_with(n.region_code, p.prefix))
+ORDER BY d.due_at, d.id LIMIT $3
 """
 BEHIND = """
 SELECT coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8 FROM deadlines WHERE next_at <= now()
@@ -213,6 +223,11 @@ async def stale(tx: Transaction, stamp: int, limit: int) -> list[Counting]:
 async def recount(tx: Transaction, counted: Sequence[Any], stamp: int) -> int:
     """Write what was counted anew; how many deadlines are due at another moment now."""
     return len(await tx.fetch(RECOUNT, counted, stamp))
+
+
+async def within_regions(tx: Transaction, prefixes: Sequence[str], since: datetime, limit: int) -> list[Counting]:
+    """Deadlines that run in regions whose codes have one of the prefixes, due from ``since`` on, by due moment."""
+    return many(Counting, await tx.fetch(WITHIN_REGIONS, prefixes, since, limit))
 
 
 async def behind(tx: Transaction) -> float:

@@ -58,9 +58,22 @@ def by_rule(deadlines: Deadlines, kind: LimitKind, region_code: str) -> NewDeadl
     return counted(deadlines, kind, region_code, Period(days=deadlines.days(RuleName(kind), region_code)))
 
 
-async def start(tx: Transaction, need_id: int, new: NewDeadline, *, match_id: int | None = None) -> None:
-    """Set a clock going. The caller holds the need's lock, here and below."""
-    await queries.start(tx, need_id, match_id, [new])
+def of_delivery(
+    deadlines: Deadlines, region_code: str, promised: Period | None, statutory: Period | None
+) -> list[NewDeadline]:
+    """The clocks of serving: what is due first, and the law's own where it allows longer; none without a limit."""
+    if promised is None:
+        return []
+    first = counted(deadlines, LimitKind.DELIVER, region_code, promised)
+    if statutory is None:
+        return [first]
+    law = counted(deadlines, LimitKind.DELIVER_STATUTORY, region_code, statutory)
+    return [first, law] if law.due_at > first.due_at else [first]
+
+
+async def start(tx: Transaction, need_id: int, *new: NewDeadline, match_id: int | None = None) -> None:
+    """Set clocks going. The caller holds the need's lock, here and below."""
+    await queries.start(tx, need_id, match_id, new)
 
 
 async def finish(tx: Transaction, need_id: int, *kinds: LimitKind) -> None:
@@ -78,24 +91,25 @@ async def end_all(tx: Transaction, need_id: int, *, done: bool) -> None:
     await queries.end(tx, need_id, DeadlineState.DONE if done else DeadlineState.CANCELLED)
 
 
-async def pause(tx: Transaction, deadlines: Deadlines, need_id: int, region_code: str, kind: LimitKind) -> None:
-    """Stop the clock while somebody else owes an answer.
+async def pause(tx: Transaction, deadlines: Deadlines, need_id: int, region_code: str, *kinds: LimitKind) -> None:
+    """Stop the clocks while somebody else owes an answer.
 
     What is left in working days is kept, today not counted; at least one, for whoever goes on after the pause.
     """
-    live = await queries.lock_live(tx, need_id, kind)
-    if live is None or live.state is DeadlineState.PAUSED:
-        return
     calendar, today = deadlines.calendar(region_code), datetime.now(ZONE).date()
-    left = calendar.working_days_between(today, live.due_at.astimezone(ZONE).date())
-    await queries.pause(tx, live, max(left, 1))
+    for kind in kinds:
+        live = await queries.lock_live(tx, need_id, kind)
+        if live is not None and live.state is not DeadlineState.PAUSED:
+            left = calendar.working_days_between(today, live.due_at.astimezone(ZONE).date())
+            await queries.pause(tx, live, max(left, 1))
 
 
-async def resume(tx: Transaction, deadlines: Deadlines, need_id: int, region_code: str, kind: LimitKind) -> None:
-    """Let a paused clock go on with what was left."""
-    live = await queries.lock_live(tx, need_id, kind)
-    if live is not None and live.left_days is not None:
-        await queries.resume(tx, live.id, counted(deadlines, kind, region_code, Period(days=live.left_days)))
+async def resume(tx: Transaction, deadlines: Deadlines, need_id: int, region_code: str, *kinds: LimitKind) -> None:
+    """Let paused clocks go on with what was left."""
+    for kind in kinds:
+        live = await queries.lock_live(tx, need_id, kind)
+        if live is not None and live.left_days is not None:
+            await queries.resume(tx, live.id, counted(deadlines, kind, region_code, Period(days=live.left_days)))
 
 
 # moved by time -------------------------------------------------------------------------------------------------------

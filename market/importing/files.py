@@ -39,13 +39,18 @@ def parse(raw: bytes, name: str) -> Sheet:
     Raises:
         ImportFailed: as ``read``.
     """
-    text = _text(raw, name)
+    text = decode(raw, name)
     if not text.strip():
         _refuse(name, "文件是空的，请检查是否保存成功。")
     return _json(text, name) if text.lstrip()[0] in "[{" else _csv(text, name)
 
 
-def _text(raw: bytes, name: str) -> str:
+def decode(raw: bytes, name: str) -> str:
+    """The text of a file, in UTF-8 or as Excel writes it in China.
+
+    Raises:
+        ImportFailed: it is no text.
+    """
     if raw.startswith(WORKBOOK):
         _refuse(name, "这是 Excel 工作簿。请在 Excel 中「另存为」，类型选「CSV UTF-8（逗号分隔）」，再导入。")
     if (at := raw.find(0)) >= 0:

@@ -123,6 +123,15 @@ def convert(
     return found
 
 
+def codes_of(row: Row, field: str, meant: Mapping[str, Column], known: Vocabularies) -> tuple[str, ...]:
+    """What a cell of words may mean; nothing where it means nothing, or is not there."""
+    cells = [(meant[name], cell) for name, cell in row.cells.items() if meant[name].field == field]
+    column, cell = cells[0] if cells else (None, "")
+    if column is None or column.words is None or not isinstance(cell, str):
+        return ()
+    return known.words[column.words].get(cell.strip(), ())
+
+
 def _values(row: Row, meant: Mapping[str, Column], known: Vocabularies) -> tuple[dict[str, Any], dict[str, str]]:
     """Values by field, words replaced by codes; what could not be read, by field."""
     values: dict[str, Any] = {}

@@ -109,6 +109,31 @@ async def load_sheet(tx: Transaction, sheet: Sheet, kind: Kind | None, progress:
     return Report(kind, len(found), added, revised, len(found) - added - revised)
 
 
+async def load_days(tx: Transaction, sheet: Sheet, prefix: str) -> list[CalendarDayForm]:
+    """Store the days that a notice names, for regions whose codes begin with ``prefix``; what it says.
+
+    Raises:
+        ImportFailed: with all that is wrong in the file, other regions' days included; nothing of it was stored.
+    """
+    kind, meant = columns_of(sheet, Kind.CALENDAR)
+    known = await _vocabularies(tx)
+    codes = [rows.codes_of(row, "region_code", meant, known) for row in sheet.rows]
+    problems = [
+        Problem(row.place, label_of(kind, "region_code"), "这个地区不在您的辖区内，请删去这一行，或请上级节点导入。")
+        for row, named in zip(sheet.rows, codes, strict=True)
+        if len(named) == 1 and not named[0].startswith(prefix)
+    ]
+    try:
+        found = rows.convert(kind, sheet.rows, meant, known, lambda _: None)
+    except ImportFailed as error:
+        raise ImportFailed([*problems, *error.problems]) from None
+    if problems:
+        raise ImportFailed(problems)
+    days = [form for form in found if isinstance(form, CalendarDayForm)]
+    await queries.save_days(tx, days)
+    return days
+
+
 async def _vocabularies(tx: Transaction) -> Vocabularies:
     items = {item.code: item for item in await catalogue.items(tx)}
     item_names = {code: item.name for code, item in items.items()}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.i18n import N_, Words, _, _n
 from matching.grades import Outcome, grade
 from matching.monitor import Bin
 from matching.trials import Duel
@@ -56,18 +57,22 @@ NEXT: Mapping[ModelState, Climb] = {
     S.CHALLENGER: Climb.PROMOTE,
 }
 """The step that is next on the ladder."""
-STATE_NAMES: Mapping[ModelState, str] = {
-    S.CANDIDATE: "候选",
-    S.SHADOW: "旁听",
-    S.CHALLENGER: "试排",
-    S.CHAMPION: "在用",
-    S.RETIRED: "停用",
-}
-CLIMB_NAMES: Mapping[Climb, str] = {
-    Climb.SHADOW: "旁听",
-    Climb.CHALLENGE: "试排十分之一的需求",
-    Climb.PROMOTE: "正式启用",
-}
+STATE_NAMES: Mapping[ModelState, str] = Words(
+    {
+        S.CANDIDATE: "候选",
+        S.SHADOW: "旁听",
+        S.CHALLENGER: "试排",
+        S.CHAMPION: "在用",
+        S.RETIRED: "停用",
+    }
+)
+CLIMB_NAMES: Mapping[Climb, str] = Words(
+    {
+        Climb.SHADOW: "旁听",
+        Climb.CHALLENGE: "试排十分之一的需求",
+        Climb.PROMOTE: "正式启用",
+    }
+)
 
 
 class Reason(Struct, frozen=True):
@@ -147,7 +152,7 @@ class ModelStep(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """候选 → 旁听"""
+        """From where to where: 候选 → 旁听."""
         return f"{STATE_NAMES[self.from_state]} → {STATE_NAMES[self.to_state]}"
 
 
@@ -207,9 +212,9 @@ class Obstacle(Struct, frozen=True):
 
 def obstacles(model: StoredModel, step: Climb, evidence: Evidence) -> list[Obstacle]:
     """What speaks against this step; nothing: the model may climb."""
-    found = [Obstacle(f"没有通过检验：{bar}") for bar in model.failed]
+    found = [Obstacle(_("没有通过检验：{bar}", bar=bar)) for bar in model.failed]
     if NEXT[model.state] is not step:
-        found.append(Obstacle(f"按顺序应先{CLIMB_NAMES[NEXT[model.state]]}"))
+        found.append(Obstacle(_("按顺序应先{step}", step=CLIMB_NAMES[NEXT[model.state]])))
     elif model.state is S.SHADOW:
         found += _of_shadow(evidence)
     elif model.state is S.CHALLENGER:
@@ -219,25 +224,39 @@ def obstacles(model: StoredModel, step: Climb, evidence: Evidence) -> list[Obsta
 
 def _of_shadow(evidence: Evidence) -> list[Obstacle]:
     if evidence.rankings < SHADOWED:
-        return [Obstacle(f"已旁听 {evidence.rankings} 次匹配，满 {SHADOWED} 次再看", waiting=True)]
+        return [Obstacle(_n("已旁听 {n} 次匹配，满 {least} 次再看", evidence.rankings, least=SHADOWED), waiting=True)]
     found = []
     if evidence.agreement < AGREEMENT:
-        found.append(Obstacle(f"首选相同的只有 {evidence.agreement:.0%}，至少要 {AGREEMENT:.0%}"))
+        found.append(Obstacle(_only(N_("首选相同的只有 {share}，至少要 {least}"), evidence.agreement, AGREEMENT)))
     if evidence.overlap < OVERLAP:
-        found.append(Obstacle(f"名单重合的只有 {evidence.overlap:.0%}，至少要 {OVERLAP:.0%}"))
+        found.append(Obstacle(_only(N_("名单重合的只有 {share}，至少要 {least}"), evidence.overlap, OVERLAP)))
     return found
+
+
+def _only(text: str, share: float, least: float) -> str:
+    return _(text, share=f"{share:.0%}", least=f"{least:.0%}")
 
 
 def _of_challenger(evidence: Evidence) -> list[Obstacle]:
     duel = evidence.duel
     if evidence.decided_own < DECIDED or duel is None:
-        words = f"由它排序并已审核的匹配有 {evidence.decided_own} 次，满 {DECIDED} 次再看"
+        words = _n("由它排序并已审核的匹配有 {n} 次，满 {least} 次再看", evidence.decided_own, least=DECIDED)
         return [Obstacle(words, waiting=True)]
     if duel.challenger.effective < EFFECTIVE:
-        words = f"折算成可比的需求只有 {duel.challenger.effective:.0f} 条，满 {EFFECTIVE:.0f} 条再看"
+        words = _n(
+            "折算成可比的需求只有 {n} 条，满 {least} 条再看", round(duel.challenger.effective), least=round(EFFECTIVE)
+        )
         return [Obstacle(words, waiting=True)]
     if duel.change < -duel.error:
-        return [Obstacle(f"派单成效比现用的低 {-duel.change:.3f}，超出误差 {duel.error:.3f}")]
+        return [
+            Obstacle(
+                _(
+                    "派单成效比现用的低 {change}，超出误差 {error}",
+                    change=f"{-duel.change:.3f}",
+                    error=f"{duel.error:.3f}",
+                )
+            )
+        ]
     return []
 
 

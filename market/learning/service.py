@@ -7,6 +7,7 @@ import numpy as np
 
 from infra.db import Transaction
 from market.errors import Conflict, InvalidInput, NotFound
+from market.i18n import N_, _
 from market.learning import health, queries
 from market.learning.model import (
     CLIMB_NAMES,
@@ -41,7 +42,7 @@ DRIFT_RUNS = 2_000
 """Lists whose candidates are compared with those of another time; more would say the same."""
 STEPS = 50
 """Moves on the ladder that are shown."""
-NIGHTLY = "夜间任务"
+NIGHTLY = N_("夜间任务")
 
 
 async def lines(tx: Transaction) -> list[Line]:
@@ -72,7 +73,7 @@ async def find(tx: Transaction, version: str) -> StoredModel:
     """
     model = await queries.find(tx, version)
     if model is None:
-        raise NotFound(f"没有版本为 {version} 的模型，请用 zhipei models 查看。")
+        raise NotFound(_("没有版本为 {version} 的模型，请用 zhipei models 查看。", version=version))
     return model
 
 
@@ -104,21 +105,35 @@ async def climb(tx: Transaction, version: str, step: Climb, by: By, *, anyway: b
     await queries.lock(tx)
     model, target = await find(tx, version), TARGETS[step]
     if RUNGS[model.state] >= RUNGS[target]:
-        raise Conflict(f"{version} 现在是「{model.state_name}」，不能再{CLIMB_NAMES[step]}。")
+        raise Conflict(
+            _(
+                "{version} 现在是「{state}」，不能再{step}。",
+                version=version,
+                state=model.state_name,
+                step=CLIMB_NAMES[step],
+            )
+        )
     against = obstacles(model, step, await evidence(tx, model))
     if against and not anyway:
-        raise Conflict(f"{version} 还不宜{CLIMB_NAMES[step]}：{'；'.join(one.words for one in against)}。")
+        reasons = _("；").join(one.words for one in against)
+        raise Conflict(
+            _("{version} 还不宜{step}：{reasons}。", version=version, step=CLIMB_NAMES[step], reasons=reasons)
+        )
     if against and not by.why:
-        raise InvalidInput(fields={"why": "请写明为什么仍要这样做。"})
+        raise InvalidInput(fields={"why": _("请写明为什么仍要这样做。")})
     other = await queries.on_trial(tx)
     if other is not None and other.version != version:
         if target is not ModelState.CHAMPION:
-            raise Conflict(f"{other.version} 正在{other.state_name}，同时只能有一个，请先停止它。")
-        await queries.move(tx, other.version, ModelState.RETIRED, _because(by, f"{version} 正式启用"))
+            raise Conflict(
+                _("{version} 正在{state}，同时只能有一个，请先停止它。", version=other.version, state=other.state_name)
+            )
+        await queries.move(
+            tx, other.version, ModelState.RETIRED, _because(by, _("{version} 正式启用", version=version))
+        )
     if target is ModelState.CHAMPION:
         before = await queries.champion(tx)
         if before is not None:
-            await queries.move(tx, before, ModelState.RETIRED, _because(by, f"{version} 正式启用"))
+            await queries.move(tx, before, ModelState.RETIRED, _because(by, _("{version} 正式启用", version=version)))
         await queries.set_replaces(tx, version, before)
     await queries.move(tx, version, target, by)
 
@@ -132,11 +147,11 @@ async def climb_by_itself(tx: Transaction) -> str | None:
     step = NEXT[model.state]
     against = obstacles(model, step, await evidence(tx, model))
     if not against:
-        await climb(tx, model.version, step, By(NIGHTLY, "各项检验都已达到"))
+        await climb(tx, model.version, step, By(_(NIGHTLY), _("各项检验都已达到")))
         return f"{model.version}: {STATE_NAMES[model.state]} → {STATE_NAMES[TARGETS[step]]}"
     if model.state in ON_TRIAL and not any(one.waiting for one in against):
         why = "；".join(one.words for one in against)
-        await end_trial(tx, By(NIGHTLY, why))
+        await end_trial(tx, By(_(NIGHTLY), why))
         return f"{model.version}: {STATE_NAMES[model.state]} → {STATE_NAMES[ModelState.RETIRED]}（{why}）"
     return None
 
@@ -150,7 +165,7 @@ async def end_trial(tx: Transaction, by: By) -> str:
     await queries.lock(tx)
     model = await queries.on_trial(tx)
     if model is None:
-        raise Conflict("现在没有旁听或试排的模型。")
+        raise Conflict(_("现在没有旁听或试排的模型。"))
     await queries.move(tx, model.version, ModelState.RETIRED, by)
     return model.version
 
@@ -167,15 +182,15 @@ async def roll_back(tx: Transaction, by: By) -> str | None:
     await queries.lock(tx)
     champion_now, trial = await queries.champion(tx), await queries.on_trial(tx)
     if champion_now is None and trial is None:
-        raise Conflict("现在用的就是评分卡，没有可以退回的模型。")
+        raise Conflict(_("现在用的就是评分卡，没有可以退回的模型。"))
     if trial is not None:
-        await queries.move(tx, trial.version, ModelState.RETIRED, _because(by, "退回上一个模型"))
+        await queries.move(tx, trial.version, ModelState.RETIRED, _because(by, _("退回上一个模型")))
     if champion_now is None:
         return None
     before = await queries.replaced(tx)
-    await queries.move(tx, champion_now, ModelState.RETIRED, _because(by, "退回上一个模型"))
+    await queries.move(tx, champion_now, ModelState.RETIRED, _because(by, _("退回上一个模型")))
     if before is not None:
-        await queries.move(tx, before, ModelState.CHAMPION, _because(by, "退回上一个模型"))
+        await queries.move(tx, before, ModelState.CHAMPION, _because(by, _("退回上一个模型")))
     return before
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from market.i18n import _
 from market.learning.model import Line, grade_of
 from market.learning.serving import scorer_of
 from matching.calibrate import fit_platt
@@ -142,7 +143,7 @@ def judged(model: TableModel, champion: TableModel | None, future: Decided, *, g
         challenger=new,
         grades=future.data.grades,
         needs=future.data.needs,
-        groups={"事项": future.item, "地区": future.city},
+        groups={_("事项"): future.item, _("地区"): future.city},
         probability=promised,
         accepted=answered[: len(promised)],
         champion_snips=_snips(old, future, Chance(gap=gap)),

@@ -208,8 +208,10 @@ async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], data: 
 
 @post("/take-up", guards=INSTITUTIONS)
 async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]) -> Redirect:
-    """Take up one item of the common list, or all of it."""
+    """Take up one item of the common list; all of it only where that was said, for what is taken up binds."""
     code = str(data.get("item_code", ""))
+    if not code and data.get("all") != "true":
+        return go("/lists#common")
     await service.take_up(tx, actor_of(request), (code,) if code else None)
     return go("/lists?done=taken_up#common")
 

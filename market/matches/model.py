@@ -173,6 +173,11 @@ class Match(Struct, frozen=True, kw_only=True):
         offered = None if self.promised_days is None else Limit(self.promised_days, "working_day")
         return earliest((offered or self.promised_limit, self.statutory_limit))
 
+    @property
+    def statutory(self) -> Period | None:
+        """How long the law lets serving take; None where the item states no such limit."""
+        return earliest((self.statutory_limit,))
+
 
 class Candidate(Struct, frozen=True, kw_only=True):
     """One ranked offering for a need, as the run stored it, with the offering's load now."""

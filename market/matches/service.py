@@ -11,7 +11,7 @@ from market.accounts.model import Actor, Role
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
-from market.deadlines.model import LimitKind
+from market.deadlines.model import DELIVERY, LimitKind
 from market.errors import AlreadyReturned, Conflict, InvalidInput, InvalidTransition, NotFound
 from market.matches import queries
 from market.matches.model import LIVE, Candidate, Match, MatchAction, MatchState, OneTimeNotice, RankingRun, next_state
@@ -55,7 +55,7 @@ async def override(
         raise InvalidInput(fields={"offering_id": "这就是现在的推荐，不需要改派；请直接批准，或另选一个候选。"})
     if live is not None:
         await _advance(tx, live, MatchAction.SUPERSEDE, actor, note=reason)
-        await limits.cancel(tx, need.id, LimitKind.ACCEPT, LimitKind.DELIVER)
+        await limits.cancel(tx, need.id, LimitKind.ACCEPT, *DELIVERY)
     run = await queries.latest_run(tx, need.id)
     made = (
         None
@@ -183,11 +183,10 @@ async def accept(tx: Transaction, actor: Actor, match_id: int, deadlines: Deadli
     await needs.advance(tx, need, NeedAction.ACCEPT, actor)
     await _advance(tx, match, MatchAction.ACCEPT, actor)
     await limits.finish(tx, need.id, LimitKind.ACCEPT)
-    if match.delivery is None:
-        await queries.not_due(tx, match.id)
+    if clocks := limits.of_delivery(deadlines, need.region_code, match.delivery, match.statutory):
+        await limits.start(tx, need.id, *clocks, match_id=match.id)
     else:
-        new = limits.counted(deadlines, LimitKind.DELIVER, need.region_code, match.delivery)
-        await limits.start(tx, need.id, new, match_id=match.id)
+        await queries.not_due(tx, match.id)
 
 
 async def decline(tx: Transaction, actor: Actor, match_id: int, reason: str, deadlines: Deadlines) -> MatchState:
@@ -210,7 +209,7 @@ async def deliver(tx: Transaction, actor: Actor, match_id: int, result: str, dea
     await needs.advance(tx, need, NeedAction.DELIVER, actor)
     await queries.set_result(tx, match.id, result)
     await _advance(tx, match, MatchAction.DELIVER, actor, note=result)
-    await limits.pause(tx, deadlines, need.id, need.region_code, LimitKind.DELIVER)
+    await limits.pause(tx, deadlines, need.id, need.region_code, *DELIVERY)
 
 
 async def lapse(tx: Transaction, match_id: int, deadlines: Deadlines) -> bool:
@@ -246,7 +245,7 @@ async def rework(tx: Transaction, actor: Actor, need_id: int, note: str, deadlin
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.REWORK)
     await needs.advance(tx, need, NeedAction.REWORK, actor, note=note)
     await _advance(tx, await _live(tx, need), MatchAction.REWORK, actor, note=note)
-    await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.DELIVER)
+    await limits.resume(tx, deadlines, need.id, need.region_code, *DELIVERY)
 
 
 async def withdraw(tx: Transaction, actor: Actor, need_id: int, note: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+import segno
 from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
@@ -18,10 +19,10 @@ from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
 from market.errors import InvalidInput
 from market.forms import decode, visible
-from market.needs import service
+from market.needs import receipts, service
 from market.needs.model import NeedBody, Submission
 from market.regions import service as regions
-from market.web import AppRequest, PathId, Rejected, actor_of, go_once, one_time_key, page
+from market.web import AppRequest, PathId, Rejected, actor_of, go_once, one_time_key, page, services
 
 HINTS = {"contact_phone": "请填写手机号，或带区号的座机号，例如 0755-12345678。"}
 Form = dict[str, Any]
@@ -76,9 +77,14 @@ async def receipt(
     """What the person at the counter takes away: who answers by when, or all that is still missing."""
     actor = actor_of(request)
     need = await service.find(tx, actor, need_id)
+    code = receipts.code_of(services(request).secret, need_id)
+    address = f"{str(request.base_url).rstrip('/')}/receipt"
     return page(
         "counter/receipt.html",
         need=need,
+        code=receipts.spelt(code),
+        address=address,
+        picture=segno.make(f"{address}/{need_id}?code={code}", error="m").svg_data_uri(scale=3, border=2),
         calendar=deadlines.calendar,
         clocks=await service.clocks(tx, actor, need),
         events=await service.history(tx, actor, need),

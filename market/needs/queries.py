@@ -144,6 +144,7 @@ FROM events v LEFT JOIN accounts a ON a.id = v.actor_id LEFT JOIN matches m ON m
 LEFT JOIN institution_versions i ON i.institution_id = m.institution_id AND i.version = m.institution_version
 WHERE v.need_id = $1 ORDER BY v.id
 """
+FILED_AT_COUNTER = "SELECT submitted_by FROM needs WHERE id = $1 AND channel = 'counter'"
 APPROVED_MATCHES = """
 SELECT DISTINCT v.match_id FROM events v JOIN matches m ON m.id = v.match_id
 WHERE v.need_id = $1 AND v.to_state = 'approved' AND ($2::bigint IS NULL OR m.institution_id = $2::bigint)
@@ -310,6 +311,12 @@ async def next_in_queue(tx: Transaction, prefix: str, states: list[NeedState], *
     """The need to work on next."""
     need_id: int | None = await tx.fetchval(NEXT_IN_QUEUE, prefix, states, but)
     return need_id
+
+
+async def filed_at_counter(tx: Transaction, need_id: int) -> int | None:
+    """The account of the clerk who filed the need; None where it did not come in at a counter."""
+    clerk_id: int | None = await tx.fetchval(FILED_AT_COUNTER, need_id)
+    return clerk_id
 
 
 async def events(tx: Transaction, need_id: int) -> list[Event]:

@@ -14,7 +14,7 @@ from market.audit.model import Action
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
-from market.deadlines.model import Deadline, LimitKind
+from market.deadlines.model import DELIVERY, OF_RATING, Deadline, LimitKind
 from market.enterprises import service as enterprises
 from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
 from market.needs import queries
@@ -272,9 +272,9 @@ async def _explain(tx: Transaction, enterprise_id: int, submission: Submission) 
 async def clocks(tx: Transaction, actor: Actor, need: Need) -> list[Deadline]:
     """The need's clocks as ``actor`` may see them: an institution those of the match it was given.
 
-    Those of a rectification have their own place.
+    Those of a rating have their own place.
     """
-    kinds = {LimitKind.ACCEPT, LimitKind.DELIVER}
+    kinds = {LimitKind.ACCEPT, *DELIVERY}
     if actor.role is not Role.INSTITUTION:
         kinds |= {LimitKind.FIRST_CONTACT, LimitKind.MATCH}
     return [one for one in await limits.of_need(tx, need.id) if one.kind in kinds]
@@ -306,8 +306,8 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
 
 
 def _of_rating(event: Event) -> bool:
-    """Whether it tells of a rating, or of the clocks of its rectification."""
-    return event.machine in RATING_MACHINES or str(event.data.get("limit", "")).startswith("rectification")
+    """Whether it tells of a rating, or of its clocks."""
+    return event.machine in RATING_MACHINES or event.data.get("limit") in OF_RATING
 
 
 def told(events: Sequence[Event], role: Role) -> list[Event]:
@@ -327,6 +327,6 @@ def _data(event: Event) -> dict[str, Any]:
 def without_the_party(events: Sequence[Event]) -> list[Event]:
     """The events of an anonymous rating as the rated reads them: neither who rated, nor when."""
     kept = [event for event in events if event.action not in ("rate", "add_remark", "open")]
-    party = (Role.ENTERPRISE, Role.CLERK)
+    party = (Role.ENTERPRISE, Role.CLERK, None)
     named = [structs.replace(event, actor_name="评价人") if event.actor_role in party else event for event in kept]
     return told(named, Role.INSTITUTION)

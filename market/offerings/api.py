@@ -78,7 +78,7 @@ async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONB
         offering_id = await service.publish(tx, actor, data, data.state)
         return await service.own(tx, actor, offering_id)
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/offerings/{id}")
 
 
 @put("/{offering_id:int}", guards=[allow(Role.INSTITUTION)], summary="Revise an offering")

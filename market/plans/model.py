@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.i18n import Words
 from market.matches.model import Explanation
 from matching.evaluate import Balance
 
@@ -28,21 +29,25 @@ class PlanState(StrEnum):
 
 UNDERWAY = frozenset({PlanState.WAITING, PlanState.RUNNING})
 
-STATE_NAMES: Mapping[PlanState, str] = {
-    PlanState.WAITING: "排队等候计算",
-    PlanState.RUNNING: "正在计算",
-    PlanState.DONE: "已做好",
-    PlanState.FAILED: "没有做成",
-    PlanState.CANCELLED: "已取消",
-}
-PHASE_NAMES: Mapping[str, str] = {
-    "": "准备",
-    "reading": "读取候选",
-    "pruning": "缩小范围",
-    "solving": "求解",
-    "pricing": "计算名额紧张程度",
-    "proving": "核对有没有更好的安排",
-}
+STATE_NAMES: Mapping[PlanState, str] = Words(
+    {
+        PlanState.WAITING: "排队等候计算",
+        PlanState.RUNNING: "正在计算",
+        PlanState.DONE: "已做好",
+        PlanState.FAILED: "没有做成",
+        PlanState.CANCELLED: "已取消",
+    }
+)
+PHASE_NAMES: Mapping[str, str] = Words(
+    {
+        "": "准备",
+        "reading": "读取候选",
+        "pruning": "缩小范围",
+        "solving": "求解",
+        "pricing": "计算名额紧张程度",
+        "proving": "核对有没有更好的安排",
+    }
+)
 """What a running plan is at: reading, then the phases of a solve."""
 
 
@@ -53,7 +58,7 @@ class RuleKind(StrEnum):
     BAR = "bar"
 
 
-KIND_NAMES: Mapping[RuleKind, str] = {RuleKind.PIN: "固定", RuleKind.BAR: "排除"}
+KIND_NAMES: Mapping[RuleKind, str] = Words({RuleKind.PIN: "固定", RuleKind.BAR: "排除"})
 
 
 # what the worker reads -----------------------------------------------------------------------------------------------

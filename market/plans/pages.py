@@ -15,6 +15,7 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
+from market.i18n import _
 from market.matches.pages import Draft
 from market.plans import service
 from market.plans.model import Plan, RuleForm, Selection
@@ -164,7 +165,7 @@ async def approve(
 
 def _ticked(data: Form) -> tuple[int, ...]:
     if "needs" not in data:
-        raise InvalidInput(fields={"needs": "请先勾选要批准的需求。"})
+        raise InvalidInput(fields={"needs": _("请先勾选要批准的需求。")})
     return decode(Selection, data).needs
 
 

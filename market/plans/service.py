@@ -7,6 +7,7 @@ from infra.db import Transaction, savepoint
 from market.accounts.model import Actor, Role
 from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput, NotFound
+from market.i18n import _, lang
 from market.matches import queries as match_queries
 from market.matches import service as matches
 from market.matches.model import MatchState
@@ -27,9 +28,9 @@ async def make(tx: Transaction, actor: Actor) -> Plan:
     """
     assert actor.node_id is not None, "accounts' CHECK gives a coordinator a node"
     if not await queries.count(tx, _prefix(actor)):
-        raise Conflict("现在没有等待审核的需求，不需要派单方案。")
+        raise Conflict(_("现在没有等待审核的需求，不需要派单方案。"))
     plan_id = await queries.insert(tx, actor.node_id, actor.id)
-    await outbox.add(tx, MAKE_PLAN, plan_id=plan_id)
+    await outbox.add(tx, MAKE_PLAN, plan_id=plan_id, language=lang())
     return await find(tx, actor, plan_id)
 
 
@@ -54,7 +55,7 @@ async def cancel(tx: Transaction, actor: Actor, plan_id: int) -> Plan:
     """
     plan = await find(tx, actor, plan_id, lock=True)
     if plan.state not in UNDERWAY and plan.state is not PlanState.CANCELLED:
-        raise Conflict(f"这份方案{plan.state_name}，不用取消；在您批准之前不会派出任何需求。")
+        raise Conflict(_("这份方案{state}，不用取消；在您批准之前不会派出任何需求。", state=plan.state_name))
     await queries.set_state(tx, plan_id, PlanState.CANCELLED)
     return await find(tx, actor, plan_id)
 
@@ -71,10 +72,10 @@ async def approve(tx: Transaction, actor: Actor, plan_id: int, need_ids: tuple[i
     """
     plan = await find(tx, actor, plan_id, lock=True)
     if plan.content is None:
-        raise Conflict(f"这份方案{plan.state_name}，还不能批准。")
+        raise Conflict(_("这份方案{state}，还不能批准。", state=plan.state_name))
     wanted = set(need_ids)
     if wanted - {pair.need_id for pair in plan.content.pairs}:
-        raise InvalidInput(fields={"needs": "所选的需求不在这份方案里，请刷新后再选。"})
+        raise InvalidInput(fields={"needs": _("所选的需求不在这份方案里，请刷新后再选。")})
     pairs = [pair for pair in plan.open_pairs if pair.need_id in wanted]
     offerings = {option.offering_id for pair in pairs for option in (pair.first, pair.planned)}
     await queries.lock(tx, [pair.need_id for pair in pairs], sorted(offerings))
@@ -105,11 +106,11 @@ async def _approve(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadli
     live = await match_queries.lock_live(tx, need.id)
     # An override would also take a need from whoever was assigned meanwhile, which nobody here has asked for.
     if need.state is not NeedState.PROPOSED:
-        raise Conflict(f"方案做好后这条需求已有变化，现在是「{need.state_name}」。")
+        raise Conflict(_("方案做好后这条需求已有变化，现在是「{state}」。", state=need.state_name))
     if live is None or live.state is not MatchState.PROPOSED or live.id != pair.match_id:
-        raise Conflict("方案做好后这条需求又重新匹配过，请看过新的推荐后再审核。")
+        raise Conflict(_("方案做好后这条需求又重新匹配过，请看过新的推荐后再审核。"))
     if pair.changed:
-        reason = f"整体派单方案 #{plan.id}"
+        reason = _("整体派单方案 #{number}", number=plan.id)
         await matches.override(tx, actor, need.id, pair.planned.offering_id, reason, deadlines)
         # Learning must not take it for a judgement on the first choice: what others need has moved it.
         await queries.set_proposed(tx, pair.match_id, pair.planned.offering_id)
@@ -156,11 +157,11 @@ async def set_rule(tx: Transaction, actor: Actor, rule: RuleForm) -> None:
     """
     need = await needs.find_to_act(tx, actor, rule.need_id, NeedAction.APPROVE)
     if need.state is not NeedState.PROPOSED:
-        raise Conflict(f"这条需求现在是「{need.state_name}」，不在等待审核的需求里。")
+        raise Conflict(_("这条需求现在是「{state}」，不在等待审核的需求里。", state=need.state_name))
     if rule.kind is RuleKind.BAR and not rule.reason:
-        raise InvalidInput(fields={"reason": "请写明为什么排除，方案和同事都会看到。"})
+        raise InvalidInput(fields={"reason": _("请写明为什么排除，方案和同事都会看到。")})
     if not await queries.set_rule(tx, rule, actor.id):
-        raise InvalidInput(fields={"offering_id": "请从这条需求的候选中选择一项服务。"})
+        raise InvalidInput(fields={"offering_id": _("请从这条需求的候选中选择一项服务。")})
 
 
 async def drop_rule(tx: Transaction, actor: Actor, need_id: int, offering_id: int) -> None:
@@ -172,7 +173,7 @@ async def drop_rule(tx: Transaction, actor: Actor, need_id: int, offering_id: in
     """
     await needs.find_to_act(tx, actor, need_id, NeedAction.APPROVE)
     if not await queries.drop_rule(tx, need_id, offering_id):
-        raise NotFound("这条固定或排除已经取消了。")
+        raise NotFound(_("这条固定或排除已经取消了。"))
 
 
 def _prefix(actor: Actor) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from msgspec import Struct
 
+from market.i18n import Words, _, _n
 from market.learning.serving import scorer_of
 from market.matches.choosing import NOTICEABLE
 from market.matches.model import OfferingPrice
@@ -52,10 +53,12 @@ URGENCY = 0.01
 ALTERNATES = 2
 MOST_NAMES = 3
 """Full services a reason names."""
-LEFT_WORDS = {
-    "no_candidates": "没有候选服务，可以重新匹配或提请上级节点。",
-    "not_worth": "派给候选机构增加的负担超过了所得，可以单独审核。",
-}
+LEFT_WORDS = Words(
+    {
+        "no_candidates": "没有候选服务，可以重新匹配或提请上级节点。",
+        "not_worth": "派给候选机构增加的负担超过了所得，可以单独审核。",
+    }
+)
 
 
 class Yardstick(Struct, frozen=True, eq=False):
@@ -175,13 +178,13 @@ def _setup(job: Job) -> Setup:
     barred = {pair for pair, rule in rules.items() if rule.kind is RuleKind.BAR}
     counts = defaultdict(int, {need_id: len(list(of)) for need_id, of in groupby(job.candidates, lambda c: c.need_id)})
     urgency = {need.need_id: URGENCY * (1 - row / len(job.needs)) for row, need in enumerate(job.needs)}
-    _, institution = np.unique([o.institution_id for o in job.offerings], return_inverse=True)
+    _codes, institution = np.unique([o.institution_id for o in job.offerings], return_inverse=True)
     worth = worth_of(job.candidates, job.yardstick)
     pairs = [(one.need_id, one.offering_id) for one in job.candidates]
     queue = Queue(
         start=np.cumsum([0, *(counts[need.need_id] for need in job.needs)]),
-        offering=np.array([numbers[offering_id] for _, offering_id in pairs], dtype=np.int32),
-        utility=worth.utility + np.array([urgency[need_id] for need_id, _ in pairs]),
+        offering=np.array([numbers[offering_id] for _need, offering_id in pairs], dtype=np.int32),
+        utility=worth.utility + np.array([urgency[need_id] for need_id, _offering in pairs]),
         conflict=np.array([c.conflict or (c.need_id, c.offering_id) in barred for c in job.candidates], dtype=np.bool_),
         capacity=np.array([min(o.capacity, MOST_MATCHES - 1) for o in job.offerings], dtype=np.int64),
         load=np.array([min(o.load, MOST_MATCHES - 1) for o in job.offerings], dtype=np.int64),
@@ -308,7 +311,7 @@ def _left_over(setup: Setup, need: QueuedNeed, reason: str) -> LeftOver:
     if reason == "conflict":
         words = _barred_in_words(setup, need)
     else:
-        words = LEFT_WORDS.get(reason) or _full_in_words(setup, need)
+        words = LEFT_WORDS[reason] if reason in LEFT_WORDS else _full_in_words(setup, need)
     return LeftOver(
         need_id=need.need_id, enterprise_name=need.enterprise_name, body=need.body, reason=reason, words=words
     )
@@ -317,9 +320,11 @@ def _left_over(setup: Setup, need: QueuedNeed, reason: str) -> LeftOver:
 def _barred_in_words(setup: Setup, need: QueuedNeed) -> str:
     barred = [r for r in setup.job.rules if r.need_id == need.need_id and r.kind is RuleKind.BAR]
     if not barred:
-        return "候选只有企业自己的机构，可以提请上级节点。"
-    named = "；".join(f"{rule.institution_name}（{rule.reason}）" for rule in barred[:MOST_NAMES])
-    return f"能办的候选都已排除：{named}。可以取消排除，或提请上级节点。"
+        return _("候选只有企业自己的机构，可以提请上级节点。")
+    named = _("；").join(
+        _("{name}（{reason}）", name=rule.institution_name, reason=rule.reason) for rule in barred[:MOST_NAMES]
+    )
+    return _("能办的候选都已排除：{names}。可以取消排除，或提请上级节点。", names=named)
 
 
 def _full_in_words(setup: Setup, need: QueuedNeed) -> str:
@@ -328,9 +333,10 @@ def _full_in_words(setup: Setup, need: QueuedNeed) -> str:
         for c in setup.job.candidates
         if c.need_id == need.need_id and not c.conflict and not setup.ruled(need.need_id, c.offering_id, RuleKind.BAR)
     ]
-    named = "、".join(_name(setup, offering_id) for offering_id in own[:MOST_NAMES])
-    rest = f"等 {len(own)} 项" if len(own) > MOST_NAMES else ""
-    return f"候选服务的名额都已排满，或已暂停受理：{named}{rest}。可以请机构增加名额，或提请上级节点。"
+    named = _("、").join(_name(setup, offering_id) for offering_id in own[:MOST_NAMES])
+    if len(own) > MOST_NAMES:
+        named = _("{names}等 {n} 项", names=named, n=len(own))
+    return _("候选服务的名额都已排满，或已暂停受理：{names}。可以请机构增加名额，或提请上级节点。", names=named)
 
 
 def _why_not_first(setup: Setup, need: QueuedNeed, *, full: bool) -> str:
@@ -338,36 +344,48 @@ def _why_not_first(setup: Setup, need: QueuedNeed, *, full: bool) -> str:
     barred = setup.ruled(need.need_id, need.first_id, RuleKind.BAR)
     pin = next((r for r in setup.job.rules if r.need_id == need.need_id and r.kind is RuleKind.PIN), None)
     if pin is not None:
-        return f"{pin.made_by_name}固定了这项服务" + (f"：{pin.reason}" if pin.reason else "")
+        if pin.reason:
+            return _("{name}固定了这项服务：{reason}", name=pin.made_by_name, reason=pin.reason)
+        return _("{name}固定了这项服务", name=pin.made_by_name)
     if barred is not None:
-        return f"首选已被{barred.made_by_name}排除：{barred.reason}"
+        return _("首选已被{name}排除：{reason}", name=barred.made_by_name, reason=barred.reason)
     if first.load >= first.capacity:
-        return "首选的名额已用完，或已暂停受理"
-    return "首选的名额留给了更合适的需求" if full else "首选机构较忙，为均衡各机构的任务"
+        return _("首选的名额已用完，或已暂停受理")
+    return _("首选的名额留给了更合适的需求") if full else _("首选机构较忙，为均衡各机构的任务")
 
 
 def _price_in_words(price: float) -> str:
     if price < NOTICEABLE:
         return ""
     if price >= POLICY.leave_cost:
-        return "名额不够：还有需求等着这项服务"
-    return f"名额紧张：匹配度要高出 {POINTS * price:.1f} 分才派到这里"
+        return _("名额不够：还有需求等着这项服务")
+    return _("名额紧张：匹配度要高出 {points} 分才派到这里", points=f"{POINTS * price:.1f}")
 
 
 def _against(setup: Setup, one: Contradiction) -> str:
     """Why pins cannot be kept, and what to do."""
     offering = setup.job.offerings[one.offering]
-    who = "、".join(str(setup.job.needs[row].need_id) for row in one.needs)
+    who = _("、").join(str(setup.job.needs[row].need_id) for row in one.needs)
     name = _name(setup, offering.offering_id)
     if BINDING[one.reason] == "not_a_candidate":
-        return f"需求 {who} 固定给了{name}，但重新匹配后它已不是这条需求的候选。请取消固定，或固定给现在的候选。"
+        return _(
+            "需求 {needs} 固定给了{name}，但重新匹配后它已不是这条需求的候选。请取消固定，或固定给现在的候选。",
+            needs=who,
+            name=name,
+        )
     if BINDING[one.reason] == "forbidden":
-        return f"需求 {who} 固定给了{name}，但这家机构就是企业自己。请取消固定。"
+        return _("需求 {needs} 固定给了{name}，但这家机构就是企业自己。请取消固定。", needs=who, name=name)
     room = max(offering.capacity - offering.load, 0)
-    left = f"它只剩 {room} 个名额" if room else "它没有空余名额，或已暂停受理"
-    return f"需求 {who} 固定给了{name}，{left}。请取消 {len(one.needs) - room} 条固定，或请机构增加名额。"
+    left = _n("它只剩 {n} 个名额", room) if room else _("它没有空余名额，或已暂停受理")
+    return _n(
+        "需求 {needs} 固定给了{name}，{left}。请取消 {n} 条固定，或请机构增加名额。",
+        len(one.needs) - room,
+        needs=who,
+        name=name,
+        left=left,
+    )
 
 
 def _name(setup: Setup, offering_id: int) -> str:
     offering = setup.job.offerings[setup.numbers[offering_id]]
-    return f"{offering.institution_name}「{offering.title}」"
+    return _("{institution}「{offering}」", institution=offering.institution_name, offering=offering.title)

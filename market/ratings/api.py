@@ -121,7 +121,13 @@ async def rate(
 ) -> Response[bytes]:
     """Rate the service that ended a need, once; a clerk for somebody at the counter."""
     actor, source = actor_of(request), address_hash(request)
-    return await once(request, tx, lambda: service.rate(tx, actor, need_id, data, deadlines, source), status=201)
+    return await once(
+        request,
+        tx,
+        lambda: service.rate(tx, actor, need_id, data, deadlines, source),
+        status=201,
+        at=f"/api/v1/needs/{need_id}/rating",
+    )
 
 
 @get("/needs/{need_id:int}/rating", guards=[allow()], summary="Show a need's rating")
@@ -132,10 +138,15 @@ async def of_need(request: AppRequest, tx: NamedDependency[Transaction], need_id
 
 @post("/needs/{need_id:int}/rating/remark", status_code=200, guards=PARTY, summary="Add a later remark")
 async def add_remark(
-    request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[LaterRemark]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    need_id: PathId,
+    data: JSONBody[LaterRemark],
 ) -> Response[bytes]:
     """Add to your rating, once (追评)."""
-    return await once(request, tx, lambda: service.add_remark(tx, actor_of(request), need_id, data.remark))
+    actor = actor_of(request)
+    return await once(request, tx, lambda: service.add_remark(tx, actor, need_id, data.remark, deadlines))
 
 
 # the rated, and the node ---------------------------------------------------------------------------------------------
@@ -182,18 +193,28 @@ async def reply(
 
 @post("/ratings/{rating_id:int}/report", status_code=200, guards=RATED, summary="Report a rating")
 async def report(
-    request: AppRequest, tx: NamedDependency[Transaction], rating_id: PathId, data: JSONBody[Remark]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    rating_id: PathId,
+    data: JSONBody[Remark],
 ) -> Response[bytes]:
-    """Put a rating before the coordinator as abuse, once; it stays public until the ruling."""
-    return await once(request, tx, lambda: service.report(tx, actor_of(request), rating_id, data.note))
+    """Put a rating before the coordinator as abuse, once; it stays public until the ruling, which has a limit."""
+    actor = actor_of(request)
+    return await once(request, tx, lambda: service.report(tx, actor, rating_id, data.note, deadlines))
 
 
 @post("/ratings/{rating_id:int}/rule", status_code=200, guards=NODE, summary="Rule on a reported rating")
 async def rule(
-    request: AppRequest, tx: NamedDependency[Transaction], rating_id: PathId, data: JSONBody[Ruling]
+    request: AppRequest,
+    tx: NamedDependency[Transaction],
+    deadlines: NamedDependency[Deadlines],
+    rating_id: PathId,
+    data: JSONBody[Ruling],
 ) -> Response[bytes]:
     """Keep a reported rating, or withhold it from the public and the figures; it stays on record either way."""
-    return await once(request, tx, lambda: service.rule(tx, actor_of(request), rating_id, data))
+    actor = actor_of(request)
+    return await once(request, tx, lambda: service.rule(tx, actor, rating_id, data, deadlines))
 
 
 @post("/ratings/{rating_id:int}/verify", status_code=200, guards=NODE, summary="Verify a bad rating")

@@ -19,7 +19,7 @@ from market.web import AppRequest, actor_of, page
 
 TABS: Mapping[RatingFilter, str] = {
     RatingFilter.ALL: "全部",
-    RatingFilter.INSTITUTION: "等我整改",
+    RatingFilter.INSTITUTION: "等我处理",
     RatingFilter.REVISIT: "等回访",
     RatingFilter.OVERDUE: "已超期",
     RatingFilter.BAD: "差评",

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, structs
 
 from market.accounts.model import Role
 from market.data import RatingIndicatorData, RatingLevelData, load_rating_scale
+from market.deadlines.model import KIND_NAMES, LimitKind
 from market.errors import InvalidTransition
 from market.i18n import Words
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Channel, Note
@@ -220,7 +221,24 @@ def next_state(state: RectificationState, action: RectificationAction) -> Rectif
 # what is read --------------------------------------------------------------------------------------------------------
 
 
-class Rating(Struct, frozen=True, kw_only=True):
+class Said(Struct, frozen=True, kw_only=True):
+    """What was chosen from the scale."""
+
+    level: RatingLevel
+    indicators: tuple[str, ...]
+
+    @property
+    def level_name(self) -> str:
+        """The level in words."""
+        return LEVEL_NAMES[self.level]
+
+    @property
+    def indicator_names(self) -> list[str]:
+        """What was ticked, in words."""
+        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
+
+
+class Rating(Said, frozen=True, kw_only=True):
     """A rating with its rectification, if it has one.
 
     Of an anonymous one the institution is not told whose it is: ``need_id``, ``match_id``, ``enterprise_name`` and
@@ -239,27 +257,26 @@ class Rating(Struct, frozen=True, kw_only=True):
     item_name: str
     channel: Channel
     state: RatingState
-    level: RatingLevel
-    indicators: tuple[str, ...]
     remark: str
     later_remark: str | None
     reply: str | None
     anonymous: bool
     on_behalf: bool
     """A clerk wrote it down for somebody at the counter."""
+    by_receipt: bool
+    """Given with the code on the receipt of the counter, without an account."""
     month: str
     """2026-11."""
     created_at: datetime | None
     rectification: RectificationState | None
     due_at: datetime | None
     due_provisional: bool
+    awaits: LimitKind | None
+    """What is awaited beside the steps of the rectification: the institution's reply, or the coordinator's ruling."""
+    awaits_by: datetime | None
+    awaits_provisional: bool
     answer: str | None
     satisfied: bool | None
-
-    @property
-    def level_name(self) -> str:
-        """The level in words."""
-        return LEVEL_NAMES[self.level]
 
     @property
     def state_name(self) -> str:
@@ -267,14 +284,14 @@ class Rating(Struct, frozen=True, kw_only=True):
         return RATING_STATE_NAMES[self.state]
 
     @property
-    def indicator_names(self) -> list[str]:
-        """What was ticked, in words."""
-        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
-
-    @property
     def step_name(self) -> str | None:
         """The step of the rectification, in words."""
         return STATE_NAMES[self.rectification] if self.rectification else None
+
+    @property
+    def awaits_name(self) -> str | None:
+        """What is awaited, in words."""
+        return KIND_NAMES[self.awaits] if self.awaits else None
 
     @property
     def is_open(self) -> bool:
@@ -291,12 +308,10 @@ def seen_by(rating: Rating, role: Role) -> Rating:
     return structs.replace(seen, due_at=None) if rating.rectification is RectificationState.VERIFYING else seen
 
 
-class PublishedRating(Struct, frozen=True, kw_only=True):
+class PublishedRating(Said, frozen=True, kw_only=True):
     """A rating as everybody reads it. The month only: a day would tell the rated who it was."""
 
     id: int
-    level: RatingLevel
-    indicators: tuple[str, ...]
     remark: str
     later_remark: str | None
     reply: str | None
@@ -304,16 +319,6 @@ class PublishedRating(Struct, frozen=True, kw_only=True):
     item_name: str
     month: str
     rectification: RectificationState | None
-
-    @property
-    def level_name(self) -> str:
-        """The level in words."""
-        return LEVEL_NAMES[self.level]
-
-    @property
-    def indicator_names(self) -> list[str]:
-        """What was ticked, in words."""
-        return [INDICATOR_NAMES[code] for code in self.indicators if code in INDICATOR_NAMES]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -347,7 +352,7 @@ OPEN_FILTERS = frozenset({RatingFilter.NODE, RatingFilter.INSTITUTION, RatingFil
 
 
 class Place(Struct, frozen=True, array_like=True):
-    """Where a part of a list ends: the last rating's deadline, and its id."""
+    """Where a part of a list ends: the last rating's next deadline, and its id."""
 
     due_at: datetime | None
     id: int
@@ -355,7 +360,7 @@ class Place(Struct, frozen=True, array_like=True):
 
 def place(rating: Rating) -> Place:
     """Its place in a list."""
-    return Place(rating.due_at, rating.id)
+    return Place(min(filter(None, (rating.due_at, rating.awaits_by)), default=None), rating.id)
 
 
 # what people send ----------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ async def rate(shown: NamedDependency[Shown], data: URLEncodedBody[Form]) -> Red
 
     async def act() -> str:
         source = address_hash(shown.request)
-        await service.rate(shown.tx, actor, shown.need_id, _rating_form(data), shown.deadlines, source)
+        await service.rate(shown.tx, actor, shown.need_id, rating_form(data), shown.deadlines, source)
         return f"/needs/{shown.need_id}"
 
     try:
@@ -87,7 +87,7 @@ async def add_remark(shown: NamedDependency[Shown], data: URLEncodedBody[Form]) 
     actor = actor_of(shown.request)
 
     async def act() -> None:
-        await service.add_remark(shown.tx, actor, shown.need_id, decode(LaterRemark, data).remark)
+        await service.add_remark(shown.tx, actor, shown.need_id, decode(LaterRemark, data).remark, shown.deadlines)
 
     return await _on_need(shown, act, "remark", data)
 
@@ -99,7 +99,7 @@ async def revisit(shown: NamedDependency[Shown], data: URLEncodedBody[Form]) -> 
 
     async def act() -> None:
         rating = await service.own(shown.tx, actor, shown.need_id)
-        await rectification.revisit(shown.tx, actor, rating.id, _revisit_form(data), shown.deadlines)
+        await rectification.revisit(shown.tx, actor, rating.id, revisit_form(data), shown.deadlines)
 
     return await _on_need(shown, act, "revisit", data)
 
@@ -112,7 +112,7 @@ async def _on_need(shown: Shown, act: Callable[[], Awaitable[None]], form: str, 
     return go(f"/needs/{shown.need_id}")
 
 
-def _rating_form(data: Form) -> RatingForm:
+def rating_form(data: Form) -> RatingForm:
     """The form as posted. Every level has its own reasons: only those of the chosen one were meant."""
     given = data | {"indicators": data.get(f"indicators_{data.get('level')}")}
     try:
@@ -121,7 +121,7 @@ def _rating_form(data: Form) -> RatingForm:
         raise _reworded(error, "level", "请先选一个满意程度。") from None
 
 
-def _revisit_form(data: Form) -> Revisit:
+def revisit_form(data: Form) -> Revisit:
     try:
         return decode(Revisit, data)
     except InvalidInput as error:
@@ -247,7 +247,12 @@ async def report(
 ) -> Redirect:
     """Put a rating before the coordinator."""
     return await _act(
-        request, tx, rating_id, "report", data, lambda _: service.report(tx, actor_of(request), rating_id, _note(data))
+        request,
+        tx,
+        rating_id,
+        "report",
+        data,
+        lambda deadlines: service.report(tx, actor_of(request), rating_id, _note(data), deadlines),
     )
 
 
@@ -257,9 +262,11 @@ async def rule(
 ) -> Redirect:
     """Keep a reported rating, or withhold it."""
     actor = actor_of(request)
-    return await _act(
-        request, tx, rating_id, "rule", data, lambda _: service.rule(tx, actor, rating_id, decode(Ruling, data))
-    )
+
+    async def act(deadlines: Deadlines) -> Rating:
+        return await service.rule(tx, actor, rating_id, decode(Ruling, data), deadlines)
+
+    return await _act(request, tx, rating_id, "rule", data, act)
 
 
 @post("/ratings/{rating_id:int}/verify", guards=NODE)
@@ -309,7 +316,7 @@ async def record_revisit(
     actor = actor_of(request)
 
     async def act(deadlines: Deadlines) -> Rating:
-        return await rectification.revisit(tx, actor, rating_id, _revisit_form(data), deadlines)
+        return await rectification.revisit(tx, actor, rating_id, revisit_form(data), deadlines)
 
     return await _act(request, tx, rating_id, "revisit", data, act)
 

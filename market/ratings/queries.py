@@ -23,18 +23,35 @@ from market.ratings.model import (
 )
 from market.ratings.suspicion import Observed
 
+# A report stops the clock of the reply: one of the two runs.
+AWAITS = """LEFT JOIN deadlines c ON c.need_id = m.need_id AND c.match_id = r.match_id AND c.ended_at IS NULL
+    AND c.kind IN ('rating_reply', 'rating_ruling') AND c.state <> 'paused'"""
+# Ratings that wait for somebody.
+WAITING = """
+r.id IN (SELECT rating_id FROM rectifications WHERE state <> 'closed'
+         UNION SELECT id FROM ratings WHERE state = 'reported'
+         UNION SELECT a.id FROM ratings a JOIN deadlines d ON d.match_id = a.match_id
+               WHERE d.kind = 'rating_reply' AND d.ended_at IS NULL)
+"""
+NEXT = "least(x.due_at, c.due_at)"
+# Whose step it is.
+OF_NODE = "(r.state = 'reported' OR x.state IN ('verifying', 'closing'))"
+OF_RATED = "(x.state IN ('rectifying', 'answering') OR c.kind = 'rating_reply')"
 MONTH = "to_char(r.created_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM') AS month"
 RATING = f"""
 SELECT r.id, m.need_id, r.match_id, e.name AS enterprise_name, r.institution_id, i.name AS institution_name,
        r.offering_id, v.title AS offering_title, m.item_code, s.name AS item_name, n.channel, r.state, r.level,
-       r.indicators, r.remark, r.later_remark, r.reply, r.anonymous, r.on_behalf, {MONTH}, r.created_at,
-       x.state AS rectification, x.due_at, coalesce(x.due_provisional, false) AS due_provisional, x.answer, x.satisfied
+       r.indicators, r.remark, r.later_remark, r.reply, r.anonymous, r.on_behalf,
+       r.rated_by IS NULL AS by_receipt, {MONTH}, r.created_at,
+       x.state AS rectification, x.due_at, coalesce(x.due_provisional, false) AS due_provisional, c.kind AS awaits,
+       c.due_at AS awaits_by, coalesce(c.provisional, false) AS awaits_provisional, x.answer, x.satisfied
 FROM ratings r JOIN matches m ON m.id = r.match_id JOIN needs n ON n.id = m.need_id
 JOIN enterprises e ON e.id = n.enterprise_id
 JOIN institution_versions i ON i.institution_id = m.institution_id AND i.version = m.institution_version
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
 LEFT JOIN rectifications x ON x.rating_id = r.id
+{AWAITS}
 """
 # Who may see a rating: who may see its need. $1: role, $2: account, $3: enterprise, $4: institution, $5: the node's
 # prefix.
@@ -49,20 +66,18 @@ END
 """
 VISIBLE_RATING = f"{RATING} WHERE r.id = $6 AND {VISIBLE}"
 OF_NEED = f"{RATING} WHERE m.need_id = $1"
-# What waits for somebody, by deadline; a report has none, and comes last. The cursor is the last row's due_at and id.
+# What waits for somebody, by the deadline that comes first. The cursor is the last row's, and its id.
 OPEN_ROWS = f"""{RATING}
-WHERE r.id IN (SELECT rating_id FROM rectifications WHERE state <> 'closed'
-               UNION SELECT id FROM ratings WHERE state = 'reported')
-  AND {VISIBLE} AND CASE $6::text
-    WHEN 'node' THEN r.state = 'reported' OR x.state IN ('verifying', 'closing')
-    WHEN 'institution' THEN x.state IN ('rectifying', 'answering')
+WHERE {WAITING} AND {VISIBLE} AND CASE $6::text
+    WHEN 'node' THEN {OF_NODE}
+    WHEN 'institution' THEN {OF_RATED}
     WHEN 'revisit' THEN x.state = 'revisiting'
-    ELSE x.due_at < now()
+    ELSE {NEXT} < now()
   END
-  AND (coalesce(x.due_at, 'infinity'), r.id) > (coalesce($7::timestamptz, 'infinity'), $8::bigint)
+  AND (coalesce({NEXT}, 'infinity'), r.id) > (coalesce($7::timestamptz, 'infinity'), $8::bigint)
   -- An institution is not told of a bad anonymous rating's first day.
   AND NOT ($1::text = 'institution' AND $6::text = 'overdue' AND r.anonymous AND x.state = 'verifying')
-ORDER BY coalesce(x.due_at, 'infinity'), r.id LIMIT $9
+ORDER BY coalesce({NEXT}, 'infinity'), r.id LIMIT $9
 """
 ROWS = f"""{RATING}
 WHERE {VISIBLE} AND CASE $6::text
@@ -74,16 +89,14 @@ WHERE {VISIBLE} AND CASE $6::text
 ORDER BY r.id DESC LIMIT $8
 """
 COUNTS = f"""
-SELECT count(*) FILTER (WHERE r.state = 'reported' OR x.state IN ('verifying', 'closing')) AS node,
-       count(*) FILTER (WHERE x.state IN ('rectifying', 'answering')) AS institution,
+SELECT count(*) FILTER (WHERE {OF_NODE}) AS node, count(*) FILTER (WHERE {OF_RATED}) AS institution,
        count(*) FILTER (WHERE x.state = 'revisiting') AS revisit,
-       count(*) FILTER (WHERE x.due_at < now()
+       count(*) FILTER (WHERE {NEXT} < now()
            AND NOT ($1::text = 'institution' AND r.anonymous AND x.state = 'verifying')) AS overdue
 FROM ratings r JOIN matches m ON m.id = r.match_id JOIN needs n ON n.id = m.need_id
 LEFT JOIN rectifications x ON x.rating_id = r.id
-WHERE r.id IN (SELECT rating_id FROM rectifications WHERE state <> 'closed'
-               UNION SELECT id FROM ratings WHERE state = 'reported')
-  AND {VISIBLE}
+{AWAITS}
+WHERE {WAITING} AND {VISIBLE}
 """
 PUBLISHED = f"""
 SELECT r.id, r.level, r.indicators, r.remark, r.later_remark, coalesce(x.answer, r.reply) AS reply,
@@ -207,7 +220,7 @@ async def tallies(
 
 
 async def insert(
-    tx: Transaction, match_id: int, form: RatingForm, *, actor_id: int, on_behalf: bool, source: bytes | None
+    tx: Transaction, match_id: int, form: RatingForm, *, actor_id: int | None, on_behalf: bool, source: bytes | None
 ) -> int:
     """The id of the new rating of a completed match, with its event.
 
@@ -230,7 +243,7 @@ async def move_rating(
     before: RatingState,
     action: RatingAction,
     after: RatingState,
-    actor_id: int,
+    actor_id: int | None,
     note: str,
     later_remark: str | None = None,
     reply: str | None = None,
@@ -241,7 +254,7 @@ async def move_rating(
 
 
 async def open_rectification(
-    tx: Transaction, rating_id: int, due_at: datetime, *, provisional: bool, actor_id: int
+    tx: Transaction, rating_id: int, due_at: datetime, *, provisional: bool, actor_id: int | None
 ) -> None:
     """A rectification of the rating, to be verified, with its event."""
     await tx.execute(OPEN, rating_id, due_at, provisional, actor_id, request_id())
@@ -254,7 +267,7 @@ async def move(
     before: RectificationState,
     action: RectificationAction,
     after: RectificationState,
-    actor_id: int,
+    actor_id: int | None,
     note: str,
     due_at: datetime | None,
     due_provisional: bool,

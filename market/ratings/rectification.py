@@ -98,7 +98,7 @@ async def _step(
         before=before,
         action=action,
         after=after,
-        actor_id=actor.id,
+        actor_id=actor.named,
         note=note,
         due_at=clock.due_at if clock else None,
         due_provisional=clock.provisional if clock else False,

@@ -26,6 +26,7 @@ from market.ratings.model import (
     RatingAction,
     RatingFilter,
     RatingForm,
+    RatingState,
     RectificationAction,
     Ruling,
     Step,
@@ -50,6 +51,7 @@ async def rate(
     """Rate the service that ended a need; a bad rating opens a rectification.
 
     A clerk writes down what somebody said at the counter; ``source`` (a keyed hash of an address) means nothing there.
+    Whoever shows the code of a receipt from the counter rates for himself.
 
     Raises:
         NotFound: the need is not the actor's.
@@ -66,18 +68,22 @@ async def rate(
     if await queries.of_need(tx, need.id) is not None:
         raise AlreadyRated
     _check_indicators(form, need.channel)
-    on_behalf = actor.role is Role.CLERK
+    on_behalf = actor.role is Role.CLERK and not actor.by_receipt
     rating_id = await queries.insert(
-        tx, match.id, form, actor_id=actor.id, on_behalf=on_behalf, source=None if on_behalf else source
+        tx, match.id, form, actor_id=actor.named, on_behalf=on_behalf, source=None if on_behalf else source
     )
     if form.level.is_bad:
         clock = limits.by_rule(deadlines, LimitKind.RECTIFICATION_VERIFY, need.region_code)
-        await queries.open_rectification(tx, rating_id, clock.due_at, provisional=clock.provisional, actor_id=actor.id)
+        await queries.open_rectification(
+            tx, rating_id, clock.due_at, provisional=clock.provisional, actor_id=actor.named
+        )
         await limits.start(tx, need.id, clock, match_id=match.id)
+    elif form.remark and not form.anonymous:
+        await _expect_reply(tx, need, match.id, deadlines)
     return await find(tx, actor, rating_id)
 
 
-async def add_remark(tx: Transaction, actor: Actor, need_id: int, remark: str) -> Rating:
+async def add_remark(tx: Transaction, actor: Actor, need_id: int, remark: str, deadlines: Deadlines) -> Rating:
     """Add a remark to one's own rating, once (追评).
 
     Raises:
@@ -86,11 +92,15 @@ async def add_remark(tx: Transaction, actor: Actor, need_id: int, remark: str) -
         InvalidTransition: the rating was withheld.
     """
     rating = await own(tx, actor, need_id)
-    rating, _ = await to_act(tx, actor, rating.id)
+    rating, need = await to_act(tx, actor, rating.id)
     _check_role(actor, RatingAction.ADD_REMARK)
     if rating.later_remark is not None:
         raise Conflict("追加评价只能写一次，已经写过了。")
     await _move(tx, rating, RatingAction.ADD_REMARK, actor, remark)
+    first_words = not rating.remark and rating.reply is None and not rating.level.is_bad
+    if first_words and not rating.anonymous and rating.state is not RatingState.REPORTED:
+        assert rating.match_id is not None, "the rating is whole"
+        await _expect_reply(tx, need, rating.match_id, deadlines)
     return await find(tx, actor, rating.id)
 
 
@@ -126,31 +136,40 @@ async def reply(tx: Transaction, actor: Actor, rating_id: int, text: str) -> Rat
         Conflict: it has an answer, or will have one there.
     """
     _check_role(actor, RatingAction.REPLY)
-    rating, _ = await to_act(tx, actor, rating_id)
+    rating, need = await to_act(tx, actor, rating_id)
     if rating.is_open:
         raise Conflict("这条评价正在整改，请在整改中答复评价人，答复会一并公开。")
     if rating.reply is not None or rating.answer is not None:
         raise Conflict("这条评价已经回复过了，只能回复一次。")
     await _move(tx, rating, RatingAction.REPLY, actor, text)
+    await limits.finish(tx, need.id, LimitKind.RATING_REPLY)
     return await find(tx, actor, rating.id)
 
 
-async def report(tx: Transaction, actor: Actor, rating_id: int, reason: str) -> Rating:
-    """Put a rating before the coordinator as abuse; it stays public until the ruling."""
+async def report(tx: Transaction, actor: Actor, rating_id: int, reason: str, deadlines: Deadlines) -> Rating:
+    """Put a rating before the coordinator as abuse; it stays public, and needs no reply, until the ruling."""
     _check_role(actor, RatingAction.REPORT)
-    rating, _ = await to_act(tx, actor, rating_id)
+    rating, need = await to_act(tx, actor, rating_id)
     await _move(tx, rating, RatingAction.REPORT, actor, reason)
+    await limits.pause(tx, deadlines, need.id, need.region_code, LimitKind.RATING_REPLY)
+    clock = limits.by_rule(deadlines, LimitKind.RATING_RULING, need.region_code)
+    await limits.start(tx, need.id, clock, match_id=rating.match_id)
     return await find(tx, actor, rating.id)
 
 
 # the node ------------------------------------------------------------------------------------------------------------
 
 
-async def rule(tx: Transaction, actor: Actor, rating_id: int, ruling: Ruling) -> Rating:
+async def rule(tx: Transaction, actor: Actor, rating_id: int, ruling: Ruling, deadlines: Deadlines) -> Rating:
     """Keep a reported rating, or withhold it from the public and the figures; it stays on record either way."""
     _check_role(actor, RatingAction.WITHHOLD)
-    rating, _ = await to_act(tx, actor, rating_id)
+    rating, need = await to_act(tx, actor, rating_id)
     await _move(tx, rating, RatingAction.KEEP if ruling.keep else RatingAction.WITHHOLD, actor, ruling.note)
+    await limits.finish(tx, need.id, LimitKind.RATING_RULING)
+    if ruling.keep:
+        await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.RATING_REPLY)
+    else:
+        await limits.cancel(tx, need.id, LimitKind.RATING_REPLY)
     if not ruling.keep and rating.is_open:
         await _drop(tx, rating, actor)
     return await find(tx, actor, rating.id)
@@ -249,6 +268,17 @@ async def _completed(tx: Transaction, need: Need) -> Match:
     raise InvalidTransition(f"服务办结后才能评价，这条需求现在是「{need.state_name}」。")
 
 
+async def _expect_reply(tx: Transaction, need: Need, match_id: int, deadlines: Deadlines) -> None:
+    """Give the institution its days to answer words.
+
+    Not those of a bad rating, which its rectification answers; nor of an anonymous one, of which a due day would tell
+    on which day it was given.
+    """
+    await limits.start(
+        tx, need.id, limits.by_rule(deadlines, LimitKind.RATING_REPLY, need.region_code), match_id=match_id
+    )
+
+
 def _check_indicators(form: RatingForm, channel: Channel) -> None:
     known = {one.code for one in indicators(form.level, channel)}
     if not set(form.indicators) <= known:
@@ -270,7 +300,7 @@ async def _move(tx: Transaction, rating: Rating, action: RatingAction, actor: Ac
         before=rating.state,
         action=action,
         after=after,
-        actor_id=actor.id,
+        actor_id=actor.named,
         note=note,
         later_remark=note if action is RatingAction.ADD_REMARK else None,
         reply=note if action is RatingAction.REPLY else None,

@@ -19,6 +19,8 @@ class RuleName(StrEnum):
     ACCEPT = "accept"
     REMIND_BEFORE = "remind_before"
     ESCALATE_AFTER = "escalate_after"
+    RATING_REPLY = "rating_reply"
+    RATING_RULING = "rating_ruling"
     RECTIFICATION_VERIFY = "rectification_verify"
     RECTIFICATION_RECTIFY = "rectification_rectify"
     RECTIFICATION_ANSWER = "rectification_answer"
@@ -32,6 +34,8 @@ RULE_WORDS: Mapping[RuleName, str] = {
     RuleName.ACCEPT: "受理：派单后，等机构受理",
     RuleName.REMIND_BEFORE: "提醒：到期前多少个工作日",
     RuleName.ESCALATE_AFTER: "上报：超期后每过多少个工作日，报骨干节点、再报上级节点",
+    RuleName.RATING_REPLY: "评价回复：机构收到有文字的评价后（差评在整改中答复，匿名评价不计时）",
+    RuleName.RATING_RULING: "申诉裁定：机构对评价提出申诉后",
     RuleName.RECTIFICATION_VERIFY: "差评核实：骨干节点收到差评后",
     RuleName.RECTIFICATION_RECTIFY: "整改：机构收到核实结果后",
     RuleName.RECTIFICATION_ANSWER: "答复：机构完成整改后",

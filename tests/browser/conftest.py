@@ -40,7 +40,13 @@ async def site_settings(clone: Clone) -> Settings:
 @pytest.fixture(scope="session")
 async def site(site_settings: Settings) -> AsyncIterator[str]:
     """The address of a running site."""
-    settings = site_settings
+    async with running(site_settings) as address:
+        yield address
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """A web server and a worker on that database; the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -194,6 +194,33 @@ async def test_a_promise_never_outlasts_the_law(tx: Transaction, world: World, d
     assert await due(tx, need.id, K.DELIVER) == calendar.due_at(datetime.now(UTC), 1)[0]
 
 
+async def test_law_and_promise_are_counted_side_by_side(tx: Transaction, world: World, deadlines: Deadlines) -> None:
+    """Where the law allows longer than was promised, its limit has a clock of its own, which stops with the other."""
+    need = await proposed(tx, world, deadlines, CONSULTING)
+    match = await approved(tx, world, deadlines, need)
+    await tx.execute("ALTER TABLE service_item_versions DISABLE TRIGGER USER")
+    await tx.execute(
+        "UPDATE service_item_versions SET statutory_limit = $2 WHERE item_code = $1",
+        CONSULTING,
+        {"value": 7, "unit": "working_day"},
+    )
+    at_work, now = server(world, match), datetime.now(UTC)
+    await matches.accept(tx, at_work, match.id, deadlines)
+    calendar = deadlines.calendar(need.region_code)
+    shown = {one.kind: one.due_at for one in await needs.clocks(tx, at_work, need)}
+    assert shown == {K.DELIVER: calendar.due_at(now, 1)[0], K.DELIVER_STATUTORY: calendar.due_at(now, 7)[0]}
+    assert (await match_of(tx, need.id)).due_at == shown[K.DELIVER], "lists show what was promised"
+    await pass_time(tx, need.id, K.DELIVER, days=30)
+    while (await service.move(tx, 100)).moved:
+        pass
+    assert (await live(tx, need.id))[K.DELIVER] is S.ESCALATED_ABOVE
+    assert (await live(tx, need.id))[K.DELIVER_STATUTORY] in (S.RUNNING, S.REMINDED), "the law still allows days"
+    await matches.deliver(tx, at_work, match.id, "已办好", deadlines)
+    assert set((await live(tx, need.id)).values()) == {S.PAUSED}
+    await matches.confirm(tx, world.actors["enterprise"], need.id)
+    assert await live(tx, need.id) == {}
+
+
 # pauses --------------------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +390,26 @@ async def test_nobody_loses_a_day_that_was_promised(tx: Transaction, need: Need,
     assert done.moved == 0
     assert (await again(tx, need.id)).due_at == before
     assert await told(tx, need.id) == []
+
+
+async def test_hours_that_open_after_the_moment_told_leave_no_reminder(
+    tx: Transaction, world: World, need: Need, deadlines: Deadlines
+) -> None:
+    """Who was told the end of a morning keeps it; that the region works in the evening from now on stops no clock."""
+    await rules.change(tx, world.actors["admin"], "440300", [RuleChange(RuleName.REMIND_BEFORE, 0)])
+    day = local_day(need.due_at)
+    told = datetime.combine(day, time(12), ZONE)
+    await tx.execute(
+        "UPDATE deadlines SET started_at = $2, days = 0, due_at = $3, remind_at = NULL, node_at = $3, above_at = $3"
+        " WHERE need_id = $1",
+        need.id,
+        datetime.combine(day, time(8), ZONE) - timedelta(days=7),
+        told,
+    )
+    await calendar_rows.set_hours(tx, "440300", Hours(time(20), time(22)))
+    assert (await service.recount(tx, await calendars.deadlines(tx), 100)).counted == 2
+    clocks = await tx.fetch("SELECT due_at, remind_at FROM deadlines WHERE need_id = $1", need.id)
+    assert [tuple(row) for row in clocks] == [(told, None)] * 2
 
 
 async def test_past_the_horizon_due_days_are_provisional_until_they_are_announced(

@@ -56,7 +56,7 @@ async def force(tx: Transaction, rating_id: int, state: S, *, late: bool = True)
 async def test_every_step_in_every_state(tx: Transaction, world: World, served: int, deadlines: Deadlines) -> None:
     """Each use case leads where the table says, or is refused and changes nothing."""
     rating_id = (await rate(tx, world, served, deadlines)).id
-    await service.report(tx, world.actors["institution"], rating_id, "与服务无关")
+    await service.report(tx, world.actors["institution"], rating_id, "与服务无关", deadlines)
     node, rated, party = (world.actors[name] for name in ("coordinator", "institution", "enterprise"))
     uses: dict[A, Use] = {
         A.VERIFY: lambda: rectification.verify(tx, node, rating_id, Finding(founded=True, note="属实"), deadlines),
@@ -66,7 +66,7 @@ async def test_every_step_in_every_state(tx: Transaction, world: World, served: 
         A.SATISFIED: lambda: rectification.revisit(tx, party, rating_id, Revisit(satisfied=True), deadlines),
         A.SEND_BACK: lambda: rectification.revisit(tx, node, rating_id, Revisit(satisfied=False), deadlines),
         A.CLOSE: lambda: rectification.close(tx, node, rating_id, "已办结", deadlines),
-        A.DROP: lambda: service.rule(tx, node, rating_id, Ruling(keep=False, note="恶意差评")),
+        A.DROP: lambda: service.rule(tx, node, rating_id, Ruling(keep=False, note="恶意差评"), deadlines),
     }
     assert set(uses) == set(A) - {A.OPEN, A.UNSATISFIED}
     for state, (action, use) in product(set(S) - {S.NEW}, uses.items()):
@@ -247,9 +247,9 @@ async def test_figures_follow_the_ratings(tx: Transaction, world: World, served:
     rating = await rate(tx, world, served, deadlines)
     assert (await counted())[1] == before[1] + 1
     assert rated.institution_id in [row.institution_id for row in await service.by_institution(tx, AID)]
-    await service.report(tx, rated, rating.id, "与服务无关")
+    await service.report(tx, rated, rating.id, "与服务无关", deadlines)
     assert (await counted())[1] == before[1] + 1, "a report changes nothing before the ruling"
-    withheld = await service.rule(tx, node, rating.id, Ruling(keep=False, note="内容与服务无关"))
+    withheld = await service.rule(tx, node, rating.id, Ruling(keep=False, note="内容与服务无关"), deadlines)
     assert (withheld.state, withheld.rectification) == (model.RatingState.WITHHELD, S.CLOSED)
     assert await counted() == before
     assert rating.id not in [

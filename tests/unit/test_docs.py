@@ -83,7 +83,9 @@ def test_every_feature_is_documented() -> None:
 
 
 def test_every_feature_has_a_colour() -> None:
-    rules = re.findall(r"^\.p-(\w+) \{ fill: (#\w+); \}$", (ROOT / "market/static/staff.css").read_text(), re.MULTILINE)
+    rules = re.findall(
+        r"^\.p-(\w+) \{ fill: (#\w+); \}$", (ROOT / "market/static/components.css").read_text(), re.MULTILINE
+    )
     assert {name for name, _ in rules} == set(SCORECARD_2)
     assert len({colour for _, colour in rules}) == len(rules)
 

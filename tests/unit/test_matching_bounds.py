@@ -171,6 +171,17 @@ def test_a_blend_is_its_two_halves(model: TableModel, values: FloatArray) -> Non
     assert scores.total == pytest.approx(scores.parts.sum(axis=1), rel=1e-12, abs=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("huge", [1e308, -1e308])
+def test_what_is_too_large_to_score(huge: float) -> None:
+    model = TableScorer(TableModel("m", NAMES, ((0.5,),) * K, ((0.0, 1.0),) * K, 0.0, 50))
+    values = np.zeros((2, K))
+    values[1] = huge
+    for scorer in (CARD, Blended(CARD, model, 50)):
+        with pytest.raises(FeatureError, match="row 1"):
+            scorer.score(values)
+
+
 @given(matrices, st.integers(0, K - 1), st.sampled_from([math.nan, math.inf, -math.inf]))
 def test_no_scorer_takes_what_is_no_number(values: FloatArray, column: int, bad: float) -> None:
     model = TableModel("m", NAMES, ((0.5,),) * K, ((0.0, 1.0),) * K, 0.0, 50)

@@ -188,4 +188,6 @@ def test_held_out_is_what_came_last() -> None:
     day = np.array([5, 1, 2, 3, 4, 5, 5, 1, 1, 1])
     assert held_out(day, 0.3).tolist() == (day == 5).tolist()
     assert held_out(day, 0.0).sum() == 0
+    assert held_out(day, 0.1).tolist() == (day == 5).tolist(), "never nothing, where there are two days"
+    assert held_out(day[:1], 0.3).tolist() == [False]
     assert held_out(day[:0], 0.3).tolist() == []

@@ -158,6 +158,9 @@ def test_a_model_through_json() -> None:
         replace(MODEL, tables=(*MODEL.tables[:3], (*MODEL.tables[3][:-1], np.nan))),
         replace(MODEL, edges=((np.inf, *MODEL.edges[0][1:]), *MODEL.edges[1:])),
         replace(MODEL, edges=(tuple(reversed(MODEL.edges[0])), *MODEL.edges[1:])),
+        replace(MODEL, intercept=np.nan),
+        replace(MODEL, calibration=Platt(-0.1, 0.0)),
+        replace(MODEL, calibration=Platt(0.1, np.inf)),
     ],
 )
 def test_tables_that_do_not_fit(broken: TableModel) -> None:
@@ -246,6 +249,15 @@ def test_grades_rise_with_every_step() -> None:
 def test_tuning_keeps_the_best() -> None:
     grid = [{"max_iter": 1, "learning_rate": 1e-6}, {"max_iter": 60, "learning_rate": 0.1}]
     assert tuned(DATA, clone(RANKER), grid, folds=3).max_iter == 60
+
+
+@pytest.mark.parametrize("needs", [1, 2, 3])
+def test_tuning_on_next_to_nothing(needs: int) -> None:
+    data = market(needs)
+    alike = Training(data.values, np.zeros(len(data.grades)), data.needs + 100)
+    both = Training(*(np.concatenate([getattr(one, name) for one in (alike, data)]) for name in DATA.__struct_fields__))
+    grid = [{"max_iter": 2, "min_samples_leaf": 1}, {"max_iter": 3, "min_samples_leaf": 1}]
+    assert tuned(both, clone(RANKER), grid, folds=4).max_iter in (2, 3)
 
 
 def test_a_blend_moves_from_card_to_model() -> None:

@@ -257,3 +257,23 @@ def test_real_questions() -> None:
 def test_names_alone_lead_to_their_items() -> None:
     for item in shipped_items():
         assert SHIPPED.understand(item.name).items[0].code == item.code
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("怎么给商续期十年", "SZ-2024-17"),
+        ("港资公司的利问题问谁", None),
+        ("师傅把他的商送标给我，怎么过户", "SZ-2024-16"),
+    ],
+)
+def test_half_a_word_of_the_field_is_enough_where_nothing_else_tells(text: str, item: str | None) -> None:
+    found = SHIPPED.understand(text)
+    assert not found.outside_scope
+    assert item is None or found.items[0].code == item
+
+
+@pytest.mark.parametrize("text", ["离婚以后商怎么分", "工资里的利怎么算", "做微商的能退货吗", "商"])
+def test_half_a_word_says_nothing_beside_everyday_words_or_of_its_own_item(text: str) -> None:
+    assert "专利" not in SHIPPED.evidence(text).mended
+    assert text == "商" or "商标" not in SHIPPED.evidence(text).mended

@@ -35,6 +35,8 @@ SPELLER = Speller(
         ("申请 zhuan li", "申请 专利"),
         ("zhucezhuanli多少钱", "注册专利多少钱"),
         ("my zhuanli, please", "my 专利, please"),
+        ("我妈的商要标转给我", "我妈的要商标转给我"),
+        ("要证明专这利还活着", "要证明这专利还活着"),
     ],
 )
 def test_slips_are_mended(written: str, meant: str) -> None:
@@ -42,7 +44,21 @@ def test_slips_are_mended(written: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["招标商", "老板不办", "砖里", "专业", "商标转让", "", "abc 123 🙂", "厂商示范", "z", "change li"]
+    "text",
+    [
+        "招标商",
+        "老板不办",
+        "砖里",
+        "专业",
+        "商标转让",
+        "",
+        "abc 123 🙂",
+        "厂商示范",
+        "z",
+        "change li",
+        "专业利润",
+        "商业投标",
+    ],
 )
 def test_what_is_right_or_far_off_stays(text: str) -> None:
     assert SPELLER.mend(text) == text

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 async def switch(browser: httpx.AsyncClient, language: str, back: str = "/offerings?stage=creation") -> httpx.Response:
     form = {"lang": language, "back": back, "_csrf_token": browser.cookies["zhipei_csrf"]}
-    return await browser.post("/language", data=form)
+    return await browser.post("/preferences", data=form)
 
 
 async def test_a_visitor_switches_and_comes_back_to_the_same_page(client: httpx.AsyncClient) -> None:

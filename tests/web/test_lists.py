@@ -205,6 +205,8 @@ async def test_an_institution_takes_up_the_common_list(client: httpx.AsyncClient
     assert "还没有服务，去发布" in html
     assert (await post(browser, "/lists/take-up", item_code=TRADEMARK)).status_code == 422
     await post(browser, "/lists/take-up")
+    assert "全部认领" in (await browser.get("/lists")).text, "all only where all was said"
+    await post(browser, "/lists/take-up", all="true")
     html = (await browser.get("/lists")).text
     assert "全部认领" not in html
     institution = world.actors["provincial"].institution_id

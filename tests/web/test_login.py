@@ -296,16 +296,21 @@ async def test_neither_words_nor_time_tell_whether_a_login_exists(settings: Sett
 # reset ---------------------------------------------------------------------------------------------------------------
 
 
-def reset_link(settings: Settings, login: str) -> str:
+def zhipei(settings: Settings, *words: str, fails: bool = False) -> str:
+    """What a command prints."""
     env = {
         "ZHIPEI_DATABASE_URL": str(settings.database_url),
         "ZHIPEI_REDIS_URL": str(settings.redis_url),
         "ZHIPEI_SECRET": SECRET,
         "ZHIPEI_PUBLIC_URL": "http://test",
     }
-    result = CliRunner().invoke(main, ["account", "reset", login], env=env)
-    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(main, words, env=env)
+    assert (result.exit_code != 0) is fails, result.output
     return result.output.strip()
+
+
+def reset_link(settings: Settings, login: str) -> str:
+    return zhipei(settings, "account", "reset", login)
 
 
 async def test_a_reset_link_works_once_and_ends_sessions(
@@ -344,6 +349,20 @@ async def test_a_link_runs_out(settings: Settings, browsers: list[Browser], monk
 async def test_the_page_for_a_forgotten_password_asks_and_tells_nothing(client: httpx.AsyncClient) -> None:
     page = (await client.get("/forgot")).text
     assert "<input" not in page.split("<main", 1)[1]
+
+
+def test_the_commands_say_what_they_did_and_what_they_cannot(settings: Settings) -> None:
+    new = ("account", "create", "lixia", "--name", "李夏", "--role", "admin", "--password")
+    weak = zhipei(settings, *new, "woaini1314", fails=True)
+    assert "很常见" in weak
+    assert "lixia (admin)" in zhipei(settings, *new, NEW)
+    assert "已有人使用" in zhipei(settings, *new, NEW, fails=True)
+    assert "new password" in zhipei(settings, "account", "password", "lixia", "--password", f"{NEW}-2")
+    assert "disabled" in zhipei(settings, "account", "disable", "lixia")
+    assert "没有登录名为 lixia" in zhipei(settings, "account", "reset", "lixia", fails=True)
+    assert "let in again" in zhipei(settings, "account", "disable", "lixia", "--undo")
+    assert "没有设置两步验证" in zhipei(settings, "account", "forget-factor", "lixia", fails=True)
+    assert zhipei(settings, "account", "reseal") == "0 sealed anew"
 
 
 # Redis away ----------------------------------------------------------------------------------------------------------

@@ -155,6 +155,23 @@ async def test_a_step_needs_its_password_and_runs_out(app: Litestar, monkeypatch
         assert (await browser.send_form("/login/code", code="123456")).headers["location"] == "/login"
 
 
+async def test_a_secret_that_lies_about_is_no_longer_confirmed(app: Litestar, database: Database) -> None:
+    async with Browser(app) as browser:
+        await browser.log_in("province")
+        await browser.send_form("/account/second-factor", password=PASSWORD)
+        secret = re.search(r'"wrap">([A-Z2-7]{32})<', (await browser.get("/account/second-factor")).text)
+        assert secret
+        async with database.transaction() as tx:
+            await tx.execute(
+                "UPDATE second_factors SET created_at = now() - interval '16 minutes' WHERE confirmed_at IS NULL"
+            )
+        late = await browser.send_form("/account/second-factor/confirm", code=Phone(secret[1]).code())
+        assert late.status_code == 409
+        assert "重新开始" in late.text
+        assert "<svg" not in (await browser.get("/account/second-factor")).text.split("<main")[1]
+        assert (await browser.log_in("province")).headers["location"] != "/login/code"
+
+
 async def test_a_changed_password_ends_a_log_in_half_way(app: Litestar, database: Database) -> None:
     async with Browser(app) as one, Browser(app) as two:
         phone, _codes = await enrol(one, "clerk")
