@@ -46,7 +46,7 @@ NOT_HERE = {
     "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, and no code of a receipt."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt."""
 FORM = {
     "note": "经核实的理由", "reason": "就近办理", "remark": "补充说明", "body": "想申请发明专利，请指导一下流程",
     "title": "服务标题",
