@@ -43,7 +43,7 @@ LOGINS = {role.value: role.value for role in Role}
 """A login of the small world for each role."""
 NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
-    "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
+    "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit",
 }  # fmt: skip
 """Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt."""
