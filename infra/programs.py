@@ -91,6 +91,8 @@ def loading(url: str, server: Server) -> Iterator[Callable[[bytes], None]]:
         except BaseException:
             loader.kill()  # before its input ends, or it would commit
             unpacker.kill()
+            _close(loader.stdin)
+            _close(unpacker.stdin)
             raise
 
 
