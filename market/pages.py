@@ -5,6 +5,7 @@ from litestar.response import Template
 
 from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
+from market.audit import pages as audit
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
@@ -52,6 +53,7 @@ def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
+        audit,
         calendars,
         catalogue,
         counter_pages,

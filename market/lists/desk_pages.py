@@ -26,7 +26,7 @@ from market.catalogue.model import (
     parse_limit,
 )
 from market.diff import FieldDiff
-from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput
+from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput, NotFound
 from market.forms import decode, merged
 from market.guides import queries as guide_queries
 from market.guides import service as guides
@@ -135,9 +135,11 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction], revision_i
 
 @get("/{revision_id:int}/edit", guards=WRITERS)
 async def edit(request: AppRequest, tx: NamedDependency[Transaction], revision_id: PathId) -> Template:
-    """The form, as the draft is now."""
+    """The form, as the draft is now; for those who may save it."""
     actor = actor_of(request)
     revision = await service.find(tx, actor, revision_id)
+    if not service.writes(actor, revision.institution_id):
+        raise NotFound
     return await _form(tx, actor, _fields(revision.form) | {"edit": revision.edit}, revision=revision)
 
 
