@@ -845,6 +845,24 @@ CREATE TABLE public.ledger_closings (
     closed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.ledger_corrections (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    period text NOT NULL,
+    figures text NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.ledger_corrections ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_corrections_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ledger_rows (
     institution_id bigint NOT NULL,
     period text NOT NULL,
@@ -921,7 +939,7 @@ CREATE TABLE public.messages (
     read_at timestamp with time zone,
     for_digest boolean DEFAULT false NOT NULL,
     digest_id bigint,
-    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'account'::text])))
+    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'supervision'::text, 'account'::text])))
 )
 WITH (fillfactor='85');
 
@@ -1557,6 +1575,12 @@ ALTER TABLE ONLY public.item_revisions
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_pkey PRIMARY KEY (region_code, period);
 
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_period_figures_key UNIQUE (institution_id, period, figures);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ledger_rows
     ADD CONSTRAINT ledger_rows_pkey PRIMARY KEY (institution_id, period, item_code, frozen);
 
@@ -1893,6 +1917,8 @@ CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.i
 
 CREATE TRIGGER ledger_closings_frozen BEFORE DELETE OR UPDATE ON public.ledger_closings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER ledger_corrections_tell AFTER INSERT ON public.ledger_corrections FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER ledger_rows_frozen BEFORE DELETE OR UPDATE ON public.ledger_rows FOR EACH ROW WHEN (old.frozen) EXECUTE FUNCTION public.refuse_change_of_closed();
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
@@ -1950,6 +1976,8 @@ CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
 CREATE TRIGGER supervision_events_frozen BEFORE DELETE OR UPDATE ON public.supervision_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER supervision_events_tell AFTER INSERT ON public.supervision_events FOR EACH ROW WHEN ((((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text)) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER supervisions_moves BEFORE INSERT OR UPDATE OF state ON public.supervisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('supervision');
 
@@ -2053,6 +2081,9 @@ ALTER TABLE ONLY public.item_revisions
 
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
