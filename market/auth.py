@@ -115,20 +115,24 @@ async def steering(connection: Connection, _handler: BaseRouteHandler) -> None:
         raise errors.Forbidden
 
 
-def allow(*roles: Role) -> Guard:
-    """A guard that lets only these roles pass; without roles, anyone who has logged in.
+class Allow:
+    """A guard that lets only these roles pass; without roles, anyone who has logged in."""
 
-    A coroutine, because Litestar would run a plain function in a thread for every request.
-    """
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
 
-    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: Connection, _handler: BaseRouteHandler) -> None:
+        """A coroutine, because Litestar would run a plain function in a thread for every request."""
         actor: Actor | None = connection.user
         if actor is None:
             raise await nobody(connection)
-        if roles and actor.role not in roles:
+        if self.roles and actor.role not in self.roles:
             raise errors.Forbidden
 
-    return guard
+
+def allow(*roles: Role) -> Guard:
+    """A guard that lets only these roles pass; without roles, anyone who has logged in."""
+    return Allow(frozenset(roles))
 
 
 class Unmatched(Template):

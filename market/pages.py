@@ -6,6 +6,7 @@ from litestar.response import Template
 
 from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
+from market.audit import pages as audit
 from market.auth import allow
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
@@ -69,6 +70,7 @@ def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
+        audit,
         calendars,
         catalogue,
         counter_pages,

@@ -123,11 +123,12 @@ def actor_of(request: AppRequest) -> Actor:
 
 def address_hash(request: AppRequest) -> bytes | None:
     """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
-    if request.client is None:
-        return None
-    return hashlib.blake2b(
-        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
-    ).digest()
+    return hash_address(request.client.host, services(request).secret) if request.client else None
+
+
+def hash_address(host: str, secret: str) -> bytes:
+    """As ``address_hash``."""
+    return hashlib.blake2b(host.encode(), key=secret.encode()[:64], digest_size=16).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
