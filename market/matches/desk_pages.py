@@ -20,7 +20,19 @@ from market.i18n import _n
 from market.matches import queries, service
 from market.matches.model import Delivery, DeskRow, MatchState, Remark
 from market.matches.pages import Draft
-from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go_once, one_time_key, page, page_of, read_cursor, services
+from market.web import (
+    AppRequest,
+    IdQuery,
+    PathId,
+    Rejected,
+    actor_of,
+    go_once,
+    one_time_key,
+    page,
+    page_of,
+    read_cursor,
+    services,
+)
 
 URGENT_ROWS = 50
 ENDED_ROWS = 20
