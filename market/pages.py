@@ -3,6 +3,7 @@
 from litestar import Router, get
 from litestar.response import Template
 
+from market.accounts import kept_pages
 from market.accounts import pages as accounts
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
@@ -57,6 +58,7 @@ def routers() -> list[Router]:
         feeds,
         guides,
         institutions,
+        kept_pages,
         learning,
         lists,
         matches,

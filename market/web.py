@@ -17,7 +17,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
-from litestar.status_codes import HTTP_303_SEE_OTHER
+from litestar.status_codes import HTTP_303_SEE_OTHER, HTTP_307_TEMPORARY_REDIRECT
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -327,6 +327,8 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
     if problem.status == 401 and request.method == "GET":
         return go_to_login(request)
+    if problem.status == 401 and "form-urlencoded" in request.headers.get("content-type", ""):
+        return _keep_and_log_in(request)
     shown = {"problem": problem, "back": came_from(request)}
     return Template("error.html", context=shown, status_code=problem.status, headers=headers)
 
@@ -341,6 +343,12 @@ def go_to_login(request: AppRequest) -> Redirect:
     """Log in, then come back to this page."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return Redirect("/login", query_params={"next": wanted}, status_code=HTTP_303_SEE_OTHER)
+
+
+def _keep_and_log_in(request: AppRequest) -> Redirect:
+    """The log-in ended while a form was filled in: the browser posts the form again to where it is kept meanwhile."""
+    back = {"to": request.url.path, "back": came_from(request)}
+    return Redirect("/login/keep", query_params=back, status_code=HTTP_307_TEMPORARY_REDIRECT)
 
 
 def _problem(request: AppRequest, error: Exception) -> Problem:
