@@ -59,6 +59,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL's limit for one statement."""
     lock_timeout_ms: Positive = 3_000
     """PostgreSQL's limit for one wait for a lock."""
+    smtp_url: str | None = None
+    """Mail server: smtps://user:password@host:465, smtp://user:password@host:587?starttls. None: no letters."""
+    smtp_ca_file: Path | None = None
+    """Certificates to check the mail server's against. None: the system's."""
+    mail_from: str | None = None
+    """From whom letters come, as in 知配 <noreply@example.cn>. None: noreply@ and the host of ``public_url``."""
+    private_webhooks: bool = False
+    """Let webhooks be plain http and inside the house: for an installation without a way out, and for trials."""
+    messages_days: Positive = 180
+    """Messages that were read are deleted after so many days."""
     session_hours: Positive = 12
     """A log-in ends after so many hours without a request."""
     job_poll_seconds: PositiveFloat = 0.02

@@ -44,9 +44,11 @@ from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
 from market.institutions import api as institutions_api
+from market.ledger import api as ledger_api
 from market.lists import api as lists_api
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
+from market.messages import api as messages_api
 from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
@@ -56,6 +58,7 @@ from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
 from market.standing import api as standing_api
+from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
@@ -186,6 +189,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     engine = open_engine(settings)
+    finder = Finder(engine, Breaker())
     held = Services(
         settings=settings,
         secret=csrf_secret,
@@ -193,8 +197,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         redis=redis,
         sessions=Sessions(redis, settings.namespace, settings.session_hours),
         deadlines=DeadlinesSource(),
-        catalogue=CatalogueSource(settings.own_words),
-        finder=Finder(engine, Breaker()),
+        catalogue=CatalogueSource(settings.own_words, finder),
+        finder=finder,
         metrics=Metrics(),
     )
 
@@ -236,7 +240,8 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_name="zhipei_csrf",
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
-            exclude=["^/api/", r"^/feed\."],  # an answer that others may keep carries no cookie
+            # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
+            exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
@@ -264,8 +269,10 @@ def _api() -> Router:
             guides_api.router(),
             deadlines_api.router(),
             institutions_api.router(),
+            ledger_api.router(),
             lists_api.router(),
             matches_api.router(),
+            messages_api.router(),
             needs_api.router(),
             notices_api.router(),
             offerings_api.router(),
@@ -274,6 +281,7 @@ def _api() -> Router:
             regions_api.router(),
             rules_api.router(),
             standing_api.router(),
+            supervision_api.router(),
         ],
         security=[{"token": []}],
     )

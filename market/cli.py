@@ -42,6 +42,8 @@ class Commands(click.Group):
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
+        "ledger": "market.ledger_cli",
+        "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
         "search": "market.search_cli",

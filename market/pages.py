@@ -14,9 +14,11 @@ from market.feeds import pages as feeds
 from market.guides import pages as guides
 from market.institutions import pages as institutions
 from market.learning import pages as learning
+from market.ledger import pages as ledger
 from market.lists import desk_pages as lists
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
+from market.messages import pages as messages
 from market.needs import counter_pages
 from market.needs import pages as needs
 from market.notices import pages as notices
@@ -28,6 +30,7 @@ from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
 from market.standing import pages as standing
+from market.supervision import pages as supervision
 from market.web import AppRequest, page, services
 
 
@@ -60,8 +63,10 @@ def routers() -> list[Router]:
         institutions,
         kept_pages,
         learning,
+        ledger,
         lists,
         matches,
+        messages,
         owner_pages,
         needs,
         notices,
@@ -73,6 +78,7 @@ def routers() -> list[Router]:
         receipts,
         rules,
         standing,
+        supervision,
     )
     docs = Router("/", route_handlers=[api_docs, design], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import asyncpg
 import msgspec
@@ -34,7 +34,9 @@ from market.discovery.service import Finder
 from market.forms import explain
 from market.i18n import N_, _
 from market.matches.ranking import Catalogue, CatalogueSource
+from market.needs.model import BODY_LIMIT
 from matching.types import Lang
+from search.engine import MOST_CHARS
 
 T = TypeVar("T")
 AppRequest = Request[Actor | None, str | None, State]
@@ -329,8 +331,21 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
         return go_to_login(request)
     if problem.status == 401 and "form-urlencoded" in request.headers.get("content-type", ""):
         return _keep_and_log_in(request)
-    shown = {"problem": problem, "back": came_from(request)}
+    shown = {"problem": problem, "back": came_from(request), **_ways_on(request, problem)}
     return Template("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
+    """Out of a page whose address has something in it that cannot be: ``again``, the page without that; ``need``, the
+    form for a need with the search text, where that is too long for a search. Both "" for any other page."""
+    wrong = {one.field for one in problem.errors}
+    given = list(request.query_params.multi_items())
+    kept = [(name, value) for name, value in given if name not in wrong]
+    if request.method != "GET" or len(kept) == len(given):
+        return {"again": "", "need": ""}
+    text = request.query_params.get("q", "") if "q" in wrong else ""
+    need = f"/?{urlencode({'text': text})}" if MOST_CHARS < len(text) <= BODY_LIMIT else ""
+    return {"again": f"{request.url.path}?{urlencode(kept)}", "need": need}
 
 
 def came_from(request: Request[Any, Any, Any]) -> str:

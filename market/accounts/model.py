@@ -62,6 +62,8 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Whether no node is above the actor's."""
     region_code: str | None = None
     """Where the actor's enterprise is."""
+    unread: int = 0
+    """Messages not read yet, for the head of a page; counted up to 100."""
     by_receipt: bool = False
     """No account: whoever shows the code on a receipt, who may for that need what the clerk may who filed it."""
 

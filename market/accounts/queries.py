@@ -6,13 +6,19 @@ from infra.db import Transaction, many, one_or_none
 from market.accounts.model import Actor, ApiToken, Colleague, Credentials
 from matching.types import Lang
 
-ACTOR = """
-SELECT a.id, a.login, a.name, a.role, a.lang, a.enterprise_id, a.institution_id, a.node_id,
+WHO = """
+a.id, a.login, a.name, a.role, a.lang, a.enterprise_id, a.institution_id, a.node_id,
        n.name AS node_name, n.region_prefix AS node_prefix,
        n.id IS NOT NULL AND n.parent_id IS NULL AS node_is_top, e.region_code
+"""
+WHENCE = """
 FROM accounts a LEFT JOIN nodes n ON n.id = a.node_id LEFT JOIN enterprises e ON e.id = a.enterprise_id
 """
-ACTOR_BY_ID = f"{ACTOR} WHERE a.id = $1 AND a.disabled_at IS NULL"
+ACTOR = f"SELECT {WHO} {WHENCE}"
+# Of pages, whose head counts messages: with the account, so that no page asks twice.
+ACTOR_BY_ID = f"""SELECT {WHO}, (
+    SELECT count(*) FROM (SELECT FROM messages m WHERE m.account_id = a.id AND m.read_at IS NULL LIMIT 100) u) AS unread
+{WHENCE} WHERE a.id = $1 AND a.disabled_at IS NULL"""
 ACTOR_BY_LOGIN = f"{ACTOR} WHERE a.login = lower($1) AND a.disabled_at IS NULL"
 ACTOR_BY_TOKEN = f"""{ACTOR} JOIN api_tokens t ON t.account_id = a.id
 WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > now() AND a.disabled_at IS NULL

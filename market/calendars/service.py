@@ -10,6 +10,7 @@ from infra.db import Transaction
 from market.calendars import queries
 from market.calendars.model import Calendar, Calendars, Hours, Period
 from market.errors import InvalidInput
+from market.i18n import _
 from market.regions import queries as regions
 from market.regions.model import NATION, lineage
 from market.rules import queries as rules
@@ -88,9 +89,9 @@ async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:
         InvalidInput: there is no such region, or it would close before it opens.
     """
     if await regions.region(tx, region_code) is None:
-        raise InvalidInput(fields={"region_code": f"没有代码为 {region_code} 的地区。"})
+        raise InvalidInput(fields={"region_code": _("没有代码为 {region_code} 的地区。", region_code=region_code)})
     if hours.opens >= hours.closes:
-        raise InvalidInput(fields={"closes": "下班时间要晚于上班时间。"})
+        raise InvalidInput(fields={"closes": _("下班时间要晚于上班时间。")})
     await queries.set_hours(tx, region_code, hours)
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from infra.db import Connection, Transaction, many, one_or_none
 from market.catalogue.model import Guide, ItemList, Limit
 from market.discovery.model import Rebuild, Wanted
+from market.i18n import N_
 from search.engine import IndexName
 
 
@@ -159,8 +160,9 @@ UPDATE rebuilds SET state = CASE WHEN $2 = '' THEN 'done' ELSE 'failed' END, err
 WHERE id = $1
 """
 # Only one indexer runs: what still seems to be running when another begins, its indexer left.
+INTERRUPTED = N_("执行中断，请再试一次。")
 REBUILDS_INTERRUPTED = """
-UPDATE rebuilds SET state = 'failed', error = '执行中断，请再试一次。', finished_at = now() WHERE state = 'running'
+UPDATE rebuilds SET state = 'failed', error = $1, finished_at = now() WHERE state = 'running'
 """
 REBUILDS = f"SELECT {REBUILD_COLUMNS} FROM rebuilds WHERE id = ANY($1::bigint[]) ORDER BY id"
 
@@ -244,7 +246,7 @@ async def end_rebuild(tx: Transaction, rebuild_id: int, problem: str) -> None:
 
 async def rebuilds_interrupted(tx: Transaction) -> None:
     """End what an indexer left running."""
-    await tx.execute(REBUILDS_INTERRUPTED)
+    await tx.execute(REBUILDS_INTERRUPTED, INTERRUPTED)
 
 
 async def rebuilds(tx: Transaction, ids: Sequence[int]) -> list[Rebuild]:

@@ -20,6 +20,7 @@ from market.i18n import _n
 from market.matches import queries, service
 from market.matches.model import Delivery, DeskRow, MatchState, Remark
 from market.matches.pages import Draft
+from market.supervision import queries as supervisions
 from market.web import (
     AppRequest,
     IdQuery,
@@ -75,6 +76,7 @@ async def _desk(
         sums=_sums(todo[:URGENT_ROWS]),
         ended=page_of(ended, ENDED_ROWS, lambda row: row.id),
         done=done and await queries.find(tx, done, institution_id=actor.institution_id),
+        supervision=await supervisions.open_of(tx, actor.institution_id or 0),
         calendar=deadlines.calendar,
         draft=draft or Draft(),
         notice=notice,

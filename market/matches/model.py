@@ -11,7 +11,7 @@ from market.calendars.model import Period
 from market.catalogue.model import ItemList, Limit
 from market.deadlines.model import earliest
 from market.errors import InvalidTransition
-from market.i18n import Words
+from market.i18n import Words, _
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, NeedBody, Note
 from matching.calibrate import Platt
 from matching.types import Exclusion, Part
@@ -130,7 +130,11 @@ def next_state(state: MatchState, action: MatchAction) -> MatchState:
         return TRANSITIONS[state, action]
     except KeyError:
         raise InvalidTransition(
-            f"这次派单现在是「{STATE_NAMES[state]}」，不能再{ACTION_NAMES[action]}。请刷新查看最新状态。"
+            _(
+                "这次派单现在是「{state}」，不能再{action}。请刷新查看最新状态。",
+                state=STATE_NAMES[state],
+                action=ACTION_NAMES[action],
+            )
         ) from None
 
 
@@ -305,24 +309,6 @@ class DeclineRequest(Struct, frozen=True, kw_only=True):
     item_name: str
     reason: str
     at: datetime
-
-
-class PublishedOffering(Struct, frozen=True, kw_only=True):
-    """What ranking needs of an offering, without what changes with every match."""
-
-    offering_id: int
-    version: int
-    institution_id: int
-    institution_region: str
-    item_code: str
-    item_name: str
-    title: str
-    summary: str
-    region_codes: tuple[str, ...]
-    audience: tuple[str, ...]
-    promised_days: int | None
-    rights: tuple[str, ...]
-    stages: tuple[str, ...]
 
 
 # what people send -----------------------------------------------------------------------------------------------------

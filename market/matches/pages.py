@@ -17,7 +17,7 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
-from market.i18n import lang
+from market.i18n import Words, lang
 from market.matches import queries, service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
 from market.needs import queries as needs
@@ -55,15 +55,28 @@ class Tab(StrEnum):
     ENDED = "ended"
 
 
-TABS: Mapping[Tab, tuple[str, tuple[NeedState, ...]]] = {
-    Tab.OPEN: ("等我审核", (NeedState.PROPOSED, NeedState.UNMATCHED)),
-    Tab.RANKING: ("正在匹配", (NeedState.SUBMITTED,)),
-    Tab.ASSIGNED: ("等机构受理", (NeedState.ASSIGNED,)),
-    Tab.SERVING: ("办理中", (NeedState.SERVING,)),
-    Tab.DELIVERED: ("等企业确认", (NeedState.DELIVERED,)),
-    Tab.RETURNED: ("退回补正", (NeedState.RETURNED,)),
-    Tab.ENDED: ("已结束", (NeedState.COMPLETED, NeedState.WITHDRAWN, NeedState.CLOSED)),
+TABS: Mapping[Tab, tuple[NeedState, ...]] = {
+    Tab.OPEN: (NeedState.PROPOSED, NeedState.UNMATCHED),
+    Tab.RANKING: (NeedState.SUBMITTED,),
+    Tab.ASSIGNED: (NeedState.ASSIGNED,),
+    Tab.SERVING: (NeedState.SERVING,),
+    Tab.DELIVERED: (NeedState.DELIVERED,),
+    Tab.RETURNED: (NeedState.RETURNED,),
+    Tab.ENDED: (NeedState.COMPLETED, NeedState.WITHDRAWN, NeedState.CLOSED),
 }
+
+
+TAB_NAMES: Mapping[Tab, str] = Words(
+    {
+        Tab.OPEN: "等我审核",
+        Tab.RANKING: "正在匹配",
+        Tab.ASSIGNED: "等机构受理",
+        Tab.SERVING: "办理中",
+        Tab.DELIVERED: "等企业确认",
+        Tab.RETURNED: "退回补正",
+        Tab.ENDED: "已结束",
+    }
+)
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -93,7 +106,7 @@ async def queue(
     return page(
         "queue/list.html",
         tab=tab,
-        tabs={one: (name, sum(counts.get(s, 0) for s in within)) for one, (name, within) in TABS.items()},
+        tabs={one: (TAB_NAMES[one], sum(counts.get(s, 0) for s in within)) for one, within in TABS.items()},
         rows=await _rows(tx, prefix, tab, cursor),
         first=cursor is None,
         declines=await queries.decline_requests(tx, prefix),
@@ -106,7 +119,7 @@ async def queue(
 
 
 async def _rows(tx: Transaction, prefix: str, tab: Tab, cursor: str | None) -> Page[NeedRow]:
-    states = list(TABS[tab][1])
+    states = list(TABS[tab])
     if tab is Tab.ENDED:
         before = read_cursor(cursor, int)
         ended = await needs.ended_rows(tx, prefix, states, before=before, limit=QUEUE_ROWS + 1)
@@ -283,7 +296,7 @@ async def decide(
         ) from None
     if then:
         return go(then)
-    following = await needs.next_in_queue(tx, _prefix(actor_of(request)), list(TABS[Tab.OPEN][1]), but=need_id)
+    following = await needs.next_in_queue(tx, _prefix(actor_of(request)), list(TABS[Tab.OPEN]), but=need_id)
     return go(f"/needs/{following}?done={need_id}" if following else f"/queue?done={need_id}")
 
 

@@ -3,8 +3,10 @@
 Every use case locks the need first and then its live match, so that two people never wait for each other.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+from babel.dates import format_date
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
@@ -13,6 +15,7 @@ from market.calendars.service import Deadlines
 from market.deadlines import service as limits
 from market.deadlines.model import DELIVERY, LimitKind
 from market.errors import AlreadyReturned, Conflict, InvalidInput, InvalidTransition, NotFound
+from market.i18n import LOCALES, _, lang
 from market.matches import queries
 from market.matches.model import LIVE, Candidate, Match, MatchAction, MatchState, OneTimeNotice, RankingRun, next_state
 from market.needs import queries as need_queries
@@ -34,7 +37,7 @@ async def approve(tx: Transaction, actor: Actor, need_id: int, match_id: int, de
     await _decide(tx, need, NeedAction.APPROVE, actor)
     match = await _live(tx, need)
     if match.id != match_id:
-        raise Conflict("推荐刚刚更新过，请看过新的推荐后再批准。")
+        raise Conflict(_("推荐刚刚更新过，请看过新的推荐后再批准。"))
     await _advance(tx, match, MatchAction.APPROVE, actor)
     await _ask_institution(tx, need, match.id, deadlines)
 
@@ -52,7 +55,7 @@ async def override(
     await _decide(tx, need, NeedAction.OVERRIDE, actor, note=reason)
     live = await queries.lock_live(tx, need.id)
     if live is not None and live.offering_id == offering_id:
-        raise InvalidInput(fields={"offering_id": "这就是现在的推荐，不需要改派；请直接批准，或另选一个候选。"})
+        raise InvalidInput(fields={"offering_id": _("这就是现在的推荐，不需要改派；请直接批准，或另选一个候选。")})
     if live is not None:
         await _advance(tx, live, MatchAction.SUPERSEDE, actor, note=reason)
         await limits.cancel(tx, need.id, LimitKind.ACCEPT, *DELIVERY)
@@ -71,7 +74,7 @@ async def override(
         )
     )
     if made is None:
-        raise InvalidInput(fields={"offering_id": "请从候选中选择一项服务。"})
+        raise InvalidInput(fields={"offering_id": _("请从候选中选择一项服务。")})
     await _ask_institution(tx, need, made, deadlines)
 
 
@@ -88,7 +91,7 @@ async def give_notice(tx: Transaction, actor: Actor, need_id: int, notice: OneTi
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.RETURN)
     asked = [*notice.missing, *notice.materials]
     if not asked:
-        raise InvalidInput(fields={"missing": "请至少写一点，或勾选一份材料。"})
+        raise InvalidInput(fields={"missing": _("请至少写一点，或勾选一份材料。")})
     before = [event for event in await need_queries.events(tx, need.id) if event.action in NOTICES]
     answers = {"missing": notice.missing, "materials": notice.materials}
     if not before:
@@ -109,7 +112,7 @@ def _answered(story: list[Event], opened: str, asked: list[str]) -> dict[str, An
         raise AlreadyReturned
     told = {point for event in story for name in ("missing", "materials") for point in event.data.get(name, ())}
     if repeated := [point for point in asked if point in told]:
-        words = f"上次已经告知过：{'、'.join(repeated)}。再次退回只能提企业答复后新出现的问题。"
+        words = _("上次已经告知过：{points}。再次退回只能提企业答复后新出现的问题。", points=_("、").join(repeated))
         raise InvalidInput(fields={"missing": words})
     return {"opened": opened, "answer": story[-1].id}
 
@@ -125,7 +128,7 @@ async def escalate(tx: Transaction, actor: Actor, need_id: int, note: str, deadl
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.ESCALATE)
     parent_id = await need_queries.parent_node(tx, need.node_id)
     if parent_id is None:
-        raise Conflict(f"{need.node_name}已经是最上级节点，请在本节点内处理。")
+        raise Conflict(_("{node}已经是最上级节点，请在本节点内处理。", node=need.node_name))
     await _decide(tx, need, NeedAction.ESCALATE, actor, note=note, from_node=need.node_name)
     await _end_live(tx, need, MatchAction.SUPERSEDE, actor)
     await need_queries.set_node(tx, need.id, parent_id)
@@ -207,8 +210,9 @@ async def deliver(tx: Transaction, actor: Actor, match_id: int, result: str, dea
     """Hand over the result. The clock stops until the enterprise says whether it answers the need."""
     need, match = await _to_serve(tx, actor, match_id, NeedAction.DELIVER)
     await needs.advance(tx, need, NeedAction.DELIVER, actor)
-    await queries.set_result(tx, match.id, result)
-    await _advance(tx, match, MatchAction.DELIVER, actor, note=result)
+    on_time = match.due_at is None or datetime.now(UTC) <= match.due_at  # without a limit it is always in time
+    await queries.set_result(tx, match.id, result, on_time=on_time)
+    await _advance(tx, match, MatchAction.DELIVER, actor, note=result, on_time=on_time, due_at=match.due_at)
     await limits.pause(tx, deadlines, need.id, need.region_code, *DELIVERY)
 
 
@@ -290,7 +294,7 @@ async def ranking(tx: Transaction, actor: Actor, need_id: int) -> tuple[RankingR
     need = await needs.find(tx, actor, need_id)
     run = await queries.latest_run(tx, need.id)
     if run is None:
-        raise NotFound("这条需求还没有匹配结果，请稍候。")
+        raise NotFound(_("这条需求还没有匹配结果，请稍候。"))
     return run, await queries.candidates(tx, run.id), await queries.latest(tx, need.id)
 
 
@@ -321,7 +325,9 @@ async def _to_serve(tx: Transaction, actor: Actor, match_id: int, action: NeedAc
     match = await queries.find(tx, match_id, institution_id=actor.institution_id)
     assert match is not None, "matches are never deleted"
     if match.state not in LIVE:
-        raise InvalidTransition(f"这次派单现在是「{match.state_name}」，不能再办理。请刷新待办查看最新状态。")
+        raise InvalidTransition(
+            _("这次派单现在是「{state}」，不能再办理。请刷新待办查看最新状态。", state=match.state_name)
+        )
     need = await needs.find_to_act(tx, actor, match.need_id, action)
     return need, await _live(tx, need, match_id)
 
@@ -329,7 +335,7 @@ async def _to_serve(tx: Transaction, actor: Actor, match_id: int, action: NeedAc
 async def _live(tx: Transaction, need: Need, match_id: int | None = None) -> Match:
     match = await queries.lock_live(tx, need.id)
     if match is None or match_id not in (None, match.id):
-        raise InvalidTransition("这次派单已经结束或改派，请刷新查看最新状态。")
+        raise InvalidTransition(_("这次派单已经结束或改派，请刷新查看最新状态。"))
     return match
 
 
@@ -386,13 +392,17 @@ async def _decide(
         await needs.advance(tx, need, action, actor, note=note, **data)
     except InvalidTransition:
         last = [e for e in await need_queries.events(tx, need.id) if e.machine == "need"][-1]
-        who = last.actor_name or "系统"
         raise InvalidTransition(
-            f"{who}已在{_clock(last.at)}完成「{ACTION_NAMES[NeedAction(last.action)]}」，"
-            f"这条需求现在是「{need.state_name}」。请刷新查看。"
+            _(
+                "{who}已在{at}完成「{action}」，这条需求现在是「{state}」。请刷新查看。",
+                who=last.actor_name or _("平台"),
+                at=_clock(last.at),
+                action=ACTION_NAMES[NeedAction(last.action)],
+                state=need.state_name,
+            )
         ) from None
 
 
 def _clock(moment: datetime) -> str:
     local = moment.astimezone(ZONE)
-    return f"{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{format_date(local, _('M月d日'), locale=LOCALES[lang()])} {local:%H:%M}"

@@ -10,6 +10,7 @@ from market.accounts.model import Actor, Colleague
 from market.catalogue import queries as catalogue
 from market.deadlines import service as limits
 from market.deadlines.model import Deadline
+from market.i18n import _
 from market.matches.model import Match
 from market.needs import ownership
 from market.needs.model import HANDING, NOTICES, Event, Need, NeedAction
@@ -59,7 +60,7 @@ async def open_window(
         clocks=await limits.of_need(tx, need.id),
         foreign=need.owner_id not in (None, actor.id),
         others=[one for one in here.values() if one.id != actor.id],
-        offered_name=here[need.offered_to].name if need.offered_to in here else "一位同事" if asked else None,
+        offered_name=here[need.offered_to].name if need.offered_to in here else _("一位同事") if asked else None,
         offer=offers[-1] if need.offered_to == actor.id else None,
         may=await _may(tx, actor, need),
         notices=[event for event in events if event.action in NOTICES],

@@ -17,7 +17,9 @@ SearchText = Annotated[str, Meta(max_length=500)]
 RegionCode = Annotated[str, Meta(pattern="^[0-9]{6}$", max_length=6)]
 
 # "Cities" that exist in the code table only and that nobody says aloud.
-PLACEHOLDERS = frozenset({"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"})
+PLACEHOLDERS = frozenset(  # not translated: names of the code table
+    {"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"}
+)
 
 
 class Region(Struct, frozen=True):

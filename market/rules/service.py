@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.errors import Forbidden, InvalidInput, NotFound
+from market.i18n import _
 from market.regions import queries as regions
 from market.regions.model import NATION
 from market.rules import queries
@@ -18,7 +19,7 @@ async def in_force(tx: Transaction, region_code: str) -> list[Rule]:
         NotFound: there is no such region.
     """
     if await regions.region(tx, region_code) is None:
-        raise NotFound("没有这个地区，请从列表中选择。")
+        raise NotFound(_("没有这个地区，请从列表中选择。"))
     order = list(RuleName)
     return sorted(await queries.in_force(tx, region_code), key=lambda rule: order.index(rule.name))
 
@@ -32,14 +33,14 @@ async def change(tx: Transaction, actor: Actor, region_code: str, changes: Itera
         InvalidInput: the nation, which has nobody above, gives up a limit; by the rule's name.
     """
     if actor.role not in (Role.COORDINATOR, Role.ADMIN) or not region_code.startswith(actor.node_prefix or ""):
-        raise Forbidden("这个地区不在您的辖区内，不能修改它的期限。")
+        raise Forbidden(_("这个地区不在您的辖区内，不能修改它的期限。"))
     await in_force(tx, region_code)
     wrong = {}
     for one in changes:
         if one.working_days is not None:
             await queries.put(tx, one.name, region_code, one.working_days, actor.login)
         elif region_code == NATION:
-            wrong[str(one.name)] = "全国的期限上面没有可以沿用的，请填写。"
+            wrong[str(one.name)] = _("全国的期限上面没有可以沿用的，请填写。")
         else:
             await queries.forget(tx, one.name, region_code)
     if wrong:
