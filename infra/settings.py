@@ -96,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Exports by one account; by one address five times as many. 0: any number."""
     requests_at_once: Positive = 256
     """Requests a web process works on; one more is answered 503 at once."""
-    body_bytes: Positive = 262_144
-    """Largest body of a request."""
+    body_bytes: Positive = 1_048_576
+    """Largest body of a request: a form of eleven fields, each with 10,000 Chinese characters, is told and kept."""
     oidc_issuer: str | None = None
     """OpenID provider people may log in with, as an address. None: passwords only."""
     oidc_client_id: str | None = None

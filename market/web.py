@@ -276,12 +276,15 @@ async def go_once(
 ) -> Redirect:
     """Do what a form asks and go where ``act`` says; the same form posted again goes there too, and does nothing.
 
-    Only the same form: with another text, after the back button, it is another wish.
+    Only the same form: with another text, after the back button, it is another wish. A form without a ``key`` says
+    nothing of which one it is, and is done each time.
 
     Raises:
         Rejected: it was posted before.
         DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
+    if not form.get("key"):
+        return go(await act())
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
     key = f"form:{fingerprint.hex()}"
