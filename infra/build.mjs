@@ -27,7 +27,7 @@ const manifest = {
 };
 
 const context = await esbuild.context({
-  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "icon.svg"].map((name) => `${SOURCE}/${name}`),
+  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "staff.js", "live.js", "icon.svg"].map((name) => `${SOURCE}/${name}`),
   outdir: DIST,
   entryNames: "[name]-[hash]",
   bundle: true,

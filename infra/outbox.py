@@ -16,7 +16,11 @@ from infra.observe import request_id
 CHANNEL = "outbox"
 INDEX = "index"
 """Topic of the changes that one indexer takes in batches, past relay and lease (market/discovery/indexing.py)."""
-ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
+# What is leased until some moment is not sent before it.
+ADD = """
+INSERT INTO outbox (topic, payload, request_id, leased_until)
+VALUES ($1, $2, $3, CASE WHEN $4::float8 > 0 THEN now() + make_interval(secs => $4::float8) ELSE '-infinity' END)
+"""
 LEASE = """
 UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
 WHERE id IN (
@@ -93,9 +97,9 @@ class LeaseLost(Exception):
     """The row was leased to another attempt; this attempt must leave no effect."""
 
 
-async def add(tx: Transaction, topic: str, **payload: Any) -> None:
-    """Ask for background work on ``topic`` once ``tx`` commits."""
-    await tx.execute(ADD, topic, payload, request_id())
+async def add(tx: Transaction, topic: str, *, after: float = 0.0, **payload: Any) -> None:
+    """Ask for background work on ``topic`` once ``tx`` commits, and no sooner than ``after`` seconds from now."""
+    await tx.execute(ADD, topic, payload, request_id(), after)
     wake_relay(tx)
 
 

@@ -22,6 +22,7 @@ from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.queue import pages as queue
 from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
@@ -67,6 +68,7 @@ def routers() -> list[Router]:
         own_offerings,
         own_ratings,
         plans,
+        queue,
         ratings,
         receipts,
         rules,

@@ -184,7 +184,8 @@ def _on(settings: Settings, database: str) -> Settings:
     # The search indexes lie there, and belong to one database.
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
-    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url)
+    # Decisions are sent at once: what can be taken back is tested in tests/web/test_queue.py.
+    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url, undo_seconds=0.0)
 
 
 async def _execute(settings: Settings, statement: str) -> None:

@@ -20,8 +20,10 @@ from market.deadlines.service import LAPSE
 from market.discovery.engines import open_engine, open_writer
 from market.discovery.indexing import Indexer
 from market.matches.ranking import CatalogueSource
+from market.queue.holding import SEND_HELD
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
+from workers.held import send_held
 from workers.index import ask_for_rebuilds
 from workers.lists import lists_take_effect
 from workers.match import match_need
@@ -33,6 +35,7 @@ JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "match_need": match_need,
     "make_plan": make_plan,
     LAPSE: lapse_match,
+    SEND_HELD: send_held,
 }
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
