@@ -15,14 +15,17 @@ from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
 from market.errors import Conflict, InvalidInput
 from market.forms import decode
+from market.i18n import _
 from market.matches import queries as matches
 from market.matches import work
 from market.matches.pages import decide
 from market.needs.model import NeedState
 from market.plans import queries as plans
-from market.queue import holding, queries, service
+from market.queue import gaps, holding, queries, service
+from market.queue.gaps import Measure
 from market.queue.model import OWNER_NAMES, TAB_NAMES, TABS, Correction, Filter, FilterForm, QueueRow, Several, Tab
 from market.regions import queries as regions
+from market.regions.model import COUNTY_LEVEL
 from market.web import (
     AppRequest,
     IdQuery,
@@ -111,6 +114,32 @@ async def _rows(tx: Transaction, actor: Actor, by: Filter, cursor: str | None) -
 def _filter(request: AppRequest) -> Filter:
     """What the address asks for."""
     return decode(Filter, {name: request.query_params.get(name) for name in Filter.__struct_fields__})
+
+
+@get("/gaps", guards=NODE)
+async def show_gaps(
+    request: AppRequest, tx: NamedDependency[Transaction], show: FromQuery[Measure] = Measure.NOBODY
+) -> Template:
+    """Where supply is missing, by region and stage."""
+    actor = actor_of(request)
+    code = await _region_of(tx, actor)
+    node = await regions.region(tx, code)
+    assert node is not None, "every node has its region"
+    level = min(node.level + 1, COUNTY_LEVEL)
+    below = {one.code: one.name for one in await regions.below(tx, code, level) if one.code != code} or {
+        code: node.name
+    }
+    cells = await queries.gaps(tx, actor.node_prefix or "", 2 * level, gaps.DAYS)
+    if not below or any(cell.region_code == code and cell.needs for cell in cells):
+        below[code] = _("{region}（未指明下级地区）", region=node.name)
+    return page(
+        "queue/gaps.html",
+        plot=gaps.plot(cells, below, show),
+        show=show,
+        measures=gaps.MEASURE_NAMES,
+        days=gaps.DAYS,
+        needs=sum(cell.needs for cell in cells),
+    )
 
 
 # filters kept by name ------------------------------------------------------------------------------------------------
@@ -211,5 +240,5 @@ async def correct(
 
 def router() -> Router:
     """The routes, for market.pages."""
-    handlers = [show, save_filter, drop_filter, several, approve_several, undo, correct]
+    handlers = [show, show_gaps, save_filter, drop_filter, several, approve_several, undo, correct]
     return Router("/", route_handlers=handlers, include_in_schema=False)

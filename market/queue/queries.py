@@ -6,6 +6,7 @@ from datetime import datetime
 from infra.db import Transaction, many, one_or_none
 from market.accounts.model import Actor
 from market.needs.model import NeedState
+from market.queue.gaps import Cell
 from market.queue.model import Decision, Filter, Held, QueueRow, SavedFilter, Share
 from market.regions.model import prefix_of
 
@@ -99,6 +100,38 @@ WHERE m.id = ANY($1::bigint[])
 GROUP BY m.offering_id, v.name, w.title, f.capacity, f.load ORDER BY v.name, w.title
 """
 SET_CONFIRMED = "UPDATE needs SET item_codes = $2, rights = $3 WHERE id = $1"
+
+# $1: prefix of the node, $2: digits of the regions below it, $3: days. A need counts where it came from, under every
+# stage that was read from it; an offering with places wherever it serves.
+GAPS = """
+WITH asked AS (
+    SELECT rpad(left(n.region_code, $2), 6, '0') AS region_code, s.stage, count(*) AS needs,
+           count(*) FILTER (WHERE EXISTS (
+               SELECT FROM events v WHERE v.need_id = n.id AND v.action = 'find_none')) AS nobody,
+           coalesce(sum(c.n), 0) AS candidates
+    FROM needs n CROSS JOIN LATERAL jsonb_array_elements_text(n.understanding -> 'stages') AS s (stage)
+    LEFT JOIN LATERAL (
+        SELECT (SELECT count(*) FROM candidates c WHERE c.run_id = r.id AND c.shown) AS n
+        FROM ranking_runs r WHERE r.need_id = n.id ORDER BY r.id DESC LIMIT 1
+    ) c ON true
+    WHERE starts_with(n.region_code, $1) AND n.created_at > now() - make_interval(days => $3)
+    GROUP BY 1, 2
+), places AS (
+    SELECT g.code AS region_code, s.stage, sum(greatest(f.capacity - f.load, 0)) AS places
+    FROM regions g JOIN offerings f ON f.state = 'published'
+    JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
+    JOIN institutions i ON i.id = f.institution_id AND i.state = 'active'
+    JOIN service_item_versions w ON w.item_code = v.item_code AND w.version = v.item_version
+    CROSS JOIN LATERAL unnest(w.stages) AS s (stage)
+    WHERE starts_with(g.code, $1) AND g.code = rpad(left(g.code, $2), 6, '0') AND EXISTS (
+        SELECT FROM unnest(v.region_codes) AS served (code)
+        WHERE starts_with(g.code, region_prefix(served.code)) OR starts_with(served.code, region_prefix(g.code)))
+    GROUP BY 1, 2
+)
+SELECT region_code, stage, coalesce(needs, 0) AS needs, coalesce(nobody, 0) AS nobody,
+       coalesce(candidates, 0)::integer AS candidates, coalesce(places, 0)::integer AS places
+FROM asked FULL JOIN places USING (region_code, stage) ORDER BY region_code, stage
+"""
 
 
 def _narrow(actor: Actor, by: Filter) -> tuple[str, str, str, str, int, bool, str]:
@@ -217,3 +250,8 @@ async def shares(tx: Transaction, match_ids: list[int]) -> list[Share]:
 async def set_confirmed(tx: Transaction, need_id: int, item_codes: tuple[str, ...], rights: tuple[str, ...]) -> None:
     """What the need is about, confirmed by a person; empty: as read from its text."""
     await tx.execute(SET_CONFIRMED, need_id, item_codes, rights)
+
+
+async def gaps(tx: Transaction, prefix: str, digits: int, days: int) -> list[Cell]:
+    """What came and what is left by region and stage; regions of so many digits below ``prefix``."""
+    return many(Cell, await tx.fetch(GAPS, prefix, digits, days))

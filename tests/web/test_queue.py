@@ -274,7 +274,7 @@ async def clear(db: Database, *need_ids: int) -> None:
     async with db.transaction() as tx:
         await tx.execute(
             "UPDATE candidates c SET score = 10 FROM matches m WHERE m.run_id = c.run_id"
-            " AND m.need_id = ANY($1::bigint[]) AND m.state = 'proposed' AND c.offering_id <> m.offering_id"
+            " AND m.need_id = ANY($1::bigint[]) AND m.state = 'proposed' AND c.offering_id <> m.offering_id",
             need_ids,
         )
 
