@@ -105,7 +105,7 @@ async def add(tx: Transaction, topic: str, *, after: float = 0.0, **payload: Any
 
 def wake_relay(tx: Transaction) -> None:
     """Have the relay told once ``tx`` commits; for statements that write outbox rows themselves."""
-    tx.channel_to_notify = CHANNEL
+    tx.channels_to_notify |= {CHANNEL}
 
 
 async def lease(tx: Transaction, *, holder: str, limit: int, seconds: float, attempts: int) -> list[Row]:

@@ -1,5 +1,6 @@
 """The application put together: the only place that knows all modules."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from market.feeds import api as feeds_api
 from market.guides import api as guides_api
 from market.institutions import api as institutions_api
 from market.lists import api as lists_api
+from market.live.hub import Hub
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.needs import api as needs_api
@@ -84,6 +86,7 @@ CSP = "; ".join(
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Content-Security-Policy": CSP}
 UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
 """Paths that need no account and no line in the log."""
+STREAMS = "/live/"
 
 log = structlog.get_logger()
 
@@ -133,7 +136,8 @@ class Application(Litestar):
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
             self.metrics.requests.labels(scope["method"], route, status).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            if not scope["path"].startswith(STREAMS):  # open as long as somebody looks
+                self.metrics.seconds.labels(route).observe(seconds)
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
@@ -196,11 +200,16 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         catalogue=CatalogueSource(settings.own_words),
         finder=Finder(engine, Breaker()),
         metrics=Metrics(),
+        hub=Hub(database, most=settings.live_streams),
     )
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
+        listening = asyncio.create_task(held.hub.run())
         yield
+        held.hub.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await engine.aclose()
         await database.close()
         await redis.aclose()

@@ -133,3 +133,11 @@ class IdempotencyMissing(DomainError):
     status = 400
     slug = "idempotency-missing"
     title = N_("缺少 Idempotency-Key")
+
+
+class TooManyStreams(DomainError):
+    """同时打开的页面太多，这个页面改为每隔一会儿刷新一次。"""
+
+    status = 503
+    slug = "too-many-streams"
+    title = N_("打开的页面太多")

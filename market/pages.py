@@ -14,6 +14,7 @@ from market.guides import pages as guides
 from market.institutions import pages as institutions
 from market.learning import pages as learning
 from market.lists import desk_pages as lists
+from market.live import pages as live
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
 from market.needs import counter_pages
@@ -60,6 +61,7 @@ def routers() -> list[Router]:
         institutions,
         learning,
         lists,
+        live,
         matches,
         owner_pages,
         needs,

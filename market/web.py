@@ -33,6 +33,7 @@ from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
 from market.forms import explain
 from market.i18n import N_, _
+from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
@@ -66,6 +67,7 @@ class Services(Struct, frozen=True, eq=False):
     catalogue: CatalogueSource
     finder: Finder
     metrics: Metrics
+    hub: Hub
 
 
 def services(request: AppRequest) -> Services:

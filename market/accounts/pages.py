@@ -80,6 +80,7 @@ async def log_out(request: AppRequest) -> Redirect:
     """End the session."""
     if request.auth is not None:
         await services(request).sessions.end(request.auth)
+        services(request).hub.end(request.auth)
     answer = go("/")
     answer.delete_cookie(COOKIE)
     return answer

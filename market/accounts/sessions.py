@@ -35,6 +35,10 @@ class Sessions:
         value = await self._redis.getex(self._session(token), ex=self._seconds)
         return None if value is None else int(value)
 
+    async def lives(self, token: str) -> bool:
+        """Whether the session goes on; this does not prolong it."""
+        return bool(await self._redis.exists(self._session(token)))
+
     async def end(self, token: str) -> None:
         """End the session at once."""
         await self._redis.delete(self._session(token))

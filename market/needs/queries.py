@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from infra import outbox
+from infra import live, outbox
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
@@ -189,6 +189,7 @@ async def submit(
         clocks,
     )
     outbox.wake_relay(tx)
+    live.tell(tx)
     return one_or_none(Need, row)
 
 
@@ -217,6 +218,7 @@ async def move(
 ) -> None:
     """Move the need and write the event, in one statement. ``owner_id`` owns it if nobody does yet."""
     await tx.execute(MOVE, need_id, before, action, after, actor_id, owner_id, note, data, request_id())
+    live.tell(tx)
 
 
 async def hand(
@@ -232,6 +234,7 @@ async def hand(
 ) -> None:
     """Write who owns the need, to whom it is offered, and the event."""
     await tx.execute(HAND, need.id, need.state, action, owner_id, offered_to, actor.id, note, data, request_id())
+    live.tell(tx)
 
 
 async def parent_node(tx: Transaction, node_id: int) -> int | None:

@@ -30,6 +30,7 @@ function watch(place) {
     stream = new EventSource(place.dataset.live);
     stream.addEventListener("open", () => { failures = 0; });
     stream.addEventListener("changed", read);
+    stream.addEventListener("end", close); // logged out, or not to be seen any more
     stream.addEventListener("error", () => {
       if (stream.readyState !== EventSource.CLOSED && ++failures < RETRIES) return; // it tries again by itself
       close();
@@ -49,6 +50,7 @@ function watch(place) {
     }
   });
   addEventListener("pagehide", close);
+  document.addEventListener("live:read", read);
   open();
 }
 

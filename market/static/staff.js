@@ -82,6 +82,8 @@ for (const place of document.querySelectorAll("[data-seconds]")) {
   const ticking = setInterval(() => {
     const left = Math.max(0, Math.round((end - Date.now()) / 1000));
     place.textContent = left ? place.textContent.replace(/\d+/, left) : place.dataset.after;
-    if (!left) clearInterval(ticking);
+    if (left) return;
+    clearInterval(ticking);
+    setTimeout(() => document.dispatchEvent(new Event("live:read")), 3000); // sent by now, or it failed
   }, 1000);
 }
