@@ -14,7 +14,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from bench import library, pages, report, shortlist, submission
+from bench import findability, ledger, library, pages, report, shortlist, submission
 from bench.report import Part
 from bench.stage import Effort, Stage, staged
 
@@ -22,6 +22,8 @@ SERVED: Mapping[str, Callable[[Stage, Effort], Awaitable[Part]]] = {
     "submission": submission.measure,
     "shortlist": shortlist.measure,
     "pages": pages.measure,
+    "findability": findability.measure,
+    "ledger": ledger.measure,
 }
 """Parts that take servers; those of ``library.PARTS`` take none."""
 NAMES = (*SERVED, *library.PARTS)

@@ -20,7 +20,8 @@ Corpus = Mapping[IndexName, list[Document]]
 
 def shipped_language() -> Language:
     """Sounds and synonyms as they are shipped."""
-    return Language(sounds=language.load_search_sounds(), synonyms=language.load_synonym_groups())
+    alike = language.load().alike
+    return Language(sounds=language.load_search_sounds(), synonyms=lambda: alike)
 
 
 def corpus() -> Corpus:

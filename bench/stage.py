@@ -153,6 +153,8 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
         "ZHIPEI_REDIS_URL": settings.redis_url,
         "ZHIPEI_DATA_DIR": str(settings.data_dir),
         "ZHIPEI_PORT": str(port),
+        "ZHIPEI_SEARCHES_PER_MINUTE": "0",
+        "ZHIPEI_WRITES_PER_MINUTE": "0",
         "OMP_NUM_THREADS": "1",
     }
 

@@ -6,6 +6,8 @@ import * as esbuild from "esbuild";
 
 const SOURCE = "market/static";
 const DIST = `${SOURCE}/dist`;
+// What printed ledgers are set in: whoever reads them need not have a Chinese font (market/ledger/printing.py).
+const FONT = "node_modules/@expo-google-fonts/noto-sans-sc/400Regular/NotoSansSC_400Regular.ttf";
 
 const manifest = {
   name: "manifest",
@@ -27,14 +29,14 @@ const manifest = {
 };
 
 const context = await esbuild.context({
-  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "staff.js", "live.js", "icon.svg"].map((name) => `${SOURCE}/${name}`),
+  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "staff.js", "live.js", "icon.svg"].map((name) => `${SOURCE}/${name}`).concat(FONT),
   outdir: DIST,
   entryNames: "[name]-[hash]",
   bundle: true,
   minify: true,
   format: "esm",
   target: ["es2022", "chrome105", "firefox110", "safari16"],
-  loader: { ".svg": "copy" },
+  loader: { ".svg": "copy", ".ttf": "copy" },
   legalComments: "linked",
   logLevel: "warning",
   metafile: true,

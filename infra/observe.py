@@ -95,6 +95,17 @@ class Metrics:
             "For how long the first step that is due has waited",
             registry=self.registry,
         )
+        self.deliveries_waiting = Gauge(
+            "zhipei_deliveries_waiting", "Letters and webhooks not yet sent", registry=self.registry
+        )
+        self.deliveries_parked = Gauge(
+            "zhipei_deliveries_parked", "Letters and webhooks given up", registry=self.registry
+        )
+        self.deliveries_oldest = Gauge(
+            "zhipei_deliveries_oldest_seconds",
+            "Age of the oldest letter or webhook that is due",
+            registry=self.registry,
+        )
         self.needs = Gauge("zhipei_needs", "Needs by state", ["state"], registry=self.registry)
         self.model_drift = Gauge(
             "zhipei_model_psi",

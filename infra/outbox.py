@@ -16,6 +16,8 @@ from infra.observe import request_id
 CHANNEL = "outbox"
 INDEX = "index"
 """Topic of the changes that one indexer takes in batches, past relay and lease (market/discovery/indexing.py)."""
+TELL = "tell"
+"""Topic of the events that people are told of, taken in batches as well (workers/notify.py)."""
 # What is leased until some moment is not sent before it.
 ADD = """
 INSERT INTO outbox (topic, payload, request_id, leased_until)
@@ -24,7 +26,8 @@ VALUES ($1, $2, $3, CASE WHEN $4::float8 > 0 THEN now() + make_interval(secs => 
 LEASE = """
 UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
 WHERE id IN (
-    SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3 AND topic <> 'index'
+    SELECT id FROM outbox WHERE parked_at IS NULL AND leased_until <= now() AND attempt < $3
+      AND topic <> 'index' AND topic <> 'tell'
     ORDER BY leased_until, id
     LIMIT greatest(0, $1 - (
         SELECT count(*) FROM outbox WHERE parked_at IS NULL AND leased_until > now() AND leased_by = $4))
@@ -34,7 +37,7 @@ RETURNING id, topic, payload, attempt, request_id
 """
 PARK = """
 UPDATE outbox SET parked_at = now()
-WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index'
+WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index' AND topic <> 'tell'
 RETURNING id, topic, payload, attempt, request_id
 """
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
@@ -48,6 +51,18 @@ WHERE id = $1 AND attempt = $2
 PEEK = """
 SELECT id, payload FROM outbox
 WHERE topic = 'index' AND parked_at IS NULL AND leased_until <= now() ORDER BY id LIMIT $1
+"""
+# Taken and deleted in the transaction that has the effect: what another holds is passed over. $2: one row, or any.
+TAKE = """
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox
+    WHERE topic = 'tell' AND parked_at IS NULL AND leased_until <= now() AND ($2::bigint IS NULL OR id = $2::bigint)
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, payload
+"""
+WAITING = """
+SELECT id FROM outbox WHERE topic = 'tell' AND parked_at IS NULL AND leased_until <= now() ORDER BY id LIMIT $1
 """
 DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 REFUSE = """
@@ -76,6 +91,13 @@ class Row(Struct, frozen=True):
     payload: dict[str, Any]
     attempt: int
     request_id: str | None
+
+
+class Telling(Struct, frozen=True):
+    """A row that asks to tell people of an event: ``payload`` names its table (``source``) and its ``id``."""
+
+    id: int
+    payload: dict[str, Any]
 
 
 class Depth(Struct, frozen=True):
@@ -146,8 +168,18 @@ async def drop(tx: Transaction, row_ids: list[int]) -> None:
     await tx.execute(DROP, row_ids)
 
 
+async def take(tx: Transaction, limit: int, row_id: int | None = None) -> list[Telling]:
+    """The oldest events to be told of, in order; gone from the outbox once ``tx`` commits."""
+    return sorted(many(Telling, await tx.fetch(TAKE, limit, row_id)), key=lambda row: row.id)
+
+
+async def waiting(tx: Transaction, limit: int) -> list[int]:
+    """Ids of the oldest rows that ``take`` would give."""
+    return [row["id"] for row in await tx.fetch(WAITING, limit)]
+
+
 async def refuse(tx: Transaction, row_id: int, error: str, *, attempts: int) -> None:
-    """Put off a change that made the indexer fail, and park it after so many attempts: the others go on."""
+    """Put off a change or telling that failed by itself, and park it after so many attempts: the others go on."""
     await tx.execute(REFUSE, row_id, error, attempts)
 
 

@@ -216,6 +216,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.ask_to_tell() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO outbox (topic, payload, request_id)
+    VALUES ('tell', jsonb_build_object('source', TG_TABLE_NAME, 'id', NEW.id), NEW.request_id);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_match() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -335,11 +344,22 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.province_of(code text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN ("left"(code, 2) || '0000'::text);
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION '% rows are never changed or deleted', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION public.refuse_change_of_closed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'figures of a closed period are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
 CREATE FUNCTION public.refuse_illegal_move() RETURNS trigger
@@ -394,6 +414,7 @@ CREATE TABLE public.accounts (
     disabled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     lang text DEFAULT 'zh'::text NOT NULL,
+    session_epoch integer DEFAULT 0 NOT NULL,
     CONSTRAINT accounts_check CHECK (((role = 'enterprise'::text) = (enterprise_id IS NOT NULL))),
     CONSTRAINT accounts_check1 CHECK (((role = 'institution'::text) = (institution_id IS NOT NULL))),
     CONSTRAINT accounts_check2 CHECK (((role = ANY (ARRAY['coordinator'::text, 'clerk'::text])) = (node_id IS NOT NULL))),
@@ -506,6 +527,39 @@ ALTER TABLE public.deadlines ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.deliveries (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    channel text NOT NULL,
+    purpose text NOT NULL,
+    message_id bigint,
+    day date,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    leased_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT deliveries_channel_check CHECK ((channel = ANY (ARRAY['mail'::text, 'webhook'::text]))),
+    CONSTRAINT deliveries_check CHECK (((purpose = 'message'::text) = (message_id IS NOT NULL))),
+    CONSTRAINT deliveries_check1 CHECK (((purpose = 'digest'::text) = (day IS NOT NULL))),
+    CONSTRAINT deliveries_check2 CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT deliveries_purpose_check CHECK ((purpose = ANY (ARRAY['message'::text, 'digest'::text, 'confirm'::text, 'test'::text]))),
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'parked'::text, 'dropped'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.enterprise_kinds (
     code text NOT NULL,
     name text NOT NULL,
@@ -595,6 +649,14 @@ CREATE TABLE public.idempotency_keys (
     body bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT idempotency_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+);
+
+CREATE TABLE public.identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    linked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.industries (
@@ -696,8 +758,94 @@ ALTER TABLE public.item_revisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE public.ledger_closings (
+    region_code text NOT NULL,
+    period text NOT NULL,
+    closed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.ledger_rows (
+    institution_id bigint NOT NULL,
+    period text NOT NULL,
+    item_code text NOT NULL,
+    frozen boolean NOT NULL,
+    offered integer NOT NULL,
+    accepted integer NOT NULL,
+    declined integer NOT NULL,
+    lapsed integer NOT NULL,
+    decline_requested integer NOT NULL,
+    decline_granted integer NOT NULL,
+    decline_refused integer NOT NULL,
+    taken_back integer NOT NULL,
+    delivered integer NOT NULL,
+    on_time integer NOT NULL,
+    overdue integer NOT NULL,
+    reworked integer NOT NULL,
+    completed integer NOT NULL,
+    withheld integer NOT NULL,
+    rectifications integer NOT NULL,
+    rectified integer NOT NULL,
+    rectification_overdue integer NOT NULL,
+    rated integer[] NOT NULL,
+    days integer[] NOT NULL,
+    times integer[] NOT NULL,
+    CONSTRAINT ledger_rows_check CHECK ((cardinality(days) = cardinality(times))),
+    CONSTRAINT ledger_rows_check1 CHECK ((on_time <= delivered)),
+    CONSTRAINT ledger_rows_period_check CHECK ((period ~ '^[0-9]{4}(-[01][0-9]|Q[1-4])?$'::text)),
+    CONSTRAINT ledger_rows_rated_check CHECK ((cardinality(rated) = 5))
+);
+
+CREATE TABLE public.ledger_state (
+    one boolean DEFAULT true NOT NULL,
+    event_id bigint DEFAULT 0 NOT NULL,
+    stamp bigint DEFAULT 0 NOT NULL,
+    ran_at timestamp with time zone,
+    CONSTRAINT ledger_state_one_check CHECK (one)
+);
+
 ALTER TABLE public.matches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.matches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.message_settings (
+    account_id bigint NOT NULL,
+    address text,
+    mail_key bytea,
+    confirmed_at timestamp with time zone,
+    choices jsonb DEFAULT '{}'::jsonb NOT NULL,
+    quiet_from time without time zone DEFAULT '22:00:00'::time without time zone NOT NULL,
+    quiet_to time without time zone DEFAULT '08:00:00'::time without time zone NOT NULL,
+    CONSTRAINT message_settings_address_check CHECK (((char_length(address) >= 3) AND (char_length(address) <= 254))),
+    CONSTRAINT message_settings_check CHECK (((address IS NULL) = (mail_key IS NULL))),
+    CONSTRAINT message_settings_check1 CHECK (((confirmed_at IS NULL) OR (address IS NOT NULL))),
+    CONSTRAINT message_settings_mail_key_check CHECK ((octet_length(mail_key) = 32))
+);
+
+CREATE TABLE public.messages (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    source text NOT NULL,
+    source_id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    urgent boolean NOT NULL,
+    need_id bigint,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    read_at timestamp with time zone,
+    for_digest boolean DEFAULT false NOT NULL,
+    digest_id bigint,
+    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'account'::text])))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE public.messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.messages_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1000,6 +1148,12 @@ ALTER TABLE public.rebuilds ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.recovery_codes (
+    account_id bigint NOT NULL,
+    code_hash bytea NOT NULL,
+    used_at timestamp with time zone
+);
+
 CREATE TABLE public.region_rules (
     name text NOT NULL,
     region_code text NOT NULL,
@@ -1048,6 +1202,14 @@ CREATE TABLE public.searches (
     CONSTRAINT searches_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 100)))
 );
 
+CREATE TABLE public.second_factors (
+    account_id bigint NOT NULL,
+    secret bytea NOT NULL,
+    last_step bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    confirmed_at timestamp with time zone
+);
+
 CREATE TABLE public.service_item_versions (
     item_code text NOT NULL,
     version integer NOT NULL,
@@ -1078,6 +1240,106 @@ CREATE TABLE public.service_items (
     institution_id bigint
 );
 
+CREATE TABLE public.supervision_events (
+    id bigint NOT NULL,
+    supervision_id bigint NOT NULL,
+    machine text NOT NULL,
+    from_state text NOT NULL,
+    action text NOT NULL,
+    to_state text NOT NULL,
+    actor_id bigint,
+    note text DEFAULT ''::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervision_events_machine_check CHECK ((machine = ANY (ARRAY['supervision'::text, 'deadline'::text])))
+);
+
+ALTER TABLE public.supervision_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervision_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.supervision_flags (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    rule text NOT NULL,
+    value double precision NOT NULL,
+    cases integer NOT NULL,
+    threshold double precision NOT NULL,
+    months text[] NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE public.supervision_flags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervision_flags_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.supervision_rules (
+    name text NOT NULL,
+    region_code text NOT NULL,
+    region_prefix text GENERATED ALWAYS AS (public.region_prefix(region_code)) STORED NOT NULL,
+    threshold double precision,
+    "least" integer NOT NULL,
+    set_by text NOT NULL,
+    set_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervision_rules_least_check CHECK ((("least" >= 1) AND ("least" <= 100000))),
+    CONSTRAINT supervision_rules_region_code_check CHECK ((region_code ~ '^[0-9]{6}$'::text)),
+    CONSTRAINT supervision_rules_threshold_check CHECK ((threshold >= (0)::double precision))
+);
+
+CREATE TABLE public.supervisions (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    node_id bigint NOT NULL,
+    state text NOT NULL,
+    reasons jsonb NOT NULL,
+    clock text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    days integer NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    provisional boolean NOT NULL,
+    remind_at timestamp with time zone,
+    node_at timestamp with time zone NOT NULL,
+    above_at timestamp with time zone NOT NULL,
+    stamp bigint NOT NULL,
+    next_at timestamp with time zone GENERATED ALWAYS AS (
+CASE clock
+    WHEN 'running'::text THEN COALESCE(remind_at, due_at)
+    WHEN 'reminded'::text THEN due_at
+    WHEN 'overdue'::text THEN node_at
+    WHEN 'escalated'::text THEN above_at
+    ELSE NULL::timestamp with time zone
+END) STORED,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT supervisions_check CHECK (((state = 'closed'::text) = (clock = 'done'::text))),
+    CONSTRAINT supervisions_check1 CHECK ((remind_at < due_at)),
+    CONSTRAINT supervisions_check2 CHECK (((due_at <= node_at) AND (node_at <= above_at))),
+    CONSTRAINT supervisions_clock_check CHECK ((clock = ANY (ARRAY['running'::text, 'reminded'::text, 'overdue'::text, 'escalated'::text, 'escalated_above'::text, 'done'::text]))),
+    CONSTRAINT supervisions_days_check CHECK ((days >= 0))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE public.supervisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.supervisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.take_ups (
     institution_id bigint NOT NULL,
     item_code text NOT NULL,
@@ -1106,6 +1368,18 @@ CREATE TABLE public.trial_runs (
     CONSTRAINT trial_runs_overlap_check CHECK (((overlap >= (0)::double precision) AND (overlap <= (1)::double precision))),
     CONSTRAINT trial_runs_share_check CHECK (((share >= (0)::double precision) AND (share < (1)::double precision))),
     CONSTRAINT trial_runs_trial_propensity_check CHECK (((trial_propensity >= (0)::double precision) AND (trial_propensity <= (1)::double precision)))
+);
+
+CREATE TABLE public.webhooks (
+    account_id bigint NOT NULL,
+    url text NOT NULL,
+    secret bytea NOT NULL,
+    subjects text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    failing_since timestamp with time zone,
+    disabled_at timestamp with time zone,
+    CONSTRAINT webhooks_secret_check CHECK ((octet_length(secret) = 32)),
+    CONSTRAINT webhooks_url_check CHECK ((char_length(url) <= 500))
 );
 
 ALTER TABLE ONLY public.accounts
@@ -1150,6 +1424,9 @@ ALTER TABLE public.deadlines
 ALTER TABLE ONLY public.deadlines
     ADD CONSTRAINT deadlines_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
 
@@ -1182,6 +1459,12 @@ ALTER TABLE ONLY public.held_decisions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_account_id_issuer_key UNIQUE (account_id, issuer);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY public.industries
     ADD CONSTRAINT industries_pkey PRIMARY KEY (code);
 
@@ -1203,8 +1486,23 @@ ALTER TABLE ONLY public.item_events
 ALTER TABLE ONLY public.item_revisions
     ADD CONSTRAINT item_revisions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ledger_closings
+    ADD CONSTRAINT ledger_closings_pkey PRIMARY KEY (region_code, period);
+
+ALTER TABLE ONLY public.ledger_rows
+    ADD CONSTRAINT ledger_rows_pkey PRIMARY KEY (institution_id, period, item_code, frozen);
+
+ALTER TABLE ONLY public.ledger_state
+    ADD CONSTRAINT ledger_state_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.message_settings
+    ADD CONSTRAINT message_settings_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
@@ -1275,6 +1573,9 @@ ALTER TABLE ONLY public.ratings
 ALTER TABLE ONLY public.rebuilds
     ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account_id, code_hash);
+
 ALTER TABLE ONLY public.rectifications
     ADD CONSTRAINT rectifications_pkey PRIMARY KEY (rating_id);
 
@@ -1293,6 +1594,9 @@ ALTER TABLE ONLY public.saved_filters
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
 
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.service_item_versions
     ADD CONSTRAINT service_item_versions_pkey PRIMARY KEY (item_code, version);
 
@@ -1301,6 +1605,18 @@ ALTER TABLE ONLY public.service_items
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.supervision_flags
+    ADD CONSTRAINT supervision_flags_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.supervision_rules
+    ADD CONSTRAINT supervision_rules_pkey PRIMARY KEY (name, region_code);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.take_ups
     ADD CONSTRAINT take_ups_pkey PRIMARY KEY (institution_id, item_code);
@@ -1314,6 +1630,15 @@ ALTER TABLE ONLY public.transitions
 ALTER TABLE ONLY public.trial_runs
     ADD CONSTRAINT trial_runs_pkey PRIMARY KEY (run_id);
 
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (account_id);
+
+CREATE INDEX accounts_enterprise_id ON public.accounts USING btree (enterprise_id) WHERE (enterprise_id IS NOT NULL);
+
+CREATE INDEX accounts_institution_id ON public.accounts USING btree (institution_id) WHERE (institution_id IS NOT NULL);
+
+CREATE INDEX accounts_node_id ON public.accounts USING btree (node_id) WHERE (node_id IS NOT NULL);
+
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
 CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE (ended_at IS NULL);
@@ -1326,7 +1651,19 @@ CREATE INDEX deadlines_replies ON public.deadlines USING btree (match_id) WHERE 
 
 CREATE INDEX deadlines_stale ON public.deadlines USING btree (stamp, id) WHERE (state = ANY (ARRAY['running'::text, 'reminded'::text]));
 
+CREATE INDEX deliveries_account_id ON public.deliveries USING btree (account_id, id);
+
+CREATE INDEX deliveries_due ON public.deliveries USING btree (channel, next_at) WHERE (state = 'waiting'::text);
+
+CREATE UNIQUE INDEX deliveries_once ON public.deliveries USING btree (message_id, channel) WHERE (message_id IS NOT NULL);
+
+CREATE UNIQUE INDEX deliveries_one_digest ON public.deliveries USING btree (account_id, day) WHERE (day IS NOT NULL);
+
+CREATE INDEX deliveries_parked ON public.deliveries USING btree (id) WHERE (state = 'parked'::text);
+
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
+
+CREATE INDEX events_at ON public.events USING brin (at);
 
 CREATE INDEX events_declines ON public.events USING btree (at) WHERE (action = ANY (ARRAY['request_decline'::text, 'grant_decline'::text, 'refuse_decline'::text]));
 
@@ -1338,6 +1675,8 @@ CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WH
 
 CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
+CREATE INDEX events_taken_back ON public.events USING btree (match_id, id) WHERE (action = ANY (ARRAY['rework'::text, 'withhold'::text]));
+
 CREATE INDEX held_decisions_actor_id ON public.held_decisions USING btree (actor_id);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
@@ -1348,6 +1687,8 @@ CREATE UNIQUE INDEX item_revisions_one_open ON public.item_revisions USING btree
 
 CREATE INDEX item_revisions_open ON public.item_revisions USING btree (state, institution_id) WHERE (state = ANY (ARRAY['draft'::text, 'in_review'::text, 'approved'::text]));
 
+CREATE INDEX ledger_rows_listed ON public.ledger_rows USING btree (period, frozen, institution_id) WHERE (item_code = ''::text);
+
 CREATE INDEX matches_desk ON public.matches USING btree (institution_id, state, due_at);
 
 CREATE INDEX matches_need_id ON public.matches USING btree (need_id, id DESC);
@@ -1355,6 +1696,18 @@ CREATE INDEX matches_need_id ON public.matches USING btree (need_id, id DESC);
 CREATE INDEX matches_offering_id ON public.matches USING btree (offering_id);
 
 CREATE UNIQUE INDEX matches_one_live ON public.matches USING btree (need_id) WHERE (state = ANY (ARRAY['proposed'::text, 'approved'::text, 'decline_requested'::text, 'accepted'::text, 'delivered'::text]));
+
+CREATE INDEX messages_account_id ON public.messages USING btree (account_id, id);
+
+CREATE INDEX messages_digest_id ON public.messages USING btree (digest_id) WHERE (digest_id IS NOT NULL);
+
+CREATE INDEX messages_for_digest ON public.messages USING btree (account_id) WHERE for_digest;
+
+CREATE INDEX messages_old ON public.messages USING btree (at) WHERE (read_at IS NOT NULL);
+
+CREATE UNIQUE INDEX messages_once ON public.messages USING btree (source, source_id, account_id);
+
+CREATE INDEX messages_unread ON public.messages USING btree (account_id, id) WHERE (read_at IS NULL);
 
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
@@ -1374,9 +1727,11 @@ CREATE INDEX offerings_item_code ON public.offerings USING btree (item_code);
 
 CREATE INDEX offerings_listed ON public.offerings USING btree (sort_key) WHERE (state = 'published'::text);
 
-CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE (parked_at IS NULL);
+CREATE INDEX outbox_due ON public.outbox USING btree (leased_until, id) WHERE ((parked_at IS NULL) AND (topic <> 'index'::text) AND (topic <> 'tell'::text));
 
 CREATE INDEX outbox_index ON public.outbox USING btree (id) WHERE ((topic = 'index'::text) AND (parked_at IS NULL));
+
+CREATE INDEX outbox_tell ON public.outbox USING btree (id) WHERE ((topic = 'tell'::text) AND (parked_at IS NULL));
 
 CREATE UNIQUE INDEX pair_rules_one_pin ON public.pair_rules USING btree (need_id) WHERE (kind = 'pin'::text);
 
@@ -1400,6 +1755,16 @@ CREATE INDEX searches_in_vain ON public.searches USING btree (day) WHERE (found_
 
 CREATE INDEX service_items_institution_id ON public.service_items USING btree (institution_id);
 
+CREATE INDEX supervision_events_supervision_id ON public.supervision_events USING btree (supervision_id, id);
+
+CREATE UNIQUE INDEX supervision_flags_one_open ON public.supervision_flags USING btree (institution_id, rule) WHERE (ended_at IS NULL);
+
+CREATE INDEX supervisions_institution_id ON public.supervisions USING btree (institution_id, id DESC);
+
+CREATE INDEX supervisions_next ON public.supervisions USING btree (next_at, id) WHERE (next_at IS NOT NULL);
+
+CREATE UNIQUE INDEX supervisions_one_open ON public.supervisions USING btree (institution_id) WHERE (state <> 'closed'::text);
+
 CREATE INDEX take_ups_item_code ON public.take_ups USING btree (item_code);
 
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
@@ -1418,6 +1783,8 @@ CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadli
 
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN ((((((new.machine <> 'need'::text) OR (new.action <> 'submit'::text)) AND ((new.machine <> 'match'::text) OR (new.action <> 'propose'::text))) AND ((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text))) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER institution_versions_frozen BEFORE DELETE OR UPDATE ON public.institution_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER institutions_index AFTER UPDATE OF state, version ON public.institutions FOR EACH ROW EXECUTE FUNCTION public.ask_for_index('institutions', 'id');
@@ -1432,7 +1799,13 @@ CREATE TRIGGER item_events_four_eyes BEFORE INSERT ON public.item_events FOR EAC
 
 CREATE TRIGGER item_events_frozen BEFORE DELETE OR UPDATE ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER item_events_tell AFTER INSERT ON public.item_events FOR EACH ROW WHEN (((new.action <> ALL (ARRAY['draft'::text, 'save'::text])) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.item_revisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('item');
+
+CREATE TRIGGER ledger_closings_frozen BEFORE DELETE OR UPDATE ON public.ledger_closings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER ledger_rows_frozen BEFORE DELETE OR UPDATE ON public.ledger_rows FOR EACH ROW WHEN (old.frozen) EXECUTE FUNCTION public.refuse_change_of_closed();
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
@@ -1482,6 +1855,10 @@ CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on
 
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
+CREATE TRIGGER supervision_events_frozen BEFORE DELETE OR UPDATE ON public.supervision_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER supervisions_moves BEFORE INSERT OR UPDATE OF state ON public.supervisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('supervision');
+
 CREATE TRIGGER take_ups_frozen BEFORE DELETE OR UPDATE ON public.take_ups FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 ALTER TABLE ONLY public.accounts
@@ -1513,6 +1890,12 @@ ALTER TABLE ONLY public.deadlines
 
 ALTER TABLE ONLY public.deadlines
     ADD CONSTRAINT deadlines_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
@@ -1553,6 +1936,9 @@ ALTER TABLE ONLY public.held_decisions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.industries
     ADD CONSTRAINT industries_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.industries(code);
 
@@ -1583,6 +1969,9 @@ ALTER TABLE ONLY public.item_revisions
 ALTER TABLE ONLY public.item_revisions
     ADD CONSTRAINT item_revisions_item_code_version_fkey FOREIGN KEY (item_code, version) REFERENCES public.service_item_versions(item_code, version);
 
+ALTER TABLE ONLY public.ledger_closings
+    ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
 
@@ -1600,6 +1989,15 @@ ALTER TABLE ONLY public.matches
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_run_id_offering_id_fkey FOREIGN KEY (run_id, offering_id) REFERENCES public.candidates(run_id, offering_id);
+
+ALTER TABLE ONLY public.message_settings
+    ADD CONSTRAINT message_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.model_steps
     ADD CONSTRAINT model_steps_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
@@ -1697,6 +2095,9 @@ ALTER TABLE ONLY public.ratings
 ALTER TABLE ONLY public.ratings
     ADD CONSTRAINT ratings_rated_by_fkey FOREIGN KEY (rated_by) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT recovery_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.second_factors(account_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.rectifications
     ADD CONSTRAINT rectifications_rating_id_fkey FOREIGN KEY (rating_id) REFERENCES public.ratings(id);
 
@@ -1706,6 +2107,9 @@ ALTER TABLE ONLY public.regions
 ALTER TABLE ONLY public.saved_filters
     ADD CONSTRAINT saved_filters_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.service_item_versions
     ADD CONSTRAINT service_item_versions_item_code_fkey FOREIGN KEY (item_code) REFERENCES public.service_items(code);
 
@@ -1714,6 +2118,24 @@ ALTER TABLE ONLY public.service_items
 
 ALTER TABLE ONLY public.service_items
     ADD CONSTRAINT service_items_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_machine_from_state_action_to_state_fkey FOREIGN KEY (machine, from_state, action, to_state) REFERENCES public.transitions(machine, from_state, action, to_state);
+
+ALTER TABLE ONLY public.supervision_events
+    ADD CONSTRAINT supervision_events_supervision_id_fkey FOREIGN KEY (supervision_id) REFERENCES public.supervisions(id);
+
+ALTER TABLE ONLY public.supervision_flags
+    ADD CONSTRAINT supervision_flags_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
+ALTER TABLE ONLY public.supervisions
+    ADD CONSTRAINT supervisions_node_id_fkey FOREIGN KEY (node_id) REFERENCES public.nodes(id);
 
 ALTER TABLE ONLY public.take_ups
     ADD CONSTRAINT take_ups_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
@@ -1729,3 +2151,6 @@ ALTER TABLE ONLY public.trial_runs
 
 ALTER TABLE ONLY public.trial_runs
     ADD CONSTRAINT trial_runs_version_fkey FOREIGN KEY (version) REFERENCES public.models(version);
+
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);

@@ -14,6 +14,7 @@ from msgspec import Meta
 PREFIX = "ZHIPEI_"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0, le=100)]
 
@@ -47,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Address people see, as it is printed at the start. None: http://host:port."""
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
+    data_key: Annotated[str, Meta(pattern=r"^[^,]{32,}(,[^,]{32,})*$")] | None = None
+    """Encrypts secrets at rest, 32 characters or more. A new one goes in front, with a comma. None: ``secret``."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
     forwarded_allow_ips: str = "127.0.0.1"
@@ -59,8 +62,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PostgreSQL's limit for one statement."""
     lock_timeout_ms: Positive = 3_000
     """PostgreSQL's limit for one wait for a lock."""
+    smtp_url: str | None = None
+    """Mail server: smtps://user:password@host:465, smtp://user:password@host:587?starttls. None: no letters."""
+    smtp_ca_file: Path | None = None
+    """Certificates to check the mail server's against. None: the system's."""
+    mail_from: str | None = None
+    """From whom letters come, as in 知配 <noreply@example.cn>. None: noreply@ and the host of ``public_url``."""
+    private_webhooks: bool = False
+    """Let webhooks be plain http and inside the house: for an installation without a way out, and for trials."""
+    messages_days: Positive = 180
+    """Messages that were read are deleted after so many days."""
     session_hours: Positive = 12
     """A log-in ends after so many hours without a request."""
+    session_most_hours: Positive = 168
+    """A log-in ends so many hours after it began, whatever is done meanwhile."""
+    password_length: Annotated[int, Meta(ge=8, le=64)] = 10
+    """Fewest characters of a new password."""
+    require_totp: bool = False
+    """Coordinators and admins need a second factor. False is for trying it out: set it in production."""
+    hash_threads: Positive = 2
+    """Passwords hashed at once by each web process: 64 MiB and a core each, for some 50 ms."""
+    login_attempts: Positive = 3
+    """Wrong passwords before the next try has to wait: 1, 2, 4 … seconds, 5 minutes at most."""
+    registrations_per_hour: Limit = 30
+    """Registrations by one address, times five. 0: any number."""
+    searches_per_minute: Limit = 300
+    """Searches by one account; by one address five times as many. 0: any number."""
+    writes_per_minute: Limit = 300
+    """Requests that change something, by one account; by one address five times as many. 0: any number."""
+    exports_per_minute: Limit = 20
+    """Exports by one account; by one address five times as many. 0: any number."""
+    requests_at_once: Positive = 256
+    """Requests a web process works on; one more is answered 503 at once."""
+    body_bytes: Positive = 262_144
+    """Largest body of a request."""
+    oidc_issuer: str | None = None
+    """OpenID provider people may log in with, as an address. None: passwords only."""
+    oidc_client_id: str | None = None
+    """The name under which that provider knows Zhipei."""
+    oidc_client_secret: str | None = None
+    """Zhipei's secret at that provider."""
+    oidc_name: str = "统一身份认证平台"
+    """What people call that provider."""
     job_poll_seconds: PositiveFloat = 0.02
     """How often the worker looks for jobs in Redis."""
     job_concurrency: Positive = 10

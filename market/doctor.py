@@ -10,15 +10,22 @@ from redis.exceptions import RedisError
 from infra import outbox
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
-from infra.settings import Settings
+from infra.settings import Settings, SettingsError
 from market.calendars import queries as calendars
 from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
+from market.ledger import counting
+from market.messages import mail
+from market.messages import queries as messages
 
 ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
 BEHIND_SECONDS = 180
 """A step that is due waits for the next full minute, and for what is due before it."""
+LEDGER_SECONDS = 36 * 3600
+"""The ledger is counted every night: a night was missed."""
+DELIVERY_SECONDS = 3_600
+"""A letter waits out an hour of its server's absence before anybody is troubled."""
 POSTGRESQL = 160_000
 """The oldest PostgreSQL that the statements are written for, as server_version_num."""
 
@@ -40,6 +47,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _disk(settings.data_dir),
         _assets(),
         _words(settings.own_words),
+        _mail(settings),
         await _redis(settings),
         *await _postgresql(settings),
     ]
@@ -69,6 +77,17 @@ def _words(folder: Path) -> Finding:
         return Finding("words", fine=False, found="; ".join(error.lines), remedy=remedy)
     own = [name for name in OWN_FILES if (folder / name).is_file()]
     return Finding("words", fine=True, found=f"own {', '.join(own)} in {folder}" if own else "as shipped")
+
+
+def _mail(settings: Settings) -> Finding:
+    if settings.smtp_url is None:
+        return Finding("mail server", fine=True, found="none: no letters are sent")
+    try:
+        server = mail.server_of(settings)
+        mail.sender(settings)
+    except SettingsError as error:
+        return Finding("mail server", fine=False, found=str(error), remedy="mend the setting")
+    return Finding("mail server", fine=True, found=f"{server.host}:{server.port}; try it: zhipei mail test ADDRESS")
 
 
 async def _redis(settings: Settings) -> Finding:
@@ -122,7 +141,8 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
-        findings += [await _outbox(tx), await _deadlines(tx), await _calendar(tx)]
+        findings += [await _outbox(tx), await _deadlines(tx), await _deliveries(tx)]
+        findings += [await _ledger(tx), await _calendar(tx)]
     return findings
 
 
@@ -137,6 +157,22 @@ async def _deadlines(tx: Transaction) -> Finding:
     behind = await deadlines.behind(tx)
     remedy = "is a worker running? it moves what is due every minute, the oldest first"
     return Finding("deadlines", behind < BEHIND_SECONDS, f"oldest step due for {behind:.0f} s", remedy)
+
+
+async def _ledger(tx: Transaction) -> Finding:
+    behind = await counting.behind(tx)
+    found = "not counted yet" if behind is None else f"counted {behind / 3600:.0f} hours ago"
+    remedy = "is a worker running? it counts every night at 01:30 Beijing time; now: zhipei ledger recompute"
+    return Finding("ledger", behind is None or behind < LEDGER_SECONDS, found, remedy)
+
+
+async def _deliveries(tx: Transaction) -> Finding:
+    backlog = await messages.backlog(tx)
+    found = f"{backlog.waiting} waiting, oldest {backlog.oldest_seconds:.0f} s, {backlog.parked} parked"
+    remedy = "is a worker running, does the mail server answer (zhipei mail test)? parked ones: zhipei mail retry"
+    return Finding(
+        "letters and webhooks", not backlog.parked and backlog.oldest_seconds < DELIVERY_SECONDS, found, remedy
+    )
 
 
 async def _calendar(tx: Transaction) -> Finding:

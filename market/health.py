@@ -12,6 +12,7 @@ from infra.observe import Metrics
 from market.deadlines import queries as deadlines
 from market.learning import queries as learning
 from market.learning.model import StoredHealth
+from market.messages import queries as messages
 from market.needs import queries as needs
 from market.needs.model import NeedState
 from market.web import Services
@@ -50,12 +51,16 @@ async def metrics(held: Services) -> tuple[bytes, str]:
     async with held.db.reading() as tx:
         depth = await outbox.depth(tx)
         behind = await deadlines.behind(tx)
+        backlog = await messages.backlog(tx)
         counts = await needs.counts(tx, "")
         measured = await learning.health(tx)
     gauges.outbox_waiting.set(depth.waiting)
     gauges.outbox_parked.set(depth.parked)
     gauges.outbox_oldest.set(depth.oldest_seconds)
     gauges.deadlines_behind.set(behind)
+    gauges.deliveries_waiting.set(backlog.waiting)
+    gauges.deliveries_parked.set(backlog.parked)
+    gauges.deliveries_oldest.set(backlog.oldest_seconds)
     for state in NeedState:
         if state is not NeedState.NEW:
             gauges.needs.labels(state).set(counts.get(state, 0))

@@ -17,6 +17,7 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
         ("/lists", N_("我的清单")),
         ("/desk/ratings", N_("我的评价")),
         ("/desk/standing", N_("我的排名")),
+        ("/ledger", N_("我的台账")),
     ),
     Role.COORDINATOR: (
         ("/queue", N_("待处理")),
@@ -24,12 +25,14 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
         ("/gaps", N_("供给缺口")),
         ("/lists", N_("清单审核")),
         ("/ratings", N_("评价")),
+        ("/ledger", N_("台账")),
     ),
     Role.CLERK: (("/counter", N_("窗口登记")), ("/needs", N_("已登记"))),
     Role.ADMIN: (
         ("/needs", N_("需求")),
         ("/lists", N_("清单管理")),
         ("/ratings", N_("评价")),
+        ("/ledger", N_("台账")),
         ("/rules", N_("期限")),
     ),
 }

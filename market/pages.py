@@ -3,6 +3,7 @@
 from litestar import Router, get
 from litestar.response import Template
 
+from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
@@ -13,10 +14,12 @@ from market.feeds import pages as feeds
 from market.guides import pages as guides
 from market.institutions import pages as institutions
 from market.learning import pages as learning
+from market.ledger import pages as ledger
 from market.lists import desk_pages as lists
 from market.live import pages as live
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
+from market.messages import pages as messages
 from market.needs import counter_pages
 from market.needs import pages as needs
 from market.notices import pages as notices
@@ -29,6 +32,7 @@ from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
 from market.standing import pages as standing
+from market.supervision import pages as supervision
 from market.web import AppRequest, page, services
 
 
@@ -60,13 +64,17 @@ def routers() -> list[Router]:
         guides,
         institutions,
         learning,
+        ledger,
         lists,
         live,
         matches,
+        messages,
         owner_pages,
         needs,
         notices,
         offerings,
+        oidc_pages,
+        own_pages,
         own_offerings,
         own_ratings,
         plans,
@@ -75,6 +83,7 @@ def routers() -> list[Router]:
         receipts,
         rules,
         standing,
+        supervision,
     )
     docs = Router("/", route_handlers=[api_docs, design], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

@@ -58,7 +58,7 @@ def diff(settings: Settings) -> None:
 @search.command()
 @click.pass_obj
 def setup(settings: Settings) -> None:
-    """Prepare a Meilisearch server: settings of the indexes, and a key that may only search, which is printed."""
+    """Make the key of a Meilisearch server that may only search, if there is none yet, and print it."""
     if not settings.meili_url:
         raise Failure("ZHIPEI_MEILI_URL names no server; the embedded engine needs no set-up")
     try:
@@ -69,7 +69,7 @@ def setup(settings: Settings) -> None:
 
 
 async def _diff(database: Database, settings: Settings) -> list[Difference]:
-    engine = open_engine(settings)
+    engine = open_engine(settings, inspect=True)
     try:
         return [await indexing.difference(database, engine, index) for index in IndexName]
     finally:

@@ -54,22 +54,31 @@ def with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, A
         raise Failure(str(error)) from error
 
 
+def with_words(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    """As ``with_database``.
+
+    Raises:
+        Failure: also where ``act`` was asked for what cannot be done.
+    """
+    try:
+        return with_database(settings, act)
+    except DomainError as error:
+        # Beside what each field lacks, the sentence that points a page's reader there says nothing.
+        raise Failure("\n".join(error.fields.values()) or error.detail) from error
+
+
 def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
     """What ``act`` makes of one transaction.
 
     Raises:
-        Failure: as ``with_database``, or what ``act`` was asked for cannot be done.
+        Failure: as ``with_words``.
     """
 
     async def acted(database: Database) -> T:
         async with database.transaction() as tx:
             return await act(tx)
 
-    try:
-        return with_database(settings, acted)
-    except DomainError as error:
-        # Beside what each field lacks, the sentence that points a page's reader there says nothing.
-        raise Failure("\n".join(error.fields.values()) or error.detail) from error
+    return with_words(settings, acted)
 
 
 def say(text: str) -> None:

@@ -56,9 +56,19 @@ class OfferingIndex(Struct, frozen=True, eq=False):
     def build(cls, offerings: Sequence[OfferingView], past: Past = NO_PAST) -> Self:
         """Seconds for ten thousand: done when the catalogue changes, not for every need."""
         arrays, vocabularies = encode_offerings(offerings)
-        texts = TextIndex.fit([f"{offering.title} {offering.text}" for offering in offerings])
+        texts = TextIndex.fit([_text(offering) for offering in offerings])
         item_codes = {offering.offering_id: offering.item_code for offering in offerings}
         return cls(arrays, vocabularies, texts, item_codes, past)
+
+    def over(self, offerings: Sequence[OfferingView]) -> Self:
+        """Other offerings in place of these: candidates of a catalogue that is too large to be read whole.
+
+        How rare words are, and what the past tells, stays.
+        """
+        arrays, vocabularies = encode_offerings(offerings)
+        texts = self.texts.over([_text(offering) for offering in offerings])
+        item_codes = {offering.offering_id: offering.item_code for offering in offerings}
+        return type(self)(arrays, vocabularies, texts, item_codes, self.past)
 
     def item_of(self, offering_id: int) -> str:
         """The item under which an offering is published. Raises KeyError for one the index does not hold."""
@@ -79,6 +89,10 @@ class OfferingIndex(Struct, frozen=True, eq=False):
     def with_past(self, past: Past) -> Self:
         """The same offerings, with what their institutions have done by now."""
         return replace(self, past=past)
+
+
+def _text(offering: OfferingView) -> str:
+    return f"{offering.title} {offering.text}"
 
 
 def rank(

@@ -121,6 +121,14 @@ class TextIndex:
         grams, rows = Grams.fit([normalise(text) for text in texts], exponent=RARITY)
         return cls(grams, csr_array(rows.T))
 
+    def over(self, texts: Sequence[str]) -> Self:
+        """Other texts, in which grams are as rare as in these."""
+        rows = [self._grams.vector(normalise(text)) for text in texts]
+        ends = np.cumsum([0, *(len(places) for places, _ in rows)])
+        places = np.concatenate([np.zeros(0, dtype=np.int64), *(places for places, _ in rows)])
+        weights = np.concatenate([np.zeros(0), *(weights for _, weights in rows)])
+        return type(self)(self._grams, csr_array(csr_array((weights, places, ends), (len(texts), len(self._grams))).T))
+
     def similarity(self, query: str) -> FloatArray:
         """Cosine of `query` with each text, [n], 0..1; 0 where they share nothing or the query is empty."""
         places, weights = self._grams.vector(normalise(query))

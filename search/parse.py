@@ -6,7 +6,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from search.settings import STOP_WORDS
+from search.settings import STOP_WORDS, Groups
 from search.text import LONGEST_WORD, cut, is_chinese, normalise, runs
 
 MOST_WORDS = 32
@@ -44,13 +44,28 @@ class Synonyms:
                 same.setdefault(word, {}).update(dict.fromkeys(other for other in words if other != word))
         self.of = {word: tuple(others) for word, others in same.items()}
         longest_first = sorted(self.of, key=len, reverse=True)
-        # Letters only as whole words: "pct" is not in "spct1".
         # Letters only as whole words; next to Chinese they begin and end one: pct in PCT申请, and not in spct.
         escaped = [
             re.escape(word) if is_chinese(word) else f"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])"
             for word in longest_first
         ]
         self.pattern = re.compile("|".join(escaped) or "(?!)")
+
+
+class CurrentSynonyms:
+    """Synonyms of groups that change now and then."""
+
+    def __init__(self, groups: Callable[[], Groups]) -> None:
+        self._groups = groups
+        self._known: tuple[Groups, Synonyms] = ((), Synonyms(()))
+
+    def get(self) -> Synonyms:
+        """Of the groups as they are now."""
+        groups, known = self._groups(), self._known
+        if known[0] is not groups:
+            # Threads that come here at once do the same work; each keeps what belongs together.
+            known = self._known = (groups, Synonyms(groups))
+        return known[1]
 
 
 def parse(text: str, synonyms: Synonyms) -> list[Word]:

@@ -1,10 +1,10 @@
 """What the indexes hold and how they are searched: one place for both engines, under version control.
 
-A change here, in the synonyms or in the sounds changes the digest; an index of another digest is not searched but
-built anew (``SettingsOutdated``).
+A change here or in the sounds changes the digest; an index of another digest is not searched but built anew
+(``SettingsOutdated``). Synonyms are looked up when somebody searches, and change while processes run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from importlib.resources import files
 
@@ -61,13 +61,16 @@ class Schema(Struct, frozen=True, kw_only=True):
         return tuple(text.name for text in self.texts if text.shown)
 
 
+Groups = tuple[tuple[str, ...], ...]
+
+
 class Language(Struct, frozen=True, kw_only=True):
     """What engines know of the language beyond its dictionary."""
 
     sounds: dict[str, str] = {}
     """Toneless pinyin by character."""
-    synonyms: tuple[tuple[str, ...], ...] = ()
-    """Groups of words that mean the same."""
+    synonyms: Callable[[], Groups] = tuple
+    """Groups of words that mean the same, as they are now: asked for in every search, the same object if unchanged."""
 
 
 _REGION = (PLACE, "province", "city", "county")
@@ -131,7 +134,7 @@ STOP_WORDS = frozenset(files("search").joinpath("stop_words.txt").read_text("utf
 
 def digest(schema: Schema, language: Language) -> str:
     """Eight hexadecimal digits that differ where an index of other settings would."""
-    parts = msgspec.json.encode((FORMAT, schema, language, sorted(STOP_WORDS)), order="deterministic")
+    parts = msgspec.json.encode((FORMAT, schema, language.sounds, sorted(STOP_WORDS)), order="deterministic")
     return blake2b(parts, digest_size=4).hexdigest()
 
 

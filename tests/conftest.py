@@ -22,6 +22,8 @@ from market.importing.service import load_facts
 from tests.factories import PASSWORD, World, make_world
 
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
+UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
+"""Tests are faster than people; tests/web/test_limits.py has limits."""
 Clone = Callable[[], Awaitable[Settings]]
 
 
@@ -185,7 +187,7 @@ def _on(settings: Settings, database: str) -> Settings:
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
     # Decisions are sent at once: what can be taken back is tested in tests/web/test_queue.py.
-    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url, undo_seconds=0.0)
+    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url, undo_seconds=0.0, **UNLIMITED)
 
 
 async def _execute(settings: Settings, statement: str) -> None:

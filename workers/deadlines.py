@@ -9,6 +9,7 @@ from infra.db import Database
 from market.calendars import service as calendars
 from market.deadlines import service
 from market.matches import service as matches
+from market.supervision import service as supervision
 from workers.context import Context
 
 BATCH = 1_000
@@ -28,8 +29,9 @@ async def keep_time(ctx: dict[str, Any]) -> None:
     context: Context = ctx["context"]
     recounted, postponed = await count_anew(context.db)
     moved = await move_all(context.db)
-    if recounted or moved:
-        log.info("deadlines kept", recounted=recounted, postponed=postponed, moved=moved)
+    supervised = await move_supervisions(context.db)
+    if recounted or moved or supervised:
+        log.info("deadlines kept", recounted=recounted, postponed=postponed, moved=moved, supervisions=supervised)
 
 
 async def count_anew(database: Database, batch: int = BATCH) -> tuple[int, int]:
@@ -56,6 +58,17 @@ async def move_all(database: Database, batch: int = BATCH) -> int:
             done = await service.move(tx, batch)
         steps += done.moved
         if not done.moved:
+            return steps
+
+
+async def move_supervisions(database: Database, batch: int = BATCH) -> int:
+    """How many steps the clocks of supervisions took until none was due."""
+    steps = 0
+    while True:
+        async with database.transaction() as tx:
+            done = await supervision.tick(tx, await calendars.deadlines(tx), batch)
+        steps += done
+        if not done:
             return steps
 
 

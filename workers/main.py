@@ -19,14 +19,20 @@ from infra.settings import Settings, load
 from market.deadlines.service import LAPSE
 from market.discovery.engines import open_engine, open_writer
 from market.discovery.indexing import Indexer
+from market.discovery.service import Finder
 from market.matches.ranking import CatalogueSource
+from market.messages.model import Channel
 from market.queue.holding import SEND_HELD
+from search.breaker import Breaker
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
 from workers.held import send_held
 from workers.index import ask_for_rebuilds
+from workers.ledger import SECONDS as LEDGER_SECONDS
+from workers.ledger import ledger_nightly
 from workers.lists import lists_take_effect
 from workers.match import match_need
+from workers.notify import Postman, Teller, forget_messages, make_digests
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
 from workers.train import SECONDS, train_nightly
@@ -73,20 +79,26 @@ async def start(ctx: dict[str, Any]) -> None:
     """arq's on_startup: connect, and set the relay going."""
     settings: Settings = ctx["settings"]
     database = open_database(settings)
-    ctx["context"] = Context(settings, database, CatalogueSource(settings.own_words))
+    ctx["engine"] = open_engine(settings, inspect=True)
+    source = CatalogueSource(settings.own_words, Finder(ctx["engine"], Breaker()))
+    ctx["context"] = Context(settings, database, source)
     ctx["relay"] = Relay(settings, database, ctx["redis"])
     ctx["relaying"] = asyncio.create_task(ctx["relay"].run())
-    ctx["engine"] = open_engine(settings)
     indexer = Indexer(database, ctx["engine"], lambda: open_writer(settings))
     ctx["indexing"] = asyncio.create_task(indexer.run())
+    # Without a mail server letters are not written; what waits for one goes when there is one again.
+    channels = [Channel.WEBHOOK, *([Channel.MAIL] if settings.smtp_url else [])]
+    postmen = [Postman(settings, database, channel).run() for channel in channels]
+    ctx["telling"] = asyncio.gather(Teller(settings, database).run(), *postmen)
     log.info("worker started")
 
 
 async def stop(ctx: dict[str, Any]) -> None:
     """arq's on_shutdown."""
-    for running in (ctx["relaying"], ctx["indexing"]):
+    beside = (ctx["relaying"], ctx["indexing"], ctx["telling"])
+    for running in beside:
         running.cancel()
-    await asyncio.gather(ctx["relaying"], ctx["indexing"], return_exceptions=True)
+    await asyncio.gather(*beside, return_exceptions=True)
     await ctx["engine"].aclose()
     await ctx["context"].db.close()
 
@@ -96,7 +108,7 @@ def open_database(settings: Settings) -> Database:
     assert settings.database_url is not None
     return Database(
         settings.database_url,
-        size=settings.job_concurrency + 2,
+        size=settings.job_concurrency + 4,
         wait=settings.db_wait_seconds,
         statement_timeout_ms=settings.statement_timeout_ms,
         lock_timeout_ms=settings.lock_timeout_ms,
@@ -121,6 +133,9 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
                 run_at_startup=True,
                 timeout=KEEPING_SECONDS,
             ),
+            cron(ledger_nightly, name=f"{settings.namespace}:ledger", hour=1, minute=30, timeout=LEDGER_SECONDS),
+            cron(make_digests, name=f"{settings.namespace}:digests", minute=set(range(1, 60, 10))),
+            cron(forget_messages, name=f"{settings.namespace}:forget_messages", hour=4, minute=10, timeout=600),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

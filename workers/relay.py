@@ -46,8 +46,10 @@ class Relay:
                         listening = await self._listen()
                     self._wake.clear()
                     if not await self._send_batch():
+                        # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                            async with asyncio.timeout(POLL_SECONDS):
+                                await self._wake.wait()
                 except (DatabaseUnavailable, RedisError, OSError) as error:
                     log.warning("relay waits", reason=str(error))
                     await asyncio.sleep(ERROR_SECONDS)

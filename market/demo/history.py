@@ -12,7 +12,6 @@ from functools import partial
 from random import Random
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from market.calendars.model import ZONE, Calendar
 from market.demo.journal import Journal, Life
@@ -249,7 +248,8 @@ class _Simulation:
         assert match is not None
         self.journal.move(life, N.DELIVER, provider.account_id)
         match.result, match.delivered_on_time = result, match.due_at is None or self.journal.at <= match.due_at
-        self.journal.advance(life, M.DELIVER, provider.account_id, note=result)
+        said = {"on_time": match.delivered_on_time, "due_at": match.due_at}
+        self.journal.advance(life, M.DELIVER, provider.account_id, note=result, **said)
 
     # ranking and choosing -----------------------------------------------------------------------------------------
 
@@ -271,14 +271,15 @@ class _Simulation:
                 days_left=self._days_left(need.wanted_by),
                 declined_by=life.declined_by,
             ),
-            catalogue=replace(catalogue, index=catalogue.index.with_past(self.memory.past(self.journal.at))),
+            catalogue=catalogue,
+            index=catalogue.supply.index.with_past(self.memory.past(self.journal.at)),
             records={p.id: _record(p) for p in world.providers.values()},
         )
         outcome = compute(job, top=world.limits.shortlist_size, gap=0.0)
         ranking, need.understanding = outcome.ranking, outcome.understanding
         life.ranking = ranking
         asked = set(need.item_codes or need.understanding.item_codes)
-        excluded = [one for one in ranking.excluded if world.catalogue.index.item_of(one.offering_id) in asked]
+        excluded = [one for one in ranking.excluded if world.catalogue.supply.index.item_of(one.offering_id) in asked]
         self.journal.store_run(life, ranking, excluded)
         if need.understanding.outside_scope and not need.item_codes:
             self.journal.move(life, N.FIND_NONE, None, "这条需求看起来不属于知识产权公共服务。")

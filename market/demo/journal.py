@@ -90,14 +90,14 @@ class Journal:
         need.state, need.version = after, need.version + 1
         self._event(need.id, None, "need", before, action, after, actor, note, data)
 
-    def advance(self, life: Life, action: M, actor: int | None, *, note: str = "") -> None:
+    def advance(self, life: Life, action: M, actor: int | None, *, note: str = "", **data: Any) -> None:
         """Move the live match, and count it as the trigger matches_count does."""
         match = life.match
         assert match is not None
         before, after = match.state, MATCH_TRANSITIONS[match.state, action]
         match.state = after
         _count(self._providers[match.offering_id], before, after, on_time=match.delivered_on_time)
-        self._event(match.need_id, match.id, "match", before, action, after, actor, note, {})
+        self._event(match.need_id, match.id, "match", before, action, after, actor, note, data)
 
     def rate(self, life: Life, rating: RatingRow) -> RatingRow:
         """The rating of the match that ended the need."""

@@ -121,6 +121,7 @@ FROM ROWS FROM (jsonb_to_recordset($1) AS (
     note text, data jsonb, at timestamptz)) WITH ORDINALITY
 ORDER BY ordinality
 """
+RULINGS = "SELECT id, at FROM events WHERE machine = 'rating' AND action = 'withhold' ORDER BY id"
 COUNTS = """
 SELECT (SELECT count(*) FROM institutions WHERE demo) AS institutions,
        (SELECT count(*) FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.demo) AS offerings,
@@ -254,6 +255,11 @@ async def move_rectification(tx: Transaction, rating: RatingRow, state: Rectific
 async def insert_events(tx: Transaction, events: Sequence[EventRow]) -> None:
     """The events, in their order."""
     await tx.execute(EVENTS, events)
+
+
+async def rulings(tx: Transaction) -> Sequence[Any]:
+    """Which ratings were ruled out, and when: id and at of these events."""
+    return await tx.fetch(RULINGS)
 
 
 async def counts(tx: Transaction) -> Counts:

@@ -142,8 +142,10 @@ class Raters:
         self.journal.judge(life, rating, R.REPORT, provider.account_id, rng.choice(self.texts.report))
         if stop:
             return  # it waits for the ruling
-        yield self.office_hours(1, 3)
-        if next(self._rulings) is R.KEEP:
+        ruling = next(self._rulings)
+        # What is withheld took long to find out: the month is closed by then, and the ledger shows a correction.
+        yield self.office_hours(1, 3) if ruling is R.KEEP else self.office_hours(22, 27)
+        if ruling is R.KEEP:
             self.journal.judge(life, rating, R.KEEP, coordinator, rng.choice(self.texts.keep))
             return
         self.journal.judge(life, rating, R.WITHHOLD, coordinator, rng.choice(self.texts.withhold))

@@ -12,15 +12,16 @@ FOLDER = "search"
 
 
 def known_language(settings: Settings) -> Language:
-    """Sounds, and understanding's synonyms, an installation's own too, as they are when a process starts."""
-    groups = language.LanguageSource(settings.own_words).get().words.synonyms
-    return Language(sounds=language.load_search_sounds(), synonyms=(*groups, *language.load_synonym_groups()))
+    """Sounds, and the synonyms that understanding reads too, an installation's own among them, as they are now."""
+    source = language.LanguageSource(settings.own_words)
+    return Language(sounds=language.load_search_sounds(), synonyms=lambda: source.get().alike)
 
 
-def open_engine(settings: Settings) -> Engine:
-    """To search with: any number of processes."""
+def open_engine(settings: Settings, *, inspect: bool = False) -> Engine:
+    """To search with: any number of processes. ``inspect``: for stats and digests too, which take the admin key."""
     if settings.meili_url:
-        key = settings.meili_search_key or settings.meili_key or ""
+        keys = (settings.meili_search_key, settings.meili_key)
+        key = next(filter(None, reversed(keys) if inspect else keys), "")
         return MeilisearchEngine(settings.meili_url, key, known_language(settings))
     return EmbeddedEngine(settings.data_dir / FOLDER, known_language(settings))
 

@@ -83,8 +83,10 @@ class Indexer:
             await connection.execute("SELECT 1")  # raises where the connection, and the lock with it, is gone
             await self._rebuild_as_asked(writer)
             if not await self._take_changes(writer):
+                # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._wake.wait()
 
     async def _take_changes(self, writer: Writer) -> int:
         """Take one batch of changes to the engine; how many there were."""

@@ -1,5 +1,6 @@
 """Use cases of discovery: finding, completing what is typed, and what people look for and nobody offers."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -22,7 +23,7 @@ from market.offerings import service as offering_service
 from market.offerings.model import Offering, OfferingFilter
 from market.regions.model import lineage
 from search.breaker import Breaker
-from search.engine import Engine, IndexName, OneOf, Query, Results, Suggestion
+from search.engine import Engine, Filter, IndexName, OneOf, Query, Results, Suggestion
 from search.errors import PageBeyondEnd, QueryTooLong, SearchError, UnknownField
 from search.terms import like_patterns
 
@@ -30,6 +31,7 @@ FIRST = 5
 """Of each kind, where one text is looked for everywhere."""
 DAYS, MOST_WANTED, KEPT_DAYS = 30, 100, 180
 MOST_COMPLETIONS = 5
+RECALL_SECONDS = 1.0
 NUMBER = re.compile(r"\d{5,}")
 """What a telephone number, a code or a person's number looks like: none of it belongs into a log."""
 
@@ -61,6 +63,21 @@ class Finder:
         except SearchError as error:
             log.warning("search is away", reason=str(error))
             return None
+
+    async def recall(self, index: IndexName, text: str, filters: tuple[Filter, ...], depth: int) -> list[int]:
+        """Ids of candidates for a need; none while the engine is away, or where it lets people wait."""
+        asked = asyncio.ensure_future(
+            self._breaker.call(lambda: self._engine.recall(index, text, filters, depth=depth))
+        )
+        done, _pending = await asyncio.wait({asked}, timeout=RECALL_SECONDS)
+        if not done:
+            asked.add_done_callback(lambda late: late.cancelled() or late.exception())
+            log.warning("candidates are late")
+            return []
+        if isinstance(error := asked.exception(), SearchError):
+            log.warning("candidates are away", reason=str(error))
+            return []
+        return [int(one.id) for one in asked.result()]
 
     async def suggest(self, text: str, indexes: Sequence[IndexName]) -> list[Suggestion]:
         """Names that complete the text; none while the engine is away."""

@@ -1,21 +1,23 @@
 """Use cases of enterprises."""
 
 from infra.db import Transaction
+from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
 from market.enterprises import queries, uscc
 from market.enterprises.model import Enterprise, Party, Profile, Registration
 from market.errors import InvalidInput, NotFound
+from market.i18n import N_, _
 from market.regions import queries as regions
 from market.regions.model import full_name
 
 INDIVIDUAL = "individual"
 OTHER = "other"
-ALREADY_REGISTERED = "这家单位已经登记。请用已有账号登录；如果是窗口代为登记的，请联系骨干节点开通账号。"
-UNKNOWN_REGION = "没有这个地区，请从列表中选择。"
+ALREADY_REGISTERED = N_("这家单位已经登记。请用已有账号登录；如果是窗口代为登记的，请联系骨干节点开通账号。")
+UNKNOWN_REGION = N_("没有这个地区，请从列表中选择。")
 
 
-async def register(tx: Transaction, form: Registration) -> int:
+async def register(tx: Transaction, form: Registration, password_hash: str) -> int:
     """A new enterprise with its first account; the account's id.
 
     Raises:
@@ -23,10 +25,10 @@ async def register(tx: Transaction, form: Registration) -> int:
     """
     fields = uscc.problem(form.uscc)
     if await regions.region(tx, form.region_code) is None:
-        fields["region_code"] = UNKNOWN_REGION
+        fields["region_code"] = _(UNKNOWN_REGION)
     if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
-        fields["kind"] = "请从列表中选择企业类型。"
-    if await accounts.is_taken(tx, form.login):
+        fields["kind"] = _("请从列表中选择企业类型。")
+    if await account_queries.is_taken(tx, form.login):
         fields["login"] = accounts.LOGIN_TAKEN
     if fields:
         raise InvalidInput(fields=fields)
@@ -40,11 +42,11 @@ async def register(tx: Transaction, form: Registration) -> int:
         contact_phone=form.contact_phone,
     )
     if enterprise_id is None:  # whoever knows a code must not get at the needs filed under it
-        raise InvalidInput(fields={"uscc": ALREADY_REGISTERED})
+        raise InvalidInput(fields={"uscc": _(ALREADY_REGISTERED)})
     return await accounts.create(
         tx,
         login=form.login,
-        password=form.password,
+        password_hash=password_hash,
         name=form.contact_name,
         role=Role.ENTERPRISE,
         enterprise_id=enterprise_id,
@@ -59,7 +61,7 @@ async def find_or_add(tx: Transaction, party: Party) -> int:
     """
     fields = uscc.problem(party.uscc, "party.uscc") if party.uscc else {}
     if await regions.region(tx, party.region_code) is None:
-        fields["party.region_code"] = UNKNOWN_REGION
+        fields["party.region_code"] = _(UNKNOWN_REGION)
     if fields:
         raise InvalidInput(fields=fields)
     code = uscc.validate(party.uscc) if party.uscc else None

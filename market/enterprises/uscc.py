@@ -11,6 +11,7 @@ from random import Random
 from string import ascii_uppercase, digits
 
 from market.data import UsccFacts, load_uscc
+from market.i18n import Words, _
 
 LENGTH = 18
 
@@ -19,7 +20,7 @@ ORGANISATION_ALPHABET = digits + ascii_uppercase
 ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 
 # The letters that GB 32100 leaves out, and what was probably on the licence.
-LOOKALIKES = {"I": "数字 1", "O": "数字 0", "S": "数字 5", "V": "字母 U 或 Y", "Z": "数字 2"}
+LOOKALIKES = Words({"I": "数字 1", "O": "数字 0", "S": "数字 5", "V": "字母 U 或 Y", "Z": "数字 2"})
 
 
 class UsccError(ValueError):
@@ -64,17 +65,23 @@ def validate(text: str) -> str:
     """
     code = normalise(text)
     if not code:
-        raise UsccError("请填写统一社会信用代码。")
+        raise UsccError(_("请填写统一社会信用代码。"))
     if len(code) != LENGTH:
-        raise UsccError(f"统一社会信用代码应为 {LENGTH} 位，现在是 {len(code)} 位，请对照营业执照或法人证书重新填写。")
+        raise UsccError(
+            _(
+                "统一社会信用代码应为 {length} 位，现在是 {n} 位，请对照营业执照或法人证书重新填写。",
+                length=LENGTH,
+                n=len(code),
+            )
+        )
     _check_alphabet(code)
     _check_registration(code)
     # The standard builds 9–17 on GB 11714, and every genuine code at hand keeps its check digit. It narrows
     # down where the slip is, so it comes before the check over the whole.
     if code[16] != _organisation_check(code[8:16]):
-        raise UsccError("统一社会信用代码第 9 至 17 位校验不符，请核对这几位是否录错。", 17)
+        raise UsccError(_("统一社会信用代码第 9 至 17 位校验不符，请核对这几位是否录错。"), 17)
     if code[17] != check_character(code[:17]):
-        raise UsccError("统一社会信用代码第 18 位校验不符，请核对是否录错一位。", 18)
+        raise UsccError(_("统一社会信用代码第 18 位校验不符，请核对是否录错一位。"), 18)
     return code
 
 
@@ -89,25 +96,39 @@ def _check_alphabet(code: str) -> None:
     for position, c in enumerate(code, start=1):
         if c in LOOKALIKES:
             raise UsccError(
-                f"统一社会信用代码第 {position} 位是“{c}”，但代码不使用字母 I、O、S、V、Z，"
-                f"请核对是否应为{LOOKALIKES[c]}。",
+                _(
+                    "统一社会信用代码第 {position} 位是“{c}”，但代码不使用字母 I、O、S、V、Z，请核对是否应为{meant}。",
+                    position=position,
+                    c=c,
+                    meant=LOOKALIKES[c],
+                ),
                 position,
             )
         if c not in _facts().alphabet:
-            raise UsccError(f"统一社会信用代码第 {position} 位只能是数字或英文字母，请核对后重新填写。", position)
+            raise UsccError(
+                _("统一社会信用代码第 {position} 位只能是数字或英文字母，请核对后重新填写。", position=position),
+                position,
+            )
 
 
 def _check_registration(code: str) -> None:
     department = _facts().departments.get(code[0])
     if department is None:
-        raise UsccError(f"统一社会信用代码第 1 位不会是“{code[0]}”，请核对：企业和个体工商户的代码以 9 开头。", 1)
+        raise UsccError(
+            _("统一社会信用代码第 1 位不会是“{code}”，请核对：企业和个体工商户的代码以 9 开头。", code=code[0]), 1
+        )
     if department.kinds and code[1] not in department.kinds:
-        known = "、".join(f"{kind}（{name}）" for kind, name in department.kinds.items())
-        raise UsccError(f"以 {code[0]} 开头的统一社会信用代码，第 2 位只能是 {known}，请核对。", 2)
+        known = _("、").join(_("{kind}（{name}）", kind=kind, name=name) for kind, name in department.kinds.items())
+        raise UsccError(
+            _("以 {code} 开头的统一社会信用代码，第 2 位只能是 {known}，请核对。", code=code[0], known=known), 2
+        )
     for position in range(3, 9):
         if code[position - 1] not in digits:
             raise UsccError(
-                f"统一社会信用代码第 {position} 位应为数字（第 3 至 8 位是登记地的行政区划代码），请核对。",
+                _(
+                    "统一社会信用代码第 {position} 位应为数字（第 3 至 8 位是登记地的行政区划代码），请核对。",
+                    position=position,
+                ),
                 position,
             )
 

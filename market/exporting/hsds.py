@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, ServiceItem
 from market.exporting.model import InstitutionOut, OfferingOut
+from market.i18n import N_, _, _n
 from market.regions.model import NATION, PLACEHOLDERS, Region, full_name, lineage
 
 NAMESPACE = UUID("7c1c1a3e-54cf-5f0e-8c0e-2b8f4ed1b0a7")
@@ -20,10 +21,10 @@ RIGHTS = "rights"
 STAGES = "stages"
 KINDS = "institution-kinds"
 TAXONOMIES = {
-    LISTS: ("服务事项", "知识产权公共服务事项：事项清单、共性清单、个性化清单"),
-    RIGHTS: ("权利类型", "服务所涉及的知识产权类型"),
-    STAGES: ("全链条环节", "服务所处的创造、运用、保护、管理、服务环节"),
-    KINDS: ("服务机构类型", "知识产权公共服务机构的类型"),
+    LISTS: (N_("服务事项"), N_("知识产权公共服务事项：事项清单、共性清单、个性化清单")),
+    RIGHTS: (N_("权利类型"), N_("服务所涉及的知识产权类型")),
+    STAGES: (N_("全链条环节"), N_("服务所处的创造、运用、保护、管理、服务环节")),
+    KINDS: (N_("服务机构类型"), N_("知识产权公共服务机构的类型")),
 }
 
 
@@ -70,7 +71,7 @@ def organization(one: InstitutionOut, regions: Mapping[str, Region], address: st
             {
                 "id": _id(f"{key}:uscc"),
                 "identifier_scheme": "CN-USCC",
-                "identifier_type": "统一社会信用代码",
+                "identifier_type": _("统一社会信用代码"),
                 "identifier": one.uscc,
             }
         ],
@@ -99,7 +100,7 @@ def _attributes(key: str, entity: str, terms: Iterable[tuple[str, str, str]]) ->
 
 
 def _term(taxonomy: str, code: str, name: str) -> Object:
-    title, about = TAXONOMIES[taxonomy]
+    title, about = map(_, TAXONOMIES[taxonomy])
     whole = {"id": _id(f"taxonomy:{taxonomy}"), "name": title, "description": about}
     return {
         "id": _id(f"term:{taxonomy}:{code}"),
@@ -156,7 +157,7 @@ def _promise(days: int | None) -> str:
     """The limit has no field of its own."""
     if days is None:
         return ""
-    return f"\n承诺时限：{days} 个工作日" if days else "\n承诺时限：即办"
+    return "\n" + (_n("承诺时限：{n} 个工作日", days) if days else _("承诺时限：即办"))
 
 
 def _phone(key: str, number: str) -> Object:

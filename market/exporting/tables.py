@@ -66,12 +66,12 @@ def json_row(kind: Kind, row: Row) -> Row:
 
 def csv_header(kind: Kind) -> str:
     """The Chinese names, as in the templates."""
-    return BOM + _line(column.names[0] for column in COLUMNS[kind])
+    return BOM + line(column.names[0] for column in COLUMNS[kind])
 
 
 def csv_line(kind: Kind, row: Row) -> str:
     """One row, safe to open in a spreadsheet."""
-    return _line(_safe(_cell(column, row[column.field])) for column in COLUMNS[kind])
+    return line(safe(_cell(column, row[column.field])) for column in COLUMNS[kind])
 
 
 def _cell(column: Column, value: Any) -> str:
@@ -97,11 +97,13 @@ def _texts(column: Column, values: tuple[str, ...]) -> str:
     return "\n".join(texts) + ("\n" if len(texts) == 1 else "")
 
 
-def _safe(cell: str) -> str:
+def safe(cell: str) -> str:
+    """The cell as a spreadsheet shows it and does not calculate it."""
     return f"'{cell}" if FORMULA.match(cell) else cell
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
+    """One line of CSV."""
     out = io.StringIO(newline="")
     csv.writer(out).writerow(cells)
     return out.getvalue()

@@ -67,7 +67,7 @@ def json_feed(changes: Sequence[Change], *, address: str, path: str, older: str 
 
 
 def _headline(change: Change) -> str:
-    return f"{change.words}：{change.title}"
+    return _("{label}：{words}", label=change.words, words=change.title)
 
 
 def _id(address: str, what: str) -> str:

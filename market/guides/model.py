@@ -29,12 +29,11 @@ class Complaints(Struct, frozen=True, kw_only=True):
     @property
     def remark(self) -> str:
         """What a reader is told of where the channel comes from; empty where it is the guide's own."""
+        theirs = _("办事指南没有载明监督评价渠道，以上是{owner}公布的联系方式。", owner=self.owner)
         return {
             ComplaintSource.GUIDE: "",
-            ComplaintSource.INSTITUTION: _(
-                "办事指南没有载明监督评价渠道，以上是{owner}公布的联系方式。", owner=self.owner
-            ),
-            ComplaintSource.NODE: _("办事指南没有载明监督评价渠道，以上是{owner}公布的联系方式。", owner=self.owner),
+            ComplaintSource.INSTITUTION: theirs,
+            ComplaintSource.NODE: theirs,
             ComplaintSource.NOBODY: _("办事指南没有载明监督评价渠道，本地也还没有公布联系方式。"),
         }[self.source]
 

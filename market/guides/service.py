@@ -93,9 +93,9 @@ async def complaints(tx: Transaction, guide: Guide, owner: Institution | None) -
         return Complaints(channel=_("请向{who}反映。", who=who), source=ComplaintSource.NOBODY)
     highest = [node for node in said if len(node.region_prefix) == len(said[0].region_prefix)]
     return Complaints(
-        channel="\n".join(f"{node.name}：{node.supervision}" for node in highest),
+        channel="\n".join(_("{label}：{words}", label=node.name, words=node.supervision) for node in highest),
         source=ComplaintSource.NODE,
-        owner="、".join(node.name for node in highest),
+        owner=_("、").join(node.name for node in highest),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from market.i18n import _
 from market.importing.model import KIND_NAMES, ImportFailed, Kind, Problem, Sheet
 
 WORD_SEPARATORS = re.compile(r"[;；、\n]")
@@ -27,10 +28,10 @@ class Column(Struct, frozen=True):
     @property
     def label(self) -> str:
         """As problems name it."""
-        return f"「{self.names[0]}」（{self.field}）"
+        return _("「{name}」（{field}）", name=self.names[0], field=self.field)
 
 
-GUIDE_COLUMNS = (
+GUIDE_COLUMNS = (  # not translated: columns of a file
     Column("conditions", ("受理条件", "办理条件"), "在本市注册；已取得注册商标", many=True),
     Column("materials", ("申请材料", "所需材料"), "营业执照复印件；情况说明", many=True),
     Column("process", ("办理流程", "办事流程"), "提交申请；审核；领取结果", many=True),
@@ -39,7 +40,7 @@ GUIDE_COLUMNS = (
     Column("supervision", ("监督评价渠道", "监督电话"), "服务监督电话 0755-00000100"),
 )
 
-COLUMNS: Mapping[Kind, tuple[Column, ...]] = {
+COLUMNS: Mapping[Kind, tuple[Column, ...]] = {  # not translated: columns of a file
     Kind.ITEMS: (
         Column("code", ("服务事项编码", "事项编码", "编码"), "EX-2026-01", required=True),
         Column("number", ("序号", "事项序号"), "101", required=True),
@@ -120,13 +121,20 @@ def columns_of(sheet: Sheet, kind: Kind | None) -> tuple[Kind, dict[str, Column]
     meant = {name: known[name] for name in sheet.header if name in known}
     problems = []
     if unknown := [name for name in sheet.header if name not in known]:
-        what = f"不认识这些列：{'、'.join(unknown)}。{KIND_NAMES[kind]}可以有：{_listed(COLUMNS[kind])}。请改名或删去。"
-        problems.append(Problem("表头", "", what))
+        what = _(
+            "不认识这些列：{unknown}。{kind}可以有：{known}。请改名或删去。",
+            unknown=_("、").join(unknown),
+            kind=KIND_NAMES[kind],
+            known=_listed(COLUMNS[kind]),
+        )
+        problems.append(Problem(_("表头"), "", what))
     fields = [column.field for column in meant.values()]
     if twice := [column for column in COLUMNS[kind] if fields.count(column.field) > 1]:
-        problems.append(Problem("表头", "", f"这些列出现了两次（中英文名称同义）：{_listed(twice)}。请只留一列。"))
+        what = _("这些列出现了两次（中英文名称同义）：{columns}。请只留一列。", columns=_listed(twice))
+        problems.append(Problem(_("表头"), "", what))
     if missing := [column for column in _required(kind) if column.field not in fields]:
-        problems.append(Problem("表头", "", f"{KIND_NAMES[kind]}缺少必填的列：{_listed(missing)}。请补上。"))
+        what = _("{kind}缺少必填的列：{columns}。请补上。", kind=KIND_NAMES[kind], columns=_listed(missing))
+        problems.append(Problem(_("表头"), "", what))
     if problems:
         raise ImportFailed(problems)
     return kind, meant
@@ -151,9 +159,12 @@ def _kind_of(sheet: Sheet) -> Kind:
     fitting = [k for k in Kind if all(names & {column.field, *column.names} for column in _required(k))]
     if len(fitting) == 1:
         return fitting[0]
-    needed = "".join(f"\n  {k.value}（{KIND_NAMES[k]}）：{_listed(_required(k))}" for k in Kind)
-    what = f"看不出文件里是哪一类内容，请用 --kind 说明，或对照必填的列检查表头：{needed}"
-    raise ImportFailed([Problem("表头", "", what)])
+    needed = "".join(
+        "\n  " + _("{kind}（{name}）：{columns}", kind=k.value, name=KIND_NAMES[k], columns=_listed(_required(k)))
+        for k in Kind
+    )
+    what = _("看不出文件里是哪一类内容，请用 --kind 说明，或对照必填的列检查表头：{needed}", needed=needed)
+    raise ImportFailed([Problem(_("表头"), "", what)])
 
 
 def _required(kind: Kind) -> list[Column]:
@@ -161,4 +172,4 @@ def _required(kind: Kind) -> list[Column]:
 
 
 def _listed(columns: list[Column] | tuple[Column, ...]) -> str:
-    return "、".join(f"{column.names[0]}（{column.field}）" for column in columns)
+    return _("、").join(_("{name}（{field}）", name=column.names[0], field=column.field) for column in columns)

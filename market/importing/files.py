@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Never
 
+from market.i18n import _, _n
 from market.importing.model import Cell, ImportFailed, Problem, Row, Sheet
 
 CELL_LIMIT = 20_000
@@ -25,11 +26,11 @@ def read(path: Path) -> Sheet:
         ImportFailed: it cannot be read, or is no CSV or JSON; with the line where reading ended.
     """
     if path.is_dir():
-        _refuse(path.name, "这是一个文件夹，请给出文件夹里的 CSV 或 JSON 文件。")
+        _refuse(path.name, _("这是一个文件夹，请给出文件夹里的 CSV 或 JSON 文件。"))
     try:
         raw = path.read_bytes()
     except OSError as error:
-        _refuse(path.name, f"文件打不开（{error.strerror}），请检查路径和权限。")
+        _refuse(path.name, _("文件打不开（{why}），请检查路径和权限。", why=error.strerror))
     return parse(raw, path.name)
 
 
@@ -41,7 +42,7 @@ def parse(raw: bytes, name: str) -> Sheet:
     """
     text = decode(raw, name)
     if not text.strip():
-        _refuse(name, "文件是空的，请检查是否保存成功。")
+        _refuse(name, _("文件是空的，请检查是否保存成功。"))
     return _json(text, name) if text.lstrip()[0] in "[{" else _csv(text, name)
 
 
@@ -52,9 +53,9 @@ def decode(raw: bytes, name: str) -> str:
         ImportFailed: it is no text.
     """
     if raw.startswith(WORKBOOK):
-        _refuse(name, "这是 Excel 工作簿。请在 Excel 中「另存为」，类型选「CSV UTF-8（逗号分隔）」，再导入。")
+        _refuse(name, _("这是 Excel 工作簿。请在 Excel 中「另存为」，类型选「CSV UTF-8（逗号分隔）」，再导入。"))
     if (at := raw.find(0)) >= 0:
-        _refuse(_line(raw[:at].count(b"\n") + 1), "这里有空字符（NUL），文件可能已损坏，请重新保存为 CSV UTF-8。")
+        _refuse(_line(raw[:at].count(b"\n") + 1), _("这里有空字符（NUL），文件可能已损坏，请重新保存为 CSV UTF-8。"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -62,7 +63,7 @@ def decode(raw: bytes, name: str) -> str:
     try:
         return raw.decode("gb18030").removeprefix("\ufeff")  # what Excel writes as plain CSV in China
     except UnicodeDecodeError:
-        _refuse(line, "文字编码既不是 UTF-8 也不是 GB18030，请重新保存为 CSV UTF-8。")
+        _refuse(line, _("文字编码既不是 UTF-8 也不是 GB18030，请重新保存为 CSV UTF-8。"))
 
 
 def _csv(text: str, name: str) -> Sheet:
@@ -80,12 +81,16 @@ def _csv(text: str, name: str) -> Sheet:
             if not header:
                 header = _header([cell.strip() for cell in cells], place)
             elif len(cells) > len(header) and any(cells[len(header) :]):
-                what = f"这一行有 {len(cells)} 列，表头只有 {len(header)} 列；含逗号的内容请用英文双引号括起来。"
+                what = _n(
+                    "这一行有 {n} 列，表头只有 {most} 列；含逗号的内容请用英文双引号括起来。",
+                    len(cells),
+                    most=len(header),
+                )
                 problems.append(Problem(place, "", what))
             else:
                 rows.append(Row(place, dict(zip(header, cells, strict=False))))
     except csv.Error:
-        _refuse(_line(line), "从这一行起读不下去：英文双引号不成对，或者一格的内容太长。请检查引号。")
+        _refuse(_line(line), _("从这一行起读不下去：英文双引号不成对，或者一格的内容太长。请检查引号。"))
     return _sheet(header, rows, problems, name)
 
 
@@ -99,21 +104,24 @@ def _json(text: str, name: str) -> Sheet:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        _refuse(f"{_line(error.lineno)}第 {error.colno} 个字符", "这里不合 JSON 的写法，请检查引号、逗号和括号。")
+        _refuse(
+            _("第 {line} 行第 {column} 个字符", line=error.lineno, column=error.colno),
+            _("这里不合 JSON 的写法，请检查引号、逗号和括号。"),
+        )
     except (ValueError, RecursionError):
-        _refuse(name, "JSON 嵌套太深或数字太长，请检查内容。")
+        _refuse(name, _("JSON 嵌套太深或数字太长，请检查内容。"))
     if not isinstance(value, list):
-        _refuse(name, "JSON 最外层应是列表：[{…}, {…}]，每条记录一个对象。")
+        _refuse(name, _("JSON 最外层应是列表：[{…}, {…}]，每条记录一个对象。"))
     rows: list[Row] = []
     problems: list[Problem] = []
     for number, record in enumerate(value, start=1):
-        place = f"第 {number} 条"
+        place = _("第 {n} 条", n=number)
         if not isinstance(record, dict):
-            problems.append(Problem(place, "", "每条记录应是一个对象：{…}。"))
+            problems.append(Problem(place, "", _("每条记录应是一个对象：{…}。")))
             continue
         cells = {key: _cell(given) for key, given in record.items()}
         wrong = [key for key, cell in cells.items() if cell is None]
-        problems += [Problem(place, f"「{key}」", "应是文字、数字，或文字的列表。") for key in wrong]
+        problems += [Problem(place, _("「{name}」", name=key), _("应是文字、数字，或文字的列表。")) for key in wrong]
         rows.append(Row(place, {key: cell for key, cell in cells.items() if cell is not None}))
     header = tuple(dict.fromkeys(key for row in rows for key in row.cells))
     return _sheet(header, rows, problems, name)
@@ -138,15 +146,15 @@ def _header(cells: list[str], place: str) -> tuple[str, ...]:
     while not cells[-1]:
         cells.pop()
     if "" in cells:
-        _refuse(place, f"表头第 {cells.index('') + 1} 列没有名称，请补上，或删去这一列。")
+        _refuse(place, _("表头第 {n} 列没有名称，请补上，或删去这一列。", n=cells.index("") + 1))
     if twice := sorted({cell for cell in cells if cells.count(cell) > 1}):
-        _refuse(place, f"表头中重复的列：{'、'.join(twice)}。每列只能出现一次。")
+        _refuse(place, _("表头中重复的列：{columns}。每列只能出现一次。", columns=_("、").join(twice)))
     return tuple(cells)
 
 
 def _sheet(header: tuple[str, ...], rows: list[Row], problems: list[Problem], name: str) -> Sheet:
     if not rows and not problems:
-        problems.append(Problem(name, "", "只有表头，没有内容，请至少填写一行。" if header else "没有一条记录。"))
+        problems.append(Problem(name, "", _("只有表头，没有内容，请至少填写一行。") if header else _("没有一条记录。")))
     for row in rows:
         problems += _unfit(row)
     if problems:
@@ -159,15 +167,15 @@ def _unfit(row: Row) -> list[Problem]:
     for column, cell in row.cells.items():
         text = cell if isinstance(cell, str) else "".join(cell)
         if len(text) > CELL_LIMIT:
-            what = f"这一格有 {len(text)} 个字，最多 {CELL_LIMIT} 个字；请检查英文双引号是否成对。"
-            problems.append(Problem(row.place, f"「{column}」", what))
+            what = _("这一格有 {n} 个字，最多 {most} 个字；请检查英文双引号是否成对。", n=len(text), most=CELL_LIMIT)
+            problems.append(Problem(row.place, _("「{name}」", name=column), what))
         if "\0" in text:
-            problems.append(Problem(row.place, f"「{column}」", "这里有空字符（NUL），请删去。"))
+            problems.append(Problem(row.place, _("「{name}」", name=column), _("这里有空字符（NUL），请删去。")))
     return problems
 
 
 def _line(number: int) -> str:
-    return f"第 {number} 行"
+    return _("第 {n} 行", n=number)
 
 
 def _refuse(place: str, message: str) -> Never:

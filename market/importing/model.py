@@ -1,5 +1,6 @@
 """What is imported, what a file's row holds, and what is said when it does not fit."""
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Annotated
@@ -8,6 +9,7 @@ from msgspec import Meta, Struct
 
 from market.catalogue.model import ChainStage, Guide, ItemContent, ItemList, Limit, RightKind
 from market.errors import DomainError
+from market.i18n import N_, Words, _, _n
 
 SHOWN = 200
 """Problems told of one file; of the rest only how many."""
@@ -22,12 +24,14 @@ class Kind(StrEnum):
     CALENDAR = "calendar"
 
 
-KIND_NAMES = {
-    Kind.ITEMS: "服务事项",
-    Kind.INSTITUTIONS: "服务机构",
-    Kind.OFFERINGS: "服务供给",
-    Kind.CALENDAR: "放假安排",
-}
+KIND_NAMES: Mapping[Kind, str] = Words(
+    {
+        Kind.ITEMS: "服务事项",
+        Kind.INSTITUTIONS: "服务机构",
+        Kind.OFFERINGS: "服务供给",
+        Kind.CALENDAR: "放假安排",
+    }
+)
 
 Cell = str | tuple[str, ...]
 
@@ -54,7 +58,7 @@ class Problem(Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}{self.column}：{self.message}"
+        return _("{place}{column}：{message}", place=self.place, column=self.column, message=self.message)
 
 
 class ImportFailed(DomainError):
@@ -62,7 +66,7 @@ class ImportFailed(DomainError):
 
     status = 422
     slug = "import-failed"
-    title = "文件没有导入"
+    title = N_("文件没有导入")
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems[:SHOWN])
@@ -72,7 +76,7 @@ class ImportFailed(DomainError):
     @property
     def lines(self) -> list[str]:
         """What to change, a line each."""
-        rest = [f"另有 {self.more} 处没有列出，请先改好以上各处。"] if self.more else []
+        rest = [_n("另有 {n} 处没有列出，请先改好以上各处。", self.more)] if self.more else []
         return [str(problem) for problem in self.problems] + rest
 
 
@@ -96,9 +100,15 @@ class Report(Struct, frozen=True):
     @property
     def summary(self) -> str:
         """The same in a sentence."""
-        counts = f"新增 {self.added}，更新 {self.revised}，没有变化 {self.unchanged}"
-        then = "还没有到期的期限会在几分钟内按新的安排重新计算。" if self.kind is Kind.CALENDAR else ""
-        return f"{KIND_NAMES[self.kind]}：共 {self.rows} 行，{counts}。{then}"
+        told = _n(
+            "{kind}：共 {n} 行，新增 {added}，更新 {revised}，没有变化 {unchanged}。",
+            self.rows,
+            kind=KIND_NAMES[self.kind],
+            added=self.added,
+            revised=self.revised,
+            unchanged=self.unchanged,
+        )
+        return told + _("还没有到期的期限会在几分钟内按新的安排重新计算。") if self.kind is Kind.CALENDAR else told
 
 
 class FactsReport(Struct, frozen=True):

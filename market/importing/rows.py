@@ -19,6 +19,7 @@ from market.catalogue.model import (
 )
 from market.enterprises import uscc
 from market.errors import InvalidInput
+from market.i18n import LANGUAGES, _, speaking
 from market.importing.columns import COLUMNS, GUIDE_COLUMNS, TEXT_SEPARATORS, WORD_SEPARATORS, Column
 from market.importing.model import CalendarDayForm, Cell, ImportFailed, ItemForm, Kind, Problem, Row
 from market.institutions.model import InstitutionForm
@@ -47,6 +48,13 @@ class OfferingRow(Struct, frozen=True):
     form: OfferingForm
 
 
+WORKING: Words = {  # not translated: what people type
+    "上班": ("true",),
+    "放假": ("false",),
+    "休息": ("false",),
+    "1": ("true",),
+    "0": ("false",),
+}
 Form = ItemForm | InstitutionForm | OfferingRow | CalendarDayForm
 
 
@@ -55,14 +63,22 @@ class _Unfit(Exception):
 
 
 def fixed_words() -> dict[str, Words]:
-    """The vocabularies that are part of the program."""
+    """The vocabularies that are part of the program; files are read in every language, whoever imports them."""
     return {
-        "item_list": named_words(ITEM_LIST_NAMES),
-        "rights": named_words(RIGHT_NAMES),
-        "stages": named_words(STAGE_NAMES),
+        "item_list": _in_each_language(ITEM_LIST_NAMES),
+        "rights": _in_each_language(RIGHT_NAMES),
+        "stages": _in_each_language(STAGE_NAMES),
         "channels": {channel: (channel,) for channel in CHANNELS},
-        "working": {"上班": ("true",), "放假": ("false",), "休息": ("false",), "1": ("true",), "0": ("false",)},
+        "working": WORKING,
     }
+
+
+def _in_each_language(names: Mapping[Any, str]) -> Words:
+    found: dict[str, tuple[str, ...]] = {}
+    for language in LANGUAGES:
+        with speaking(language):
+            found |= named_words(names)
+    return found
 
 
 def named_words(names: Mapping[Any, str]) -> Words:
@@ -95,7 +111,7 @@ def convert(
         ImportFailed: with everything that is wrong in any row, rows that repeat an earlier one included.
     """
     parsers: dict[Kind, Callable[[dict[str, Any], Vocabularies], Form]] = {
-        Kind.ITEMS: lambda values, _: forms.decode(ItemForm, values),
+        Kind.ITEMS: lambda values, _known: forms.decode(ItemForm, values),
         Kind.INSTITUTIONS: _institution,
         Kind.OFFERINGS: _offering,
         Kind.CALENDAR: _calendar_day,
@@ -114,7 +130,7 @@ def convert(
             found.append(form)
             for key in _keys(form):
                 if key in seen:
-                    unfit[key[0]] = f"与{seen[key]}重复，请删去一行，或改成不同的内容。"
+                    unfit[key[0]] = _("与{place}重复，请删去一行，或改成不同的内容。", place=seen[key])
                 seen.setdefault(key, row.place)
         problems += [Problem(row.place, columns[field].label, what) for field, what in unfit.items()]
         step(1)
@@ -151,7 +167,7 @@ def _value(column: Column, cell: Cell, known: Vocabularies) -> Any:
         texts = list(dict.fromkeys(text for text in (part.strip() for part in parts) if text))
         return [_code(known.words[column.words], text) for text in texts] if column.words else texts
     if not isinstance(cell, str):
-        raise _Unfit("这一列只能填一个值。")
+        raise _Unfit(_("这一列只能填一个值。"))
     cell = cell.strip()
     if column.words is None or not cell:
         return cell
@@ -172,10 +188,13 @@ def _parts(cell: str, *, words: bool) -> list[str]:
 def _code(words: Words, text: str) -> str:
     codes = words.get(text, ())
     if len(codes) > 1:
-        raise _Unfit(f"「{text}」有 {len(codes)} 个，请写全称或代码（{'、'.join(codes[:5])}）。")
+        listed = _("、").join(codes[:5])
+        raise _Unfit(_("「{given}」有 {n} 个，请写全称或代码（{codes}）。", given=text, n=len(codes), codes=listed))
     if not codes:
-        near = "、".join(word for word in words if not word.isascii()) if len(words) < 30 else ""
-        raise _Unfit(f"没有「{text[:50]}」，请" + (f"从这些里选：{near}。" if near else "核对名称或代码。"))
+        near = _("、").join(word for word in words if not word.isascii()) if len(words) < 30 else ""
+        if near:
+            raise _Unfit(_("没有「{given}」，请从这些里选：{near}。", given=text[:50], near=near))
+        raise _Unfit(_("没有「{given}」，请核对名称或代码。", given=text[:50]))
     return codes[0]
 
 
@@ -183,7 +202,7 @@ def _limit(text: str) -> Limit:
     try:
         return parse_limit(text)
     except ValueError:
-        raise _Unfit(f"时限「{text[:50]}」{LIMIT_HINT}") from None
+        raise _Unfit(_("时限「{given}」：{hint}", given=text[:50], hint=_(LIMIT_HINT))) from None
 
 
 def _institution_code(text: str, words: Words) -> str:
@@ -192,11 +211,11 @@ def _institution_code(text: str, words: Words) -> str:
     except uscc.UsccError as error:
         raise _Unfit(str(error)) from None
     if code not in words:
-        raise _Unfit(f"还没有代码为 {code} 的服务机构，请先导入这家机构。")
+        raise _Unfit(_("还没有代码为 {code} 的服务机构，请先导入这家机构。", code=code))
     return code
 
 
-def _institution(values: dict[str, Any], _: Vocabularies) -> InstitutionForm:
+def _institution(values: dict[str, Any], _known: Vocabularies) -> InstitutionForm:
     form = forms.decode(InstitutionForm, values)
     try:
         return msgspec.structs.replace(form, uscc=uscc.validate(form.uscc))
@@ -204,12 +223,14 @@ def _institution(values: dict[str, Any], _: Vocabularies) -> InstitutionForm:
         raise InvalidInput(fields={"uscc": str(error)}) from None
 
 
-def _calendar_day(values: dict[str, Any], _: Vocabularies) -> CalendarDayForm:
+def _calendar_day(values: dict[str, Any], _known: Vocabularies) -> CalendarDayForm:
     form = forms.decode(CalendarDayForm, values)
     if form.year is not None and form.region_code != NATION:
-        raise InvalidInput(fields={"year": "只有全国的放假通知才算公布了一整年，地方的安排请留空。"})
+        raise InvalidInput(fields={"year": _("只有全国的放假通知才算公布了一整年，地方的安排请留空。")})
     if form.year is not None and form.day.year != form.year and (form.day.year, form.day.month) != (form.year - 1, 12):
-        raise InvalidInput(fields={"year": f"{form.day} 不在 {form.year} 年的安排里，请核对年份。"})
+        raise InvalidInput(
+            fields={"year": _("{day} 不在 {year} 年的安排里，请核对年份。", day=form.day, year=form.year)}
+        )
     return form
 
 

@@ -14,6 +14,7 @@ from market.catalogue import service as catalogue_service
 from market.catalogue.model import Guide, ItemContent, ItemList
 from market.data import ItemData
 from market.enterprises import queries as enterprises
+from market.i18n import _
 from market.importing import files, queries, rows
 from market.importing.columns import columns_of, label_of, template
 from market.importing.model import (
@@ -116,12 +117,12 @@ async def load_days(tx: Transaction, sheet: Sheet, prefix: str) -> list[Calendar
     known = await _vocabularies(tx)
     codes = [rows.codes_of(row, "region_code", meant, known) for row in sheet.rows]
     problems = [
-        Problem(row.place, label_of(kind, "region_code"), "这个地区不在您的辖区内，请删去这一行，或请上级节点导入。")
+        Problem(row.place, label_of(kind, "region_code"), _("这个地区不在您的辖区内，请删去这一行，或请上级节点导入。"))
         for row, named in zip(sheet.rows, codes, strict=True)
         if len(named) == 1 and not named[0].startswith(prefix)
     ]
     try:
-        found = rows.convert(kind, sheet.rows, meant, known, lambda _: None)
+        found = rows.convert(kind, sheet.rows, meant, known, lambda _steps: None)
     except ImportFailed as error:
         raise ImportFailed([*problems, *error.problems]) from None
     if problems:
@@ -221,16 +222,19 @@ async def _check_items(tx: Transaction, sheet: Sheet, found: list[Form]) -> None
         assert isinstance(form, ItemForm)
         other, own = by_number.get(form.number), by_code.get(form.code)
         if other and other.code != form.code:
-            what = f"序号 {form.number} 已属于{other.name}（{other.code}），请换一个。"
+            what = _(
+                "序号 {number} 已属于{name}（{code}），请换一个。", number=form.number, name=other.name, code=other.code
+            )
             problems.append(Problem(row.place, label_of(Kind.ITEMS, "number"), what))
         if own and own.withdrawn_on:
-            what = f"这个事项已于 {own.withdrawn_on} 撤销，导入不会让它恢复；要恢复请在清单管理中修订。"
+            what = _("这个事项已于 {day} 撤销，导入不会让它恢复；要恢复请在清单管理中修订。", day=own.withdrawn_on)
             problems.append(Problem(row.place, label_of(Kind.ITEMS, "code"), what))
         if own and own.institution_id != ids.get(form.institution_uscc):
-            what = f"事项 {form.code} 属于{own.institution_name or '全省的清单'}，不能改换所属机构。"
+            owner = own.institution_name or _("全省的清单")
+            what = _("事项 {code} 属于{owner}，不能改换所属机构。", code=form.code, owner=owner)
             problems.append(Problem(row.place, label_of(Kind.ITEMS, "institution_uscc"), what))
         elif form.institution_uscc and form.item_list is not ItemList.SPECIFIC:
-            what = "只有个性化清单的事项属于一家机构，请留空，或把清单改为个性化清单。"
+            what = _("只有个性化清单的事项属于一家机构，请留空，或把清单改为个性化清单。")
             problems.append(Problem(row.place, label_of(Kind.ITEMS, "institution_uscc"), what))
     if problems:
         raise ImportFailed(problems)
@@ -245,7 +249,12 @@ async def _check_owners(tx: Transaction, sheet: Sheet, found: list[Form]) -> Non
         assert isinstance(form, OfferingRow)
         item = items[form.form.item_code]
         if item.institution_id not in (None, ids[form.uscc]):
-            what = f"{item.name}（{item.code}）在{item.institution_name}的个性化清单上，只有这家机构能提供。"
+            what = _(
+                "{name}（{code}）在{institution}的个性化清单上，只有这家机构能提供。",
+                name=item.name,
+                code=item.code,
+                institution=item.institution_name,
+            )
             problems.append(Problem(row.place, label_of(Kind.OFFERINGS, "item_code"), what))
     if problems:
         raise ImportFailed(problems)

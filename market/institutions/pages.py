@@ -26,7 +26,7 @@ SAID = 3
 """Ratings shown beside the figures."""
 
 
-@get("/institutions")
+@get("/institutions", opt={"limits": "search"})
 async def listing(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
     """Institutions, by kind, region and words."""
     wanted, order = of_page(request, InstitutionFilter), of_page(request, Order)

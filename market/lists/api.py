@@ -57,7 +57,7 @@ async def draft(request: AppRequest, tx: NamedDependency[Transaction], data: JSO
     async def act() -> Revision:
         return await service.find(tx, actor, await service.draft(tx, actor, data))
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/item-revisions/{id}")
 
 
 @get("/item-revisions/{revision_id:int}", guards=STAFF, summary="Show a revision")
@@ -110,7 +110,7 @@ async def withdraw(
     async def act() -> Revision:
         return await service.find(tx, actor, await service.withdraw(tx, actor, code, data))
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/item-revisions/{id}")
 
 
 @get("/take-ups", guards=INSTITUTIONS, summary="List what you have taken up")

@@ -31,6 +31,7 @@ from market.forms import decode, merged
 from market.guides import queries as guide_queries
 from market.guides import service as guides
 from market.guides.model import ChannelForm
+from market.i18n import Words, _
 from market.lists import queries, service
 from market.lists.model import (
     OPEN,
@@ -273,13 +274,13 @@ async def _show(
     )
 
 
-LABELS = {
+LABELS: Mapping[str, str] = Words({
     "item_code": "事项编码", "name": "事项名称", "item_group": "分类", "item_list": "清单", "rights": "权利类型",
     "stages": "环节", "aliases": "通俗说法", "fee": "收费", "handlers": "办理单位", "statutory_limit": "法定时限",
     "promised_limit": "承诺时限", "effective_from": "生效日期", "effective_until": "有效期至", "reason": "修订说明",
     "guide": "办事指南", "guide.audience": "服务对象", "guide.channels": "获取途径", "guide.process": "办理流程",
     "guide.result": "办理结果", "note": "意见",
-}  # fmt: skip
+})  # fmt: skip
 
 
 async def _form(
@@ -311,7 +312,7 @@ async def _form(
         own=actor.institution_id is not None,
         list_names=choices,
         groups=sorted({one.item_group for one in known}),
-        limit_hint=LIMIT_HINT,
+        limit_hint=_(LIMIT_HINT),
         right_names=RIGHT_NAMES,
         stage_names=STAGE_NAMES,
     )
@@ -338,7 +339,7 @@ def _decoded(kind: type[ContentForm], data: Form) -> Any:
             text = str(data.get(name, "")).strip()
             raw[name] = parse_limit(text) if text else None
         except ValueError:
-            unfit[name], raw[name] = LIMIT_HINT, None
+            unfit[name], raw[name] = _(LIMIT_HINT), None
     try:
         form = decode(kind, raw)
     except InvalidInput as error:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from market.accounts.model import Role
 from market.catalogue.model import ChainStage, Guide, ItemContent, ItemList, Limit, RightKind
 from market.errors import InvalidTransition
+from market.i18n import Words, _
 
 CODE = re.compile("[A-Z0-9][A-Z0-9-]{0,30}[A-Z0-9]")
 """Of a new item: it stands in addresses."""
@@ -59,24 +60,28 @@ TRANSITIONS: Mapping[tuple[RevisionState, RevisionAction], RevisionState] = {
 OPEN = frozenset({S.DRAFT, S.IN_REVIEW, S.APPROVED})
 """An item has at most one revision in these states (unique index item_revisions_one_open)."""
 
-STATE_NAMES: Mapping[RevisionState, str] = {
-    S.NEW: "未起草",
-    S.DRAFT: "草稿",
-    S.IN_REVIEW: "待审核",
-    S.APPROVED: "已通过，待生效",
-    S.PUBLISHED: "已生效",
-    S.DISCARDED: "已作废",
-}
-ACTION_NAMES: Mapping[RevisionAction, str] = {
-    A.DRAFT: "起草",
-    A.SAVE: "修改草稿",
-    A.SUBMIT: "提交审核",
-    A.TAKE_BACK: "撤回修改",
-    A.SEND_BACK: "退回修改",
-    A.APPROVE: "审核通过",
-    A.PUBLISH: "生效",
-    A.DISCARD: "作废",
-}
+STATE_NAMES: Mapping[RevisionState, str] = Words(
+    {
+        S.NEW: "未起草",
+        S.DRAFT: "草稿",
+        S.IN_REVIEW: "待审核",
+        S.APPROVED: "已通过，待生效",
+        S.PUBLISHED: "已生效",
+        S.DISCARDED: "已作废",
+    }
+)
+ACTION_NAMES: Mapping[RevisionAction, str] = Words(
+    {
+        A.DRAFT: "起草",
+        A.SAVE: "修改草稿",
+        A.SUBMIT: "提交审核",
+        A.TAKE_BACK: "撤回修改",
+        A.SEND_BACK: "退回修改",
+        A.APPROVE: "审核通过",
+        A.PUBLISH: "生效",
+        A.DISCARD: "作废",
+    }
+)
 
 
 def next_state(state: RevisionState, action: RevisionAction) -> RevisionState:
@@ -89,7 +94,11 @@ def next_state(state: RevisionState, action: RevisionAction) -> RevisionState:
         return TRANSITIONS[state, action]
     except KeyError:
         raise InvalidTransition(
-            f"这份修订现在是「{STATE_NAMES[state]}」，不能再{ACTION_NAMES[action]}。请刷新查看最新状态。"
+            _(
+                "这份修订现在是「{state}」，不能再「{action}」。请刷新查看最新状态。",
+                state=STATE_NAMES[state],
+                action=ACTION_NAMES[action],
+            )
         ) from None
 
 
@@ -136,7 +145,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     @property
     def kind_name(self) -> str:
         """What it would do, in words."""
-        return "撤销" if self.withdraws else "修订" if self.base_version else "新增"
+        return _("撤销") if self.withdraws else _("修订") if self.base_version else _("新增")
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from market.catalogue.changes import dates_in_words, in_words
 from market.catalogue.model import ItemList, ServiceItem
 from market.diff import FieldDiff, compare
 from market.errors import Conflict, EditedMeanwhile, Forbidden, InvalidInput, NotFound
+from market.i18n import N_, _
 from market.lists import queries
 from market.lists.model import (
     CODE,
@@ -33,7 +34,7 @@ from market.lists.model import (
 
 OWN_STEPS = frozenset({RevisionAction.SUBMIT, RevisionAction.TAKE_BACK, RevisionAction.DISCARD})
 REVIEW_STEPS = frozenset({RevisionAction.APPROVE, RevisionAction.SEND_BACK})
-BASE_MOVED = "事项在起草之后有了新的一版（第 {} 版）。请打开草稿，对照改动后保存，再继续。"
+BASE_MOVED = N_("事项在起草之后有了新的一版（第 {version} 版）。请打开草稿，对照改动后保存，再继续。")
 
 
 # who may --------------------------------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ async def withdraw(tx: Transaction, actor: Actor, item_code: str, wish: Withdraw
     """
     item = await own_item(tx, actor, item_code)
     if item.withdrawn_on is not None:
-        raise InvalidInput(fields={"reason": "这个事项已经撤销。"})
+        raise InvalidInput(fields={"reason": _("这个事项已经撤销。")})
     form = form_of(item, reason=wish.reason, effective_from=wish.effective_from)
     revision_id = await _insert(tx, actor, item.code, form, base_version=item.version, withdraws=True)
     await move(tx, actor, revision_id, Move(action=RevisionAction.SUBMIT, edit=1))
@@ -127,7 +128,7 @@ async def save(tx: Transaction, actor: Actor, revision_id: int, form: Save) -> N
     revision = await _own(tx, actor, revision_id)
     next_state(revision.state, RevisionAction.SAVE)
     if revision.withdraws:
-        raise Conflict("撤销的理由和日期不能修改，请作废后重新提出。")
+        raise Conflict(_("撤销的理由和日期不能修改，请作废后重新提出。"))
     _check_edit(revision, form.edit)
     said = ContentForm(**{name: getattr(form, name) for name in ContentForm.__struct_fields__})
     _check(actor, said, await catalogue.item(tx, revision.item_code))
@@ -156,16 +157,18 @@ async def move(tx: Transaction, actor: Actor, revision_id: int, wish: Move) -> R
     if wish.action in OWN_STEPS and writes(actor, revision.institution_id):
         pass
     elif wish.action not in REVIEW_STEPS or not reviews(actor, revision):
-        raise Forbidden("起草和修改过的人不能自己审核，请由另一位同事审核。" if actor.id in revision.writers else None)
+        raise Forbidden(
+            _("起草和修改过的人不能自己审核，请由另一位同事审核。") if actor.id in revision.writers else None
+        )
     _check_edit(revision, wish.edit)
     if wish.action is RevisionAction.SEND_BACK and not wish.note.strip():
-        raise InvalidInput(fields={"note": "请写明退回的理由，起草人要据此修改。"})
+        raise InvalidInput(fields={"note": _("请写明退回的理由，起草人要据此修改。")})
     if wish.action in (RevisionAction.SUBMIT, RevisionAction.APPROVE):
         _check_base(revision)
     if wish.action is RevisionAction.SUBMIT:
         _check_complete(revision)
     if wish.action is RevisionAction.APPROVE and revision.effective_until and revision.effective_until < today():
-        raise Conflict("它的有效期已经过去，请退回修改。")
+        raise Conflict(_("它的有效期已经过去，请退回修改。"))
     await queries.move(tx, revision, wish.action, after, actor.id, note=wish.note)
     if after is RevisionState.APPROVED and (revision.effective_from or today()) <= today():
         return await _publish(tx, revision_id, today())  # what is approved late is in force from then on
@@ -208,7 +211,7 @@ async def take_up(tx: Transaction, actor: Actor, item_codes: tuple[str, ...] | N
     if item_codes is not None:
         known = {one.item_code for one in await queries.take_ups(tx, actor.institution_id)}
         if unknown := [code for code in item_codes if code not in known]:
-            raise InvalidInput(fields={"item_codes": f"这些不在共性清单上：{'、'.join(unknown)}。"})
+            raise InvalidInput(fields={"item_codes": _("这些不在共性清单上：{codes}。", codes=_("、").join(unknown))})
     codes = None if item_codes is None else list(item_codes)
     return len(await queries.take_up(tx, actor.institution_id, codes, actor.id))
 
@@ -270,7 +273,7 @@ async def since_base(tx: Transaction, revision: Revision) -> list[FieldDiff]:
 def said(form: ContentForm) -> dict[str, str]:
     """A draft in words by label."""
     dates = dates_in_words(form.effective_from, form.effective_until)
-    return in_words(form.content) | dates | {"修订说明": form.reason or "未填写"}
+    return in_words(form.content) | dates | {_("修订说明"): form.reason or _("未填写")}
 
 
 # shared steps ---------------------------------------------------------------------------------------------------------
@@ -310,7 +313,7 @@ async def _insert(
         actor_id=actor.id,
     )
     if revision_id is None:
-        raise Conflict("这个事项已有一份未完成的修订，请在那一份上继续，或先把它作废。")
+        raise Conflict(_("这个事项已有一份未完成的修订，请在那一份上继续，或先把它作废。"))
     return revision_id
 
 
@@ -325,7 +328,7 @@ async def _publish(tx: Transaction, revision_id: int, day: date | None) -> Revis
     if revision.state is not RevisionState.APPROVED:  # taken back while this waited
         return revision.state
     if revision.base_version != revision.current_version:
-        note = BASE_MOVED.format(revision.current_version)
+        note = _(BASE_MOVED, version=revision.current_version)
         await queries.move(tx, revision, RevisionAction.SEND_BACK, RevisionState.DRAFT, None, note=note)
         return RevisionState.DRAFT
     day = day or revision.effective_from
@@ -350,15 +353,15 @@ def _check(actor: Actor, form: ContentForm, item: ServiceItem | None) -> None:
     """Refuse a list that is not the actor's, and a period that ends before it begins."""
     fields = {}
     if actor.institution_id is not None and form.item_list is not ItemList.SPECIFIC:
-        fields["item_list"] = "机构编制的是个性化清单；共性清单的事项请直接认领。"
+        fields["item_list"] = _("机构编制的是个性化清单；共性清单的事项请直接认领。")
     if (
         actor.institution_id is None
         and form.item_list is ItemList.SPECIFIC
         and (item is None or item.item_list is not ItemList.SPECIFIC)
     ):
-        fields["item_list"] = "个性化清单由机构自己编制，请选事项清单或共性清单。"
+        fields["item_list"] = _("个性化清单由机构自己编制，请选事项清单或共性清单。")
     if form.effective_until and form.effective_until < max(form.effective_from or today(), today()):
-        fields["effective_until"] = "有效期不能早于生效日期和今天。"
+        fields["effective_until"] = _("有效期不能早于生效日期和今天。")
     if fields:
         raise InvalidInput(fields=fields)
 
@@ -366,9 +369,9 @@ def _check(actor: Actor, form: ContentForm, item: ServiceItem | None) -> None:
 def _check_code(actor: Actor, code: str) -> None:
     """Refuse a new item's code that would not do in an address, or that an institution made up."""
     if actor.institution_id is not None:
-        raise InvalidInput(fields={"item_code": "新事项的编码由平台给出，请留空。"})
+        raise InvalidInput(fields={"item_code": _("新事项的编码由平台给出，请留空。")})
     if not CODE.fullmatch(code):
-        raise InvalidInput(fields={"item_code": "编码用 2 到 32 个大写字母、数字和连字符，例如 GD-2026-01。"})
+        raise InvalidInput(fields={"item_code": _("编码用 2 到 32 个大写字母、数字和连字符，例如 GD-2026-01。")})
 
 
 def _check_edit(revision: Revision, edit: int) -> None:
@@ -378,7 +381,7 @@ def _check_edit(revision: Revision, edit: int) -> None:
 
 def _check_base(revision: Revision) -> None:
     if revision.base_version != revision.current_version:
-        raise Conflict(BASE_MOVED.format(revision.current_version))
+        raise Conflict(_(BASE_MOVED, version=revision.current_version))
 
 
 def _check_complete(revision: Revision) -> None:
@@ -392,8 +395,10 @@ def _check_complete(revision: Revision) -> None:
         "guide.process": not guide.process,
         "guide.result": not guide.result,
     }
-    fields = {name: "提交审核前请填写这一项。" for name, lacks in missing.items() if lacks and not revision.withdraws}
+    fields = {
+        name: _("提交审核前请填写这一项。") for name, lacks in missing.items() if lacks and not revision.withdraws
+    }
     if revision.effective_from and revision.effective_from < today():
-        fields["effective_from"] = "生效日期已过，请改为今天或以后，或留空。"
+        fields["effective_from"] = _("生效日期已过，请改为今天或以后，或留空。")
     if fields:
         raise InvalidInput(fields=fields)

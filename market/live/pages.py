@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from market.accounts import queries as accounts
-from market.accounts.model import Actor, Role
+from market.accounts.model import Actor, Role, Session
 from market.auth import allow
 from market.errors import NotAuthenticated
 from market.live import queries
@@ -59,30 +59,31 @@ async def _always(_actor: Actor) -> bool:
 
 
 def _stream(request: AppRequest, topic: Topic, may: May, after: int | None = None) -> ServerSentEvent:
-    if request.auth is None:
+    session = request.auth
+    if session is None:
         raise NotAuthenticated
-    held, session, actor = services(request), request.auth, actor_of(request)
-    held.hub.check_room(session)
+    held = services(request)
+    held.hub.check_room(session.token)
 
     async def messages() -> AsyncIterator[ServerSentEventMessage]:
-        with held.hub.watching(topic, session) as watcher:
+        with held.hub.watching(topic, session.token) as watcher:
             yield ServerSentEventMessage(event="open", retry=RETRY_MILLISECONDS)
             if after is not None and topic.need_id is not None:  # between the page and its stream
                 async with held.db.reading() as tx:
                     if await queries.happened(tx, topic.need_id, after):
                         watcher.wake(changed=True)
-            async for said in held.hub.stream(watcher, lambda: _goes_on(held, session, actor, may)):
+            async for said in held.hub.stream(watcher, lambda: _goes_on(held, session, may)):
                 yield MESSAGES[said]
 
     return ServerSentEvent(messages(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-async def _goes_on(held: Services, session: str, actor: Actor, may: May) -> bool:
+async def _goes_on(held: Services, session: Session, may: May) -> bool:
     """Whether the reader is logged in, with an account that is not disabled, and may still see the page."""
     if not await held.sessions.lives(session):
         return False
     async with held.db.reading() as tx:
-        now = await accounts.actor_by_id(tx, actor.id)
+        now = await accounts.actor_by_session(tx, session.account_id, session.epoch)
     return now is not None and await may(now)
 
 

@@ -18,6 +18,7 @@ from market.forms import decode
 from market.matches import queries, service
 from market.matches.model import Delivery, MatchState, Remark
 from market.matches.pages import Draft
+from market.supervision import queries as supervisions
 from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
 
 URGENT_ROWS = 50
@@ -59,6 +60,7 @@ async def _desk(
         more=len(todo) > URGENT_ROWS,
         ended=page_of(ended, ENDED_ROWS, lambda row: row.id),
         done=done and await queries.find(tx, done, institution_id=actor.institution_id),
+        supervision=await supervisions.open_of(tx, actor.institution_id or 0),
         calendar=deadlines.calendar,
         draft=draft or Draft(),
         notice=notice,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Collection
 
 from infra.db import Transaction
-from market.matches import queries
 from market.matches.ranking import Catalogue
 from market.offerings import queries as offerings
 from market.offerings.model import Offering
@@ -17,17 +16,17 @@ RANKED = 50
 
 async def fitting(tx: Transaction, known: Catalogue, view: NeedView, item_codes: Collection[str]) -> list[Offering]:
     """The published offerings of these items that would be proposed, best first."""
-    records = await queries.records(tx)
+    index, records = await known.supply.compared(tx, view, tuple(item_codes))
     ranking = await asyncio.to_thread(
         lambda: rank(
             view,
-            known.index.with_records(records),
+            index.with_records(records),
             known.serving.champion,
             known.understander.read(view.text),
             top=RANKED,
             seed=0,
         )
     )
-    ids = [one.offering_id for one in ranking.ranked if known.index.item_of(one.offering_id) in item_codes][:MOST]
+    ids = [one.offering_id for one in ranking.ranked if index.item_of(one.offering_id) in item_codes][:MOST]
     found = {offering.id: offering for offering in await offerings.by_ids(tx, ids)}
     return [found[i] for i in ids]

@@ -21,10 +21,9 @@ from market.matches.model import (
     MatchState,
     Prices,
     PricesUsed,
-    PublishedOffering,
     RankingRun,
 )
-from matching.types import Exclusion, PastNeed, PastService, Ranking, Record
+from matching.types import Exclusion, Ranking
 
 TAKES_NO_MORE = "ZP001"
 
@@ -49,41 +48,6 @@ LIVE = f"""{MATCH} WHERE m.need_id = $1
 AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered') FOR UPDATE OF m"""
 LATEST = f"""{MATCH} WHERE m.need_id = $1
 AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered', 'completed')"""
-PUBLISHED = """
-SELECT f.id AS offering_id, f.version, f.institution_id, n.region_code AS institution_region, v.item_code,
-       s.name AS item_name, v.title, v.summary, v.region_codes, v.audience, v.promised_days, s.rights, s.stages
-FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
-JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
-JOIN institutions i ON i.id = f.institution_id AND i.state = 'active'
-JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
-WHERE f.state = 'published' ORDER BY f.id
-"""
-RECORDS = """
-SELECT f.id, f.capacity, f.load, f.accepted, f.declined, f.delivered, f.on_time,
-       f.rated[1] + f.rated[2] + f.rated[3] + f.rated[4] + f.rated[5] AS rated,
-       f.rated[2] + 2 * f.rated[3] + 3 * f.rated[4] + 4 * f.rated[5] AS rating_points
-FROM offerings f JOIN institutions i ON i.id = f.institution_id AND i.state = 'active' WHERE f.state = 'published'
-"""
-# What people confirmed: the item a need was served under to the end, or that it was none of the platform's business.
-CONFIRMED = """
-(SELECT n.body AS text, m.item_code, m.id AS at FROM matches m JOIN needs n ON n.id = m.need_id
- WHERE m.state = 'completed' ORDER BY m.id DESC LIMIT $1)
-UNION ALL
-(SELECT body, NULL, 0 FROM needs WHERE state = 'closed' AND (understanding ->> 'outside_scope')::boolean
- ORDER BY id DESC LIMIT $1)
-ORDER BY at
-"""
-COMPLETED = """
-SELECT n.body AS text, m.institution_id, left(e.industry_code, 1) AS industry
-FROM matches m JOIN needs n ON n.id = m.need_id JOIN enterprises e ON e.id = n.enterprise_id
-WHERE m.state = 'completed' ORDER BY m.id DESC LIMIT $1
-"""
-# What was proposed, whoever was chosen in the end.
-PROPOSED = """
-SELECT m.offering_id, count(*) AS times
-FROM matches m JOIN candidates c ON c.run_id = m.run_id AND c.offering_id = m.offering_id AND c.rank = 1
-WHERE m.created_at > now() - make_interval(days => $1) GROUP BY m.offering_id
-"""
 OWN_INSTITUTION = """
 SELECT i.id FROM institutions i JOIN enterprises e ON e.uscc = i.uscc WHERE e.id = $1
 """
@@ -124,7 +88,7 @@ INSERT INTO events (need_id, match_id, machine, from_state, action, to_state, ac
 SELECT need_id, id, 'match', $2, $3, $4, $5::bigint, $6, $7, $8 FROM moved
 """
 NOT_DUE = "UPDATE matches SET due_at = NULL, due_provisional = false WHERE id = $1"
-SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = due_at IS NULL OR now() <= due_at WHERE id = $1"
+SET_RESULT = "UPDATE matches SET result = $2, delivered_on_time = $3 WHERE id = $1"
 RUN = """
 SELECT id, need_id, need_version, node_id, model_version, seed, considered, excluded, excluded_counts, proposed_rank,
        prices, created_at
@@ -215,36 +179,6 @@ async def lock_live(tx: Transaction, need_id: int) -> Match | None:
 async def latest(tx: Transaction, need_id: int) -> Match | None:
     """The match that serves the need now, or served it to the end."""
     return one_or_none(Match, await tx.fetchrow(LATEST, need_id))
-
-
-async def published(tx: Transaction) -> list[PublishedOffering]:
-    """All that may be proposed to anyone."""
-    return many(PublishedOffering, await tx.fetch(PUBLISHED))
-
-
-async def records(tx: Transaction) -> dict[int, Record]:
-    """Capacity, load and record of each published offering, by its id."""
-    return {
-        row["id"]: Record(
-            row["capacity"], row["load"], row["accepted"], row["declined"], row["delivered"], row["on_time"]
-        )
-        for row in await tx.fetch(RECORDS)
-    }
-
-
-async def confirmed(tx: Transaction, most: int) -> list[PastNeed]:
-    """Past needs whose item people confirmed, oldest first; at most so many of either kind."""
-    return [PastNeed(row["text"], row["item_code"]) for row in await tx.fetch(CONFIRMED, most)]
-
-
-async def completed(tx: Transaction, most: int) -> list[PastService]:
-    """The newest so many needs that were completed, and by whom."""
-    return many(PastService, await tx.fetch(COMPLETED, most))
-
-
-async def proposed(tx: Transaction, days: int) -> dict[int, int]:
-    """How often each offering was proposed over the last so many days."""
-    return {row["offering_id"]: row["times"] for row in await tx.fetch(PROPOSED, days)}
 
 
 async def own_institution(tx: Transaction, enterprise_id: int) -> int | None:
@@ -343,9 +277,9 @@ async def not_due(tx: Transaction, match_id: int) -> None:
     await tx.execute(NOT_DUE, match_id)
 
 
-async def set_result(tx: Transaction, match_id: int, result: str) -> None:
-    """What was delivered, and whether in time: a match without a limit is always in time."""
-    await tx.execute(SET_RESULT, match_id, result)
+async def set_result(tx: Transaction, match_id: int, result: str, *, on_time: bool) -> None:
+    """What was delivered, and whether in time."""
+    await tx.execute(SET_RESULT, match_id, result, on_time)
 
 
 async def latest_run(tx: Transaction, need_id: int) -> RankingRun | None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,20 +17,24 @@ from market.calendars.model import ZONE
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ChainStage, RightKind, ServiceItem
 from market.data.language import Language, LanguageSource
+from market.discovery.service import Finder
 from market.enterprises import service as enterprises
 from market.i18n import N_
 from market.learning import service as learning
 from market.learning.serving import Serving, ServingSource
 from market.matches import queries
 from market.matches.choosing import Proposal, choose
-from market.matches.model import MatchAction, MatchState, PublishedOffering
+from market.matches.model import MatchAction, MatchState
 from market.needs import queries as needs
 from market.needs import service as need_service
 from market.needs.model import Need, NeedAction, NeedState, Understanding
+from market.supply import queries as supply_queries
+from market.supply import service as supply
+from market.supply.model import PublishedOffering
 from matching.explore import Chance
 from matching.past import NO_PAST, Past
 from matching.rank import OfferingIndex, rank
-from matching.types import ItemText, NeedView, OfferingView, PastNeed, Ranking, Record
+from matching.types import ItemText, NeedView, PastNeed, Ranking, Record
 from matching.types import Understanding as Understood
 from matching.understand import Understander
 
@@ -54,8 +59,12 @@ class Catalogue(Struct, frozen=True, eq=False):
     words: Language
     item_names: dict[str, str]
     understander: Understander
-    index: OfferingIndex
+    supply: supply.Supply
     serving: Serving
+
+    def with_past(self, past: Past) -> Self:
+        """The same, with what institutions have done by now."""
+        return replace(self, supply=replace(self.supply, index=self.supply.index.with_past(past)))
 
 
 class CatalogueSource:
@@ -66,8 +75,12 @@ class CatalogueSource:
     Needs confirmed since then wait for the next time to be understood by, which any change of the catalogue brings.
     """
 
-    def __init__(self, own_words: Path | None = None) -> None:
-        """`own_words`: folder of the installation's own words, looked at again for every use."""
+    def __init__(self, own_words: Path | None = None, finder: Finder | None = None) -> None:
+        """`own_words`: folder of the installation's own words, looked at again for every use.
+
+        `finder`: looks for candidates in a large catalogue.
+        """
+        self._finder = finder
         self._words = LanguageSource(own_words)
         self._current: Catalogue | None = None
         self._past, self._past_at = NO_PAST, -math.inf
@@ -94,15 +107,18 @@ class CatalogueSource:
 
     async def _read(self, tx: Transaction, stamp: int, serving: Serving) -> Catalogue:
         if self._past_is_old():
-            services, proposed = await queries.completed(tx, COMPLETED), await queries.proposed(tx, PROPOSED_DAYS)
+            services, proposed = (
+                await supply_queries.completed(tx, COMPLETED),
+                await supply_queries.proposed(tx, PROPOSED_DAYS),
+            )
             self._past = await asyncio.to_thread(Past.build, services, proposed)
             self._past_at = time.monotonic()
         words, built = self._words.get(), self._current
         if built is not None and built.stamp == stamp and built.words is words:
-            return replace(built, index=built.index.with_past(self._past))
-        items, offerings = await catalogue.items(tx), await queries.published(tx)
-        known = await queries.confirmed(tx, PAST_NEEDS)
-        return await asyncio.to_thread(_build, stamp, items, offerings, known, words, self._past, serving)
+            return built.with_past(self._past)
+        items, offerings = await catalogue.items(tx), await supply_queries.published(tx, supply.WHOLE + 1)
+        known = await supply_queries.confirmed(tx, PAST_NEEDS)
+        return await asyncio.to_thread(_build, stamp, items, offerings, known, words, self._past, serving, self._finder)
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -113,6 +129,8 @@ class Job(Struct, frozen=True, eq=False):
     node_id: int
     view: NeedView
     catalogue: Catalogue
+    index: OfferingIndex
+    """The offerings that are compared."""
     records: dict[int, Record]
 
 
@@ -130,25 +148,22 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
         return None
     own = await queries.own_institution(tx, need.enterprise_id)
     enterprise = await enterprises.find(tx, need.enterprise_id)
-    return Job(
-        need_id=need.id,
-        need_version=need.version,
-        node_id=need.node_id,
-        view=NeedView(
-            text=need.body,
-            region_code=need.region_code,
-            territory=need.node_region,
-            item_codes=need.item_codes,
-            rights=need.rights,
-            audience=enterprise.kind,
-            industry=enterprise.industry,
-            days_left=await _days_left(tx, need),
-            conflicts=() if own is None else (own,),
-            declined_by=await queries.declined_by(tx, need.id),
-        ),
-        catalogue=await source.get(tx),
-        records=await queries.records(tx),
+    view = NeedView(
+        text=need.body,
+        region_code=need.region_code,
+        territory=need.node_region,
+        item_codes=need.item_codes,
+        rights=need.rights,
+        audience=enterprise.kind,
+        industry=enterprise.industry,
+        days_left=await _days_left(tx, need),
+        conflicts=() if own is None else (own,),
+        declined_by=await queries.declined_by(tx, need.id),
     )
+    known = await source.get(tx)
+    codes = need.item_codes or understand(known, need.body).item_codes
+    index, records = await known.supply.compared(tx, view, codes, seed=need.id)
+    return Job(need.id, need.version, need.node_id, view, known, index, records)
 
 
 async def _days_left(tx: Transaction, need: Need) -> int | None:
@@ -168,7 +183,7 @@ def compute(job: Job, *, top: int, gap: float) -> Outcome:
     reading = known.understander.read(job.view.text)
     ranking = rank(
         job.view,
-        known.index.with_records(job.records),
+        job.index.with_records(job.records),
         arms.ranks,
         reading,
         top=top,
@@ -207,7 +222,7 @@ async def store(tx: Transaction, job: Job, outcome: Outcome, *, prices_hours: fl
         return False
     ranking, understanding = outcome.ranking, outcome.understanding
     asked = set(need.item_codes or understanding.item_codes)
-    excluded = [e for e in ranking.excluded if job.catalogue.index.item_of(e.offering_id) in asked]
+    excluded = [e for e in ranking.excluded if job.index.item_of(e.offering_id) in asked]
     counts = Counter(e.rule for e in ranking.excluded)
     proposal = choose(ranking, await queries.prices(tx, need.node_id, prices_hours)) if ranking.ranked else Proposal(1)
     run_id = await queries.insert_run(
@@ -253,6 +268,7 @@ def _build(
     words: Language,
     past: Past,
     serving: Serving,
+    finder: Finder | None,
 ) -> Catalogue:
     return Catalogue(
         stamp=stamp,
@@ -263,7 +279,11 @@ def _build(
             words.lexicon,
             [*(example.as_past for example in words.examples), *known],
         ),
-        index=OfferingIndex.build([_view(offering) for offering in offerings], past),
+        supply=supply.Supply(
+            index=OfferingIndex.build([supply.as_view(offering) for offering in offerings], past),
+            whole=len(offerings) <= supply.WHOLE,
+            finder=finder,
+        ),
         serving=serving,
     )
 
@@ -280,22 +300,4 @@ def _item_text(item: ServiceItem) -> ItemText:
         stages=item.stages,
         group=item.item_group,
         consultation="咨询" in item.name,  # not translated: part of the lists' names
-    )
-
-
-def _view(offering: PublishedOffering) -> OfferingView:
-    return OfferingView(
-        offering_id=offering.offering_id,
-        version=offering.version,
-        institution_id=offering.institution_id,
-        institution_region=offering.institution_region,
-        item_code=offering.item_code,
-        title=offering.title,
-        text=f"{offering.item_name} {offering.summary}",
-        region_codes=offering.region_codes,
-        record=Record(capacity=0),  # read anew for every ranking
-        rights=offering.rights,
-        stages=offering.stages,
-        audience=offering.audience,
-        promised_days=offering.promised_days,
     )

@@ -3,7 +3,7 @@
 Every use case locks the need first and then its live match, so that two people never wait for each other.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from babel.dates import format_date
@@ -213,8 +213,9 @@ async def deliver(tx: Transaction, actor: Actor, match_id: int, result: str, dea
     """Hand over the result. The clock stops until the enterprise says whether it answers the need."""
     need, match = await _to_serve(tx, actor, match_id, NeedAction.DELIVER)
     await needs.advance(tx, need, NeedAction.DELIVER, actor)
-    await queries.set_result(tx, match.id, result)
-    await _advance(tx, match, MatchAction.DELIVER, actor, note=result)
+    on_time = match.due_at is None or datetime.now(UTC) <= match.due_at  # without a limit it is always in time
+    await queries.set_result(tx, match.id, result, on_time=on_time)
+    await _advance(tx, match, MatchAction.DELIVER, actor, note=result, on_time=on_time, due_at=match.due_at)
     await limits.pause(tx, deadlines, need.id, need.region_code, *DELIVERY)
 
 

@@ -30,7 +30,9 @@ async def submit(
     """Submit a need (一键提交). Needs an ``Idempotency-Key``; the same key gives the same need."""
     if "idempotency-key" not in request.headers:
         raise IdempotencyMissing
-    return await once(request, tx, lambda: service.submit(tx, actor_of(request), data, deadlines), status=201)
+    return await once(
+        request, tx, lambda: service.submit(tx, actor_of(request), data, deadlines), status=201, at="/api/v1/needs/{id}"
+    )
 
 
 @get("/", guards=[allow()], summary="List needs")

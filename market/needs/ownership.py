@@ -120,7 +120,10 @@ async def take_over(tx: Transaction, actor: Actor, need_id: int, note: str) -> N
     need = await _find(tx, actor, need_id, NeedAction.TAKE_OVER)
     if not await may_take_over(tx, actor, need):
         raise Conflict(_("这条需求还在负责人的期限内，请先请对方交接给您。"))
-    await _hand(tx, need, NeedAction.TAKE_OVER, actor, owner_id=actor.id, note=note, from_name=need.owner_name)
+    before = {"from_name": need.owner_name, "from_id": need.owner_id}
+    await queries.hand(
+        tx, need, NeedAction.TAKE_OVER, actor, owner_id=actor.id, offered_to=None, note=note, data=before
+    )
 
 
 async def may_take_over(tx: Transaction, actor: Actor, need: Need) -> bool:
@@ -152,7 +155,7 @@ async def _hand(
     owner_id: int,
     offered_to: int | None = None,
     note: str = "",
-    **data: str | None,
+    **data: str,
 ) -> None:
     await queries.hand(tx, need, action, actor, owner_id=owner_id, offered_to=offered_to, note=note, data=data)
 

@@ -7,7 +7,7 @@ from market.catalogue.changes import guide_in_words, stated
 from market.diff import FieldDiff, compare
 from market.enterprises import queries as enterprises
 from market.i18n import _, _n
-from market.offerings.model import Offering
+from market.offerings.model import CHANNEL_NAMES, Offering
 from market.regions import queries as regions
 
 
@@ -33,7 +33,7 @@ def in_words(offering: Offering, *, region_names: Mapping[str, str], kind_names:
         _("简介"): offering.summary,
         _("服务地区"): _("、").join(region_names.get(code, code) for code in offering.region_codes),
         _("面向企业"): _("、").join(kind_names.get(code, code) for code in offering.audience) or _("不限"),
-        _("办理渠道"): _("、").join(offering.channels),
+        _("办理渠道"): _("、").join(CHANNEL_NAMES[one] for one in offering.channels),
         _("收费"): offering.fee,
         _("承诺时限"): "" if days is None else _n("{n} 个工作日", days),
         _("所依事项版本"): _("第 {version} 版", version=offering.item_version),

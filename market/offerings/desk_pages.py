@@ -24,7 +24,7 @@ from market.forms import decode, merged
 from market.institutions import service as institutions
 from market.offerings import queries, service
 from market.offerings.changes import all_in_words, differences
-from market.offerings.model import CHANNELS, Offering, OfferingForm, OfferingState
+from market.offerings.model import CHANNEL_NAMES, Offering, OfferingForm, OfferingState
 from market.regions import queries as regions
 from market.web import AppRequest, IdQuery, PathId, Rejected, Version, actor_of, go, page
 
@@ -189,7 +189,7 @@ async def _form(
         others=others,
         region_names={region.code: region.name for region in around},
         kind_names=await enterprises.kinds(tx),
-        channel_names={name: name for name in CHANNELS},
+        channel_names=CHANNEL_NAMES,
         common=item.item_list is ItemList.COMMON,
     )
 

@@ -11,7 +11,17 @@ from market.catalogue.model import ITEM_LIST_NAMES, ChainStage, Guide, ItemList,
 from market.i18n import Words
 from market.regions.model import RegionCode, SearchText
 
-CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")  # not translated: the lists' own words, stored
+CHANNELS = ("线上", "窗口", "邮寄", "电话", "电子邮件", "委托代理机构")  # not translated: as guides have them
+CHANNEL_NAMES: Mapping[str, str] = Words(
+    {
+        "线上": "线上",
+        "窗口": "窗口",
+        "邮寄": "邮寄",
+        "电话": "电话",
+        "电子邮件": "电子邮件",
+        "委托代理机构": "委托代理机构",
+    }
+)
 
 
 class FeeKind(StrEnum):

@@ -25,7 +25,8 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 JOIN regions r ON r.code = n.region_code
 """
 BY_ID = f"{COLUMNS} AND v.version = coalesce($2::integer, f.version) WHERE f.id = $1"
-PUBLISHED = r"""
+PUBLISHED = (  # not translated: what institutions write
+    r"""
     f.version = v.version AND f.state = 'published' AND i.state = 'active'
     AND ($1::text[] IS NULL OR concat_ws(' ', v.title, s.name, n.name, r.name, v.summary) ILIKE ALL ($1::text[]))
     AND ($2::text IS NULL OR v.item_code = $2::text)
@@ -49,6 +50,7 @@ PUBLISHED = r"""
         WHEN v.promised_days <= 5 THEN 'week' WHEN v.promised_days <= 10 THEN 'fortnight'
         WHEN v.promised_days <= 22 THEN 'month' ELSE 'longer' END = ANY ($13::text[]))
 """
+)
 # What serves while the search engine is away: slower, in no order of merit, but with the same filters.
 PAGE = f"""{COLUMNS}
 WHERE {PUBLISHED}

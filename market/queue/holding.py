@@ -85,7 +85,7 @@ async def send(tx: Transaction, held_id: int, deadlines: Deadlines) -> Held | No
     held = await queries.held(tx, held_id)
     if held is None or held.failed:
         return None
-    actor = await accounts.actor_by_id(tx, held.actor_id)
+    actor = await accounts.actor_by_login(tx, held.actor_login)
     decision = Decision(match_id=held.match_id, offering_id=held.offering_id, reason=held.reason)
     try:
         async with savepoint(tx):

@@ -172,6 +172,7 @@ class Held(Struct, frozen=True, kw_only=True):
     id: int
     need_id: int
     actor_id: int
+    actor_login: str
     actor_name: str
     match_id: int | None
     offering_id: int | None

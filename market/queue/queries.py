@@ -71,7 +71,7 @@ RETURNING id
 DROP_FILTER = "DELETE FROM saved_filters WHERE account_id = $1 AND id = $2"
 
 HELD = """
-SELECT h.id, h.need_id, h.actor_id, a.name AS actor_name, h.match_id, h.offering_id, h.reason,
+SELECT h.id, h.need_id, h.actor_id, a.login AS actor_login, a.name AS actor_name, h.match_id, h.offering_id, h.reason,
        e.name AS enterprise_name, v.name AS institution_name, h.send_at, h.failed
 FROM held_decisions h JOIN accounts a ON a.id = h.actor_id JOIN needs n ON n.id = h.need_id
 JOIN enterprises e ON e.id = n.enterprise_id LEFT JOIN matches m ON m.id = h.match_id

@@ -121,7 +121,13 @@ async def rate(
 ) -> Response[bytes]:
     """Rate the service that ended a need, once; a clerk for somebody at the counter."""
     actor, source = actor_of(request), address_hash(request)
-    return await once(request, tx, lambda: service.rate(tx, actor, need_id, data, deadlines, source), status=201)
+    return await once(
+        request,
+        tx,
+        lambda: service.rate(tx, actor, need_id, data, deadlines, source),
+        status=201,
+        at=f"/api/v1/needs/{need_id}/rating",
+    )
 
 
 @get("/needs/{need_id:int}/rating", guards=[allow()], summary="Show a need's rating")

@@ -12,19 +12,22 @@ from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
+from market.i18n import Words
 from market.ratings import queries, service
 from market.ratings.model import RatingFilter
 from market.ratings.pages import rows_of
 from market.web import AppRequest, actor_of, page
 
-TABS: Mapping[RatingFilter, str] = {
-    RatingFilter.ALL: "全部",
-    RatingFilter.INSTITUTION: "等我处理",
-    RatingFilter.REVISIT: "等回访",
-    RatingFilter.OVERDUE: "已超期",
-    RatingFilter.BAD: "差评",
-    RatingFilter.REPORTS: "我的申诉",
-}
+TABS: Mapping[RatingFilter, str] = Words(
+    {
+        RatingFilter.ALL: "全部",
+        RatingFilter.INSTITUTION: "等我处理",
+        RatingFilter.REVISIT: "等回访",
+        RatingFilter.OVERDUE: "已超期",
+        RatingFilter.BAD: "差评",
+        RatingFilter.REPORTS: "我的申诉",
+    }
+)
 
 
 @get("/desk/ratings", guards=[allow(Role.INSTITUTION)])

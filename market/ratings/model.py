@@ -11,7 +11,7 @@ from market.accounts.model import Role
 from market.data import RatingIndicatorData, RatingLevelData, load_rating_scale
 from market.deadlines.model import KIND_NAMES, LimitKind
 from market.errors import InvalidTransition
-from market.i18n import Words
+from market.i18n import Words, _
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Channel, Note
 
 # the scale -----------------------------------------------------------------------------------------------------------
@@ -211,7 +211,13 @@ def next_rating_state(state: RatingState, action: RatingAction) -> RatingState:
         return RATING_TRANSITIONS[state, action]
     except KeyError:
         name = RATING_ACTION_NAMES[action]
-        raise InvalidTransition(f"这条评价现在是「{RATING_STATE_NAMES[state]}」，不能再做「{name}」。") from None
+        raise InvalidTransition(
+            _(
+                "这条评价现在是「{state}」，不能再做「{name}」。",
+                state=RATING_STATE_NAMES[state],
+                name=name,
+            )
+        ) from None
 
 
 def next_state(state: RectificationState, action: RectificationAction) -> RectificationState:
@@ -224,7 +230,13 @@ def next_state(state: RectificationState, action: RectificationAction) -> Rectif
         return TRANSITIONS[state, action]
     except KeyError:
         name = ACTION_NAMES[action]
-        raise InvalidTransition(f"这件整改现在是「{STATE_NAMES[state]}」，不能做「{name}」。请刷新查看。") from None
+        raise InvalidTransition(
+            _(
+                "这件整改现在是「{state}」，不能做「{name}」。请刷新查看。",
+                state=STATE_NAMES[state],
+                name=name,
+            )
+        ) from None
 
 
 # what is read --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from market.calendars.service import Deadlines
 from market.catalogue import service as catalogue
 from market.errors import Conflict, DomainError, Forbidden, InvalidInput
 from market.forms import REQUIRED, decode
+from market.i18n import Words, _
 from market.institutions import service as institutions
 from market.matches.model import Remark
 from market.matches.pages import Draft
@@ -52,15 +53,17 @@ PARTY = [allow(Role.ENTERPRISE, Role.CLERK)]
 STAFF = [allow(Role.COORDINATOR, Role.ADMIN)]
 NODE = [allow(Role.COORDINATOR)]
 RATED = [allow(Role.INSTITUTION)]
-TABS: Mapping[RatingFilter, str] = {
-    RatingFilter.NODE: "等我处理",
-    RatingFilter.INSTITUTION: "机构整改中",
-    RatingFilter.REVISIT: "等回访",
-    RatingFilter.OVERDUE: "已超期",
-    RatingFilter.BAD: "差评",
-    RatingFilter.REPORTS: "申诉",
-    RatingFilter.ALL: "全部",
-}
+TABS: Mapping[RatingFilter, str] = Words(
+    {
+        RatingFilter.NODE: "等我处理",
+        RatingFilter.INSTITUTION: "机构整改中",
+        RatingFilter.REVISIT: "等回访",
+        RatingFilter.OVERDUE: "已超期",
+        RatingFilter.BAD: "差评",
+        RatingFilter.REPORTS: "申诉",
+        RatingFilter.ALL: "全部",
+    }
+)
 
 # on the need's page --------------------------------------------------------------------------------------------------
 
@@ -118,14 +121,14 @@ def rating_form(data: Form) -> RatingForm:
     try:
         return decode(RatingForm, given)
     except InvalidInput as error:
-        raise _reworded(error, "level", "请先选一个满意程度。") from None
+        raise _reworded(error, "level", _("请先选一个满意程度。")) from None
 
 
 def revisit_form(data: Form) -> Revisit:
     try:
         return decode(Revisit, data)
     except InvalidInput as error:
-        raise _reworded(error, "satisfied", "请选择满意或不满意。") from None
+        raise _reworded(error, "satisfied", _("请选择满意或不满意。")) from None
 
 
 def _reworded(error: InvalidInput, field: str, words: str) -> InvalidInput:
@@ -237,7 +240,12 @@ async def reply(
 ) -> Redirect:
     """Answer a rating for everybody to read."""
     return await _act(
-        request, tx, rating_id, "reply", data, lambda _: service.reply(tx, actor_of(request), rating_id, _note(data))
+        request,
+        tx,
+        rating_id,
+        "reply",
+        data,
+        lambda _match: service.reply(tx, actor_of(request), rating_id, _note(data)),
     )
 
 

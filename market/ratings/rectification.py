@@ -9,6 +9,7 @@ from market.calendars.service import Deadlines
 from market.deadlines import service as limits
 from market.deadlines.model import LimitKind
 from market.errors import Conflict, Forbidden, NotFound
+from market.i18n import _
 from market.needs import queries as need_queries
 from market.needs.model import Need
 from market.ratings import queries, service
@@ -68,9 +69,9 @@ async def close(tx: Transaction, actor: Actor, rating_id: int, note: str, deadli
     Raises:
         Conflict: whoever rated still has time.
     """
-    rating, _ = await service.to_act(tx, actor, rating_id)
+    rating, _need = await service.to_act(tx, actor, rating_id)
     if rating.rectification is S.REVISITING and rating.due_at and rating.due_at > datetime.now(UTC):
-        raise Conflict("还在回访期限内，请等评价人答复，或电话回访后在这里代为记录。")
+        raise Conflict(_("还在回访期限内，请等评价人答复，或电话回访后在这里代为记录。"))
     return await _step(tx, actor, rating_id, A.CLOSE, note, deadlines)
 
 
@@ -89,7 +90,7 @@ async def _step(
     rating, need = await service.to_act(tx, actor, rating_id)
     before = rating.rectification
     if before is None:
-        raise NotFound("这条评价没有需要整改的事项。")
+        raise NotFound(_("这条评价没有需要整改的事项。"))
     after = next_state(before, action)
     clock = None if after is S.CLOSED else limits.by_rule(deadlines, LIMITS[after], need.region_code)
     await queries.move(

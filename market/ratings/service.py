@@ -11,6 +11,7 @@ from market.calendars.service import Deadlines
 from market.deadlines import service as limits
 from market.deadlines.model import LimitKind
 from market.errors import AlreadyRated, Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
+from market.i18n import _
 from market.matches import queries as matches
 from market.matches.model import Match, MatchState
 from market.needs import queries as need_queries
@@ -95,7 +96,7 @@ async def add_remark(tx: Transaction, actor: Actor, need_id: int, remark: str, d
     rating, need = await to_act(tx, actor, rating.id)
     _check_role(actor, RatingAction.ADD_REMARK)
     if rating.later_remark is not None:
-        raise Conflict("追加评价只能写一次，已经写过了。")
+        raise Conflict(_("追加评价只能写一次，已经写过了。"))
     await _move(tx, rating, RatingAction.ADD_REMARK, actor, remark)
     first_words = not rating.remark and rating.reply is None and not rating.level.is_bad
     if first_words and not rating.anonymous and rating.state is not RatingState.REPORTED:
@@ -138,9 +139,9 @@ async def reply(tx: Transaction, actor: Actor, rating_id: int, text: str) -> Rat
     _check_role(actor, RatingAction.REPLY)
     rating, need = await to_act(tx, actor, rating_id)
     if rating.is_open:
-        raise Conflict("这条评价正在整改，请在整改中答复评价人，答复会一并公开。")
+        raise Conflict(_("这条评价正在整改，请在整改中答复评价人，答复会一并公开。"))
     if rating.reply is not None or rating.answer is not None:
-        raise Conflict("这条评价已经回复过了，只能回复一次。")
+        raise Conflict(_("这条评价已经回复过了，只能回复一次。"))
     await _move(tx, rating, RatingAction.REPLY, actor, text)
     await limits.finish(tx, need.id, LimitKind.RATING_REPLY)
     return await find(tx, actor, rating.id)
@@ -253,7 +254,7 @@ async def to_act(tx: Transaction, actor: Actor, rating_id: int) -> tuple[Rating,
     if not need or rating is None:
         raise NotFound
     if actor.role is Role.COORDINATOR and not needs.covers(actor, need):
-        raise Forbidden(f"这条需求由{need.node_name}办理，评价也由它处理，您可以查看。")
+        raise Forbidden(_("这条需求由{node_name}办理，评价也由它处理，您可以查看。", node_name=need.node_name))
     return rating, need
 
 
@@ -262,10 +263,10 @@ async def _completed(tx: Transaction, need: Need) -> Match:
     if match is not None and match.state is MatchState.COMPLETED:
         return match
     if need.state is NeedState.DELIVERED:
-        raise InvalidTransition("请先确认结果，办结后就可以评价。")
+        raise InvalidTransition(_("请先确认结果，办结后就可以评价。"))
     if need.state in (NeedState.WITHDRAWN, NeedState.CLOSED):
-        raise InvalidTransition(f"这条需求{need.state_name}，没有办结的服务可以评价。")
-    raise InvalidTransition(f"服务办结后才能评价，这条需求现在是「{need.state_name}」。")
+        raise InvalidTransition(_("这条需求{state_name}，没有办结的服务可以评价。", state_name=need.state_name))
+    raise InvalidTransition(_("服务办结后才能评价，这条需求现在是「{state_name}」。", state_name=need.state_name))
 
 
 async def _expect_reply(tx: Transaction, need: Need, match_id: int, deadlines: Deadlines) -> None:
@@ -282,9 +283,9 @@ async def _expect_reply(tx: Transaction, need: Need, match_id: int, deadlines: D
 def _check_indicators(form: RatingForm, channel: Channel) -> None:
     known = {one.code for one in indicators(form.level, channel)}
     if not set(form.indicators) <= known:
-        raise InvalidInput(fields={"indicators": "所选的理由和评价等级对不上，请重新勾选，或不选。"})
+        raise InvalidInput(fields={"indicators": _("所选的理由和评价等级对不上，请重新勾选，或不选。")})
     if len(set(form.indicators)) < len(form.indicators):
-        raise InvalidInput(fields={"indicators": "同一个理由只选一次。"})
+        raise InvalidInput(fields={"indicators": _("同一个理由只选一次。")})
 
 
 def _check_role(actor: Actor, action: RatingAction) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from scipy.special import bdtrc, pdtrc
 
 from market.calendars.model import ZONE
+from market.i18n import _
 
 BEST, WORST = 5, 1
 REPEATED, REPEATED_WITHIN = 4, timedelta(days=7)
@@ -50,7 +51,7 @@ class Hint(Struct, frozen=True, kw_only=True):
 def hints(ratings: Sequence[Observed]) -> list[Hint]:
     """All patterns, by institution."""
     found: list[Hint] = []
-    for _, of_one in _by(ratings, lambda one: one.institution_id):
+    for _institution, of_one in _by(ratings, lambda one: one.institution_id):
         for rule in (repeated, burst, hasty, one_source):
             found.extend(rule(of_one))
     found.extend(far_above_peers(ratings))
@@ -59,13 +60,17 @@ def hints(ratings: Sequence[Observed]) -> list[Hint]:
 
 def repeated(ratings: Sequence[Observed]) -> Iterator[Hint]:
     """One enterprise gives one institution the same extreme level again and again within days."""
-    for (_, level), same in _by(ratings, lambda one: (one.enterprise_id, one.level)):
+    for (_enterprise, level), same in _by(ratings, lambda one: (one.enterprise_id, one.level)):
         if level in (BEST, WORST):
             most = _densest(same, REPEATED_WITHIN)
             if len(most) >= REPEATED:
-                name = "非常满意" if level == BEST else "非常不满意"
+                name = _("非常满意") if level == BEST else _("非常不满意")
                 days = REPEATED_WITHIN.days
-                yield _hint("repeated", most, f"同一家企业在 {days} 天内给了 {len(most)} 个「{name}」。")
+                yield _hint(
+                    "repeated",
+                    most,
+                    _("同一家企业在 {days} 天内给了 {n} 个「{name}」。", days=days, n=len(most), name=name),
+                )
 
 
 def burst(ratings: Sequence[Observed]) -> Iterator[Hint]:
@@ -79,7 +84,13 @@ def burst(ratings: Sequence[Observed]) -> Iterator[Hint]:
             yield _hint(
                 "burst",
                 of_day,
-                f"{day.month}月{day.day}日一天收到 {len(of_day)} 条评价，平时平均每天 {usual:.2f} 条。",
+                _(
+                    "{month}月{day}日一天收到 {n} 条评价，平时平均每天 {usual} 条。",
+                    month=day.month,
+                    day=day.day,
+                    n=len(of_day),
+                    usual=f"{usual:.2f}",
+                ),
             )
 
 
@@ -88,22 +99,29 @@ def hasty(ratings: Sequence[Observed]) -> Iterator[Hint]:
     quick = [one for one in ratings if one.level == BEST and one.at - one.delivered_at <= HASTY_WITHIN]
     if len(quick) >= HASTY:
         minutes = int(HASTY_WITHIN.total_seconds() // 60)
-        yield _hint("hasty", quick, f"有 {len(quick)} 个「非常满意」在结果送达后 {minutes} 分钟内给出。")
+        yield _hint(
+            "hasty", quick, _("有 {n} 个「非常满意」在结果送达后 {minutes} 分钟内给出。", n=len(quick), minutes=minutes)
+        )
 
 
 def one_source(ratings: Sequence[Observed]) -> Iterator[Hint]:
     """Nearly all ratings of an institution, by several enterprises, from one address."""
     known = [one for one in ratings if one.source is not None]
-    for _, same in _by(known, lambda one: one.source):
+    for _source, same in _by(known, lambda one: one.source):
         firms = len({one.enterprise_id for one in same})
         if len(same) >= ONE_SOURCE and len(same) >= ONE_SOURCE_SHARE * len(known) and firms > 1:
-            words = f"{len(known)} 条线上评价中有 {len(same)} 条来自同一个网络地址，涉及 {firms} 家企业。"
+            words = _(
+                "{n} 条线上评价中有 {same} 条来自同一个网络地址，涉及 {firms} 家企业。",
+                n=len(known),
+                same=len(same),
+                firms=firms,
+            )
             yield _hint("one_source", same, words)
 
 
 def far_above_peers(ratings: Sequence[Observed]) -> Iterator[Hint]:
     """A share of best ratings that peers of the same kind make very unlikely (one-sided binomial test)."""
-    for _, of_kind in _by(ratings, lambda one: one.kind):
+    for _kind, of_kind in _by(ratings, lambda one: one.kind):
         best = Counter(one.institution_id for one in of_kind if one.level == BEST)
         all_best, everyone = sum(best.values()), len(of_kind)
         for institution_id, own in _by(of_kind, lambda one: one.institution_id):
@@ -115,8 +133,13 @@ def far_above_peers(ratings: Sequence[Observed]) -> Iterator[Hint]:
                 yield _hint(
                     "far_above_peers",
                     [one for one in own if one.level == BEST],
-                    f"{len(own)} 条评价中 {best[institution_id] / len(own):.0%} 是「非常满意」，"
-                    f"同类机构是 {share:.0%}；如果和同类一样，出现这种情况的可能不到千分之一。",
+                    _(
+                        "{n} 条评价中 {best} 是「非常满意」，同类机构是 {share}；"
+                        "如果和同类一样，出现这种情况的可能不到千分之一。",
+                        n=len(own),
+                        best=f"{best[institution_id] / len(own):.0%}",
+                        share=f"{share:.0%}",
+                    ),
                 )
 
 

@@ -28,6 +28,10 @@ class RuleName(StrEnum):
     RECTIFICATION_ANSWER = "rectification_answer"
     RECTIFICATION_REVISIT = "rectification_revisit"
     RECTIFICATION_CLOSE = "rectification_close"
+    LEDGER_CLOSE = "ledger_close"
+    SUPERVISION_PLAN = "supervision_plan"
+    SUPERVISION_CHECK = "supervision_check"
+    SUPERVISION_CLOSE = "supervision_close"
 
 
 RULE_WORDS: Mapping[RuleName, str] = Words(
@@ -44,6 +48,10 @@ RULE_WORDS: Mapping[RuleName, str] = Words(
         RuleName.RECTIFICATION_ANSWER: "答复：机构完成整改后",
         RuleName.RECTIFICATION_REVISIT: "回访：机构答复后，等评价人答复",
         RuleName.RECTIFICATION_CLOSE: "办结：回访后",
+        RuleName.LEDGER_CLOSE: "台账封账：每月、每季、每年结束后（由省级设定）",
+        RuleName.SUPERVISION_PLAN: "督导整改方案：机构收到督导通知后",
+        RuleName.SUPERVISION_CHECK: "督导核查：机构提交方案后，留给落实和核查的时间",
+        RuleName.SUPERVISION_CLOSE: "督导办结：核查通过后",
     }
 )
 

@@ -38,7 +38,7 @@ async def show(
     """The limits of a region, first that of the coordinator's node."""
     actor = actor_of(request)
     notice = ("ok", _("已保存。从现在起的新期限按它计算，已经确定的期限不变。")) if done else None
-    return await _page(tx, actor, region or await _home(tx, actor), notice=notice)
+    return await _page(tx, actor, region or await home(tx, actor), notice=notice)
 
 
 @post("/rules", guards=STAFF)
@@ -67,7 +67,8 @@ def _changes(data: Form) -> list[RuleChange]:
     return found
 
 
-async def _home(tx: Transaction, actor: Actor) -> str:
+async def home(tx: Transaction, actor: Actor) -> str:
+    """The region of the coordinator's node; the nation for whoever has none."""
     nodes = await regions.nodes(tx)
     return next((node.region_code for node in nodes if node.id == actor.node_id), NATION)
 

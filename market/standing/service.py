@@ -120,9 +120,9 @@ def _excluded(rows: Sequence[ExcludedRow], lang: Lang) -> tuple[ExclusionTold, .
         times[row.rule] += row.times
     told = []
     for rule, count in times.most_common():
-        served = [f"{row.what} {row.times}{' 次' * (lang == 'zh')}" for row in rows if row.rule == rule and row.what][
-            :MOST_NAMED
-        ]
+        named = [row for row in rows if row.rule == rule and row.what][:MOST_NAMED]
+        times_each = " 次" if lang == "zh" else ""  # not translated: told in the language asked for
+        served = [f"{row.what} {row.times}{times_each}" for row in named]
         words, remedy = excluded_because(rule, lang)
         if served:
             words += f"（{'、'.join(served)}）" if lang == "zh" else f" ({', '.join(served)})"

@@ -1,8 +1,7 @@
 """Documents as tantivy holds them: which field for what, and what is in it."""
 
-import itertools
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 import tantivy
@@ -28,6 +27,8 @@ TIE = "tie"
 WEIGHT = "tie_weight"
 STORED = "stored"
 
+MOST_SHARED = 5_000
+"""Texts kept as they are indexed."""
 _TIE_BITS = 32
 # weight_by_field multiplies a score by log2(2 + weight): at most this changes it by .07 %, which parts equals only.
 _MOST_WEIGHT = 0.001
@@ -72,15 +73,15 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     """The document's fields, with what is derived from its texts."""
     made = tantivy.Document()
     texts = document.texts
-    found = [(text, tokens(texts[text.name])) for text in schema.texts if text.name in texts]
-    names = [texts[text.name] for text, _ in found if text.named]
+    found = [(text, _written(texts[text.name])) for text in schema.texts if text.name in texts]
+    names = [_heard(sounds, texts[text.name]) for text, _ in found if text.named]
     made.add_text(KEY, document.id)
     if re.fullmatch("0|[1-9][0-9]{0,17}", document.id):
         made.add_unsigned(NUMBER, int(document.id))
-    made.add_text(TEXT, _joined(terms * text.weight for text, terms in found))
-    made.add_text(NAME, _joined(terms for text, terms in found if text.named))
-    made.add_text(SOUNDS, _joined(map(sounds.pairs, names)))
-    made.add_text(INITIALS, _joined(map(sounds.first_letters, names)))
+    made.add_text(TEXT, " ".join(terms for text, terms in found for _ in range(text.weight)))
+    made.add_text(NAME, " ".join(terms for text, terms in found if text.named))
+    made.add_text(SOUNDS, " ".join(pairs for pairs, _ in names))
+    made.add_text(INITIALS, " ".join(letters for _, letters in names))
     for field, values in document.keywords.items():
         for value in values:
             made.add_text(field, value)
@@ -96,5 +97,13 @@ def convert(document: Document, schema: Schema, sounds: Sounds) -> tantivy.Docum
     return made
 
 
-def _joined(parts: Iterable[list[str]]) -> str:
-    return " ".join(itertools.chain.from_iterable(parts))
+# Offerings share names of items, institutions and regions, and guides of items: a rebuild reads each of them once.
+@lru_cache(MOST_SHARED)
+def _written(text: str) -> str:
+    return " ".join(tokens(text))
+
+
+@lru_cache(MOST_SHARED)
+def _heard(sounds: Sounds, name: str) -> tuple[str, str]:
+    """A name's sounds in pairs, and its first letters."""
+    return " ".join(sounds.pairs(name)), " ".join(sounds.first_letters(name))

@@ -1,6 +1,7 @@
 """Searching the embedded indexes: any number of processes, each following what the writer does."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ from search.embedded.asking import Answering
 from search.embedded.folder import Folder
 from search.engine import DEPTH, Candidate, Filter, IndexName, Query, Results, Stats, Suggestion
 from search.errors import IndexCorrupt, SearchError
-from search.parse import Synonyms
+from search.parse import CurrentSynonyms
 from search.settings import SCHEMAS, Language, check, check_filters, digest
 from search.sounds import Sounds
 from search.suggesting import take_turns
@@ -44,8 +45,10 @@ class EmbeddedEngine:
         """The folder need not exist yet."""
         self._folder = Folder(folder, {name: digest(schema, language) for name, schema in SCHEMAS.items()})
         self._sounds = Sounds(language.sounds)
-        self._synonyms = Synonyms(language.synonyms)
+        self._synonyms = CurrentSynonyms(language.synonyms)
         self._limiter = CapacityLimiter(threads)
+        # Apart from the limiter's: a search that waits for its facets must not take their place.
+        self._pool = ThreadPoolExecutor(threads, "facets")
         self._open: dict[IndexName, _Open] = {}
         self._lock = Lock()
 
@@ -81,6 +84,7 @@ class EmbeddedEngine:
     async def aclose(self) -> None:
         """See ``Engine.aclose``."""
         self._open.clear()
+        self._pool.shutdown(wait=False)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)
@@ -98,7 +102,8 @@ class EmbeddedEngine:
     def _answering(self, index: IndexName, call: Callable[[Answering], T]) -> T:
         opened = self._current(index)
         with telling(IndexCorrupt, index):
-            return call(Answering(SCHEMAS[index], opened.index.schema, opened.searcher, self._sounds, self._synonyms))
+            synonyms, fields = self._synonyms.get(), opened.index.schema
+            return call(Answering(SCHEMAS[index], fields, opened.searcher, self._sounds, synonyms, self._pool))
 
     def _current(self, index: IndexName) -> _Open:
         """The index in service, in its last commit: two system calls where nothing has changed."""

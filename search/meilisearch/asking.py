@@ -133,7 +133,7 @@ class Asking:
 
     def written(self, text: str) -> int:
         """See ``Vocabulary``."""
-        return self._total({"q": f'"{text}"'})
+        return self._total({"q": f'"{text}"', "matchingStrategy": "all"})
 
     def sounding(self, heard: list[str]) -> int:
         """See ``Vocabulary``."""

@@ -6,7 +6,7 @@ from search.engine import DEPTH, Candidate, Filter, IndexName, Query, Results, S
 from search.meilisearch import shape
 from search.meilisearch.asking import Asking
 from search.meilisearch.server import Server
-from search.parse import Synonyms
+from search.parse import CurrentSynonyms
 from search.settings import SCHEMAS, Language, check, check_filters
 from search.sounds import Sounds
 from search.suggesting import take_turns
@@ -19,12 +19,13 @@ _PAGE = 1_000
 class MeilisearchEngine:
     """Reads the indexes of a server (``search.engine.Engine``)."""
 
-    def __init__(self, url: str, key: str, language: Language) -> None:
-        """`key`: that of ``search_key``, or for ``stats`` and ``digests`` an admin key."""
+    def __init__(self, url: str, key: str, language: Language, *, prefix: str = shape.PREFIX) -> None:
+        """`key`: that of ``search_key``, or for ``stats`` and ``digests`` an admin key; `prefix`: of the indexes."""
         self._server = Server(url, key, timeout=TIMEOUT)
         self._language = language
+        self._prefix = prefix
         self._sounds = Sounds(language.sounds)
-        self._synonyms = Synonyms(language.synonyms)
+        self._synonyms = CurrentSynonyms(language.synonyms)
 
     async def search(self, query: Query) -> Results:
         """See ``Engine.search``."""
@@ -76,7 +77,7 @@ class MeilisearchEngine:
         return found
 
     def _uid(self, index: IndexName) -> str:
-        return shape.uid(index, SCHEMAS[index], self._language)
+        return shape.uid(index, self._language, self._prefix)
 
     def _asking(self, index: IndexName) -> Asking:
-        return Asking(self._server, index, self._uid(index), self._sounds, self._synonyms)
+        return Asking(self._server, index, self._uid(index), self._sounds, self._synonyms.get())

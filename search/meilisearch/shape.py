@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from search.documents import digest, tie
 from search.engine import Between, Document, Filter, IndexName, NoneOf
-from search.settings import MOST_VALUES, STOP_WORDS, Language, Schema, sort_key
+from search.settings import MOST_VALUES, SCHEMAS, STOP_WORDS, Language, Schema, sort_key
 from search.settings import digest as settings_digest
 from search.sounds import Sounds
 from search.text import normalise, spaced
@@ -21,15 +21,17 @@ SOUNDS = "sounds"
 INITIALS = "initials"
 MOST_WORDS = 10
 """Of a query: Meilisearch does not look at any further ones."""
+LONGEST_VALUE = 468
+"""Bytes of a keyword: the server cuts longer ones off, and fails over a filter that asks for one."""
 _SHORTEST_INITIALS = 2
 # Pages end long before; but the total is cut off here, and is wanted whole.
 _ALL_HITS = 10_000_000
 _CUTOFF_MS = 1_000
 
 
-def uid(index: IndexName, schema: Schema, language: Language) -> str:
+def uid(index: IndexName, language: Language, prefix: str = PREFIX) -> str:
     """What the server calls the index."""
-    return f"{PREFIX}{index}-{settings_digest(schema, language)}"
+    return f"{prefix}{index}-{settings_digest(SCHEMAS[index], language)}"
 
 
 def words_of(text: str) -> str:
@@ -136,7 +138,9 @@ def _expression(one: Filter) -> str:
         bounds = ((">=", one.low), ("<=", one.high))
         expressions = [f"{one.field} {sign} {bound}" for sign, bound in bounds if bound is not None]
         return " AND ".join(expressions) or f"{one.field} EXISTS"
-    values = ", ".join(f'"{encode(value)}"' for value in one.values)
+    # No document can be found by a longer value: whoever asks for one asks for nothing.
+    stored = [value for value in map(encode, one.values) if len(value) <= LONGEST_VALUE]
+    values = ", ".join(f'"{value}"' for value in stored)
     return f"{one.field} {'NOT IN' if isinstance(one, NoneOf) else 'IN'} [{values}]"
 
 
@@ -145,7 +149,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _synonyms(language: Language) -> dict[str, list[str]]:
-    groups = [[normalise(word) for word in group] for group in language.synonyms]
+    groups = [[normalise(word) for word in group] for group in language.synonyms()]
     same: dict[str, list[str]] = {}
     for group in groups:
         for word in group:

@@ -30,10 +30,11 @@ class MeilisearchWriter:
     The server lets anybody with the key write: that there is one writer is its caller's care.
     """
 
-    def __init__(self, url: str, admin_key: str, language: Language) -> None:
-        """`admin_key`: one that may do everything with indexes named ``zhipei-…``, and swap them."""
+    def __init__(self, url: str, admin_key: str, language: Language, *, prefix: str = shape.PREFIX) -> None:
+        """`admin_key`: one that may do everything with indexes of the `prefix`, and swap them."""
         self._server = Server(url, admin_key, timeout=TIMEOUT)
         self._language = language
+        self._prefix = prefix
         self._sounds = Sounds(language.sounds)
         self._turn = {name: anyio.Lock() for name in IndexName}
         self._rebuild = {name: anyio.Lock() for name in IndexName}
@@ -138,10 +139,10 @@ class MeilisearchWriter:
                 break
             found += [one["uid"] for one in page["results"]]
             total = page["total"]
-        return [one for one in found if one.startswith(f"{shape.PREFIX}{index}-") and one != uid]
+        return [one for one in found if one.startswith(f"{self._prefix}{index}-") and one != uid]
 
     def _uid(self, index: IndexName) -> str:
-        return shape.uid(index, SCHEMAS[index], self._language)
+        return shape.uid(index, self._language, self._prefix)
 
 
 def _chunks(many: list[Any]) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from market.matches import service as matches
 from market.matches.model import Match
 from market.needs import service as needs
 from market.needs.model import Submission
+from market.supply import queries as supply
 from matching.types import Part, PastService
 from tests.conftest import Clone, open_database
 from tests.factories import PATENT, World
@@ -91,12 +92,12 @@ async def test_what_was_done_and_proposed(
     await matches.approve(tx, world.actors["coordinator"], first.need_id, first.id, deadlines)
     await matches.accept(tx, server, first.id, deadlines)
     await matches.deliver(tx, server, first.id, "已办好", deadlines)
-    assert await queries.completed(tx, 10) == []
+    assert await supply.completed(tx, 10) == []
     await matches.confirm(tx, world.actors["enterprise"], first.need_id)
-    assert await queries.completed(tx, 10) == [PastService(BODY, first.institution_id, "C")]
-    assert await queries.completed(tx, 0) == []
-    assert await queries.proposed(tx, 30) == {first.offering_id: 1}
-    assert await queries.proposed(tx, 0) == {}
+    assert await supply.completed(tx, 10) == [PastService(BODY, first.institution_id, "C")]
+    assert await supply.completed(tx, 0) == []
+    assert await supply.proposed(tx, 30) == {first.offering_id: 1}
+    assert await supply.proposed(tx, 0) == {}
 
     still = await parts(tx, await ranked(tx, world, source, deadlines, asked))
     assert still["kin"].evidence == 0  # the past is an hour old at most
@@ -116,7 +117,7 @@ async def test_an_override_is_no_exposure(
     proposal = await ranked(tx, world, source, deadlines, Submission(body=BODY, item_codes=(PATENT,)))
     other = (await queries.candidates(tx, proposal.run_id))[1]
     await matches.override(tx, world.actors["coordinator"], proposal.need_id, other.offering_id, "更合适", deadlines)
-    assert await queries.proposed(tx, 30) == {proposal.offering_id: 1}
+    assert await supply.proposed(tx, 30) == {proposal.offering_id: 1}
 
 
 async def test_the_wished_day_in_working_days(

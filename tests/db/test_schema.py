@@ -23,6 +23,7 @@ from market.needs import queries as needs
 from market.needs.model import TRANSITIONS as NEED_TRANSITIONS
 from market.ratings.model import RATING_TRANSITIONS
 from market.ratings.model import TRANSITIONS as RECTIFICATION_TRANSITIONS
+from market.supervision.model import TRANSITIONS as SUPERVISION_TRANSITIONS
 from tests.conftest import Clone, open_database
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +112,7 @@ async def test_transitions_are_the_models(tx: Transaction) -> None:
         ("deadline", DEADLINE_TRANSITIONS),
         ("rating", RATING_TRANSITIONS),
         ("rectification", RECTIFICATION_TRANSITIONS),
+        ("supervision", SUPERVISION_TRANSITIONS),
     ):
         ours = {(before.value, action.value): after.value for (before, action), after in table.items()}
         assert await needs.transitions(tx, machine) == ours

@@ -23,7 +23,7 @@ TEXTS = ("想申请发明专利", "商标注册怎么办理", "专利被侵权�
 
 WAITING = "SELECT count(*) FROM needs WHERE state = 'submitted'"
 FACTS = """
-SELECT (SELECT count(*) FROM outbox WHERE topic <> 'index') AS outbox,
+SELECT (SELECT count(*) FROM outbox WHERE topic NOT IN ('index', 'tell')) AS outbox,
        (SELECT count(*) FROM needs) AS needs,
        (SELECT count(*) FROM matches WHERE state = 'proposed') AS proposed,
        (SELECT count(*) FROM needs WHERE state = 'proposed') AS waiting_for_approval,

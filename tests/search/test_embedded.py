@@ -16,7 +16,7 @@ from search.embedded import EmbeddedEngine, EmbeddedWriter
 from search.engine import Document, IndexName, Query
 from search.errors import IndexCorrupt, SettingsOutdated, WriterBusy
 from search.settings import Language
-from tests.search.conftest import LANGUAGE, batches
+from tests.search.conftest import LANGUAGE, Known, batches
 from tests.search.world import PATENT, TRADEMARK
 
 pytestmark = pytest.mark.anyio
@@ -133,9 +133,18 @@ async def test_damage_is_told_and_repaired_by_a_rebuild(tmp_path: Path, writer: 
     assert await total(engine) == 2
 
 
+async def test_new_synonyms_are_known_at_once(
+    tmp_path: Path, writer: EmbeddedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = EmbeddedEngine(tmp_path, LANGUAGE)
+    assert (await engine.search(Query(index=OFFERINGS, text="甲甲"))).total == 0
+    monkeypatch.setattr(Known, "groups", (("专利申请", "甲甲"),))
+    assert (await engine.search(Query(index=OFFERINGS, text="甲甲"))).total == 1
+
+
 async def test_a_writer_of_other_settings_writes_beside_the_index(tmp_path: Path, writer: EmbeddedWriter) -> None:
     await writer.aclose()
-    renewed = Language(synonyms=(("甲", "乙"),))
+    renewed = Language(sounds={"甲": "jia"})
     other = EmbeddedWriter(tmp_path, renewed)
     with pytest.raises(SettingsOutdated):
         await other.apply(OFFERINGS, [TRADEMARK.document()])

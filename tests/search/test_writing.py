@@ -11,7 +11,7 @@ from search.engine import DEPTH, Document, IndexName, Query, Results
 from search.errors import IndexMissing, NeedsRebuild
 from search.settings import SCHEMAS, Language
 from search.settings import digest as settings_digest
-from tests.search.conftest import LANGUAGE, Subject, batches
+from tests.search.conftest import LANGUAGE, Known, Subject, batches
 from tests.search.world import PATENT, PLAIN, TRADEMARK
 
 pytestmark = pytest.mark.anyio
@@ -142,10 +142,20 @@ async def test_a_rebuild_that_fails_leaves_the_index(subject: Subject) -> None:
 
 async def test_an_index_of_other_settings_is_not_searched(subject: Subject) -> None:
     await subject.hold(OFFERINGS, [PATENT.document()])
-    other = subject.reader(Language(synonyms=(("甲", "乙"),)))
+    other = subject.reader(Language(sounds={"甲": "jia"}))
     with pytest.raises(NeedsRebuild):
         await other.search(Query(index=OFFERINGS))
     await other.aclose()
+
+
+async def test_new_synonyms_are_known_after_a_rebuild(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process begins anew, and no search fails in between."""
+    await subject.hold(OFFERINGS, [PATENT.document(), TRADEMARK.document()])
+    assert ids(await look(subject, "甲甲")) == []
+    monkeypatch.setattr(Known, "groups", (*Known.groups, ("商标注册", "甲甲")))
+    await look(subject, "甲甲")
+    await subject.hold(OFFERINGS, [PATENT.document(), TRADEMARK.document()])
+    assert ids(await look(subject, "甲甲")) == [TRADEMARK.id]
 
 
 async def test_a_missing_index_is_told(subject: Subject) -> None:

@@ -34,6 +34,14 @@ def test_normalise_is_stable(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
 
 
+def test_other_texts_are_compared_as_if_they_had_been_there() -> None:
+    index, some = TextIndex.fit(TEXTS), [TEXTS[2], TEXTS[0], "火星", ""]
+    query = "商标和专利的登记申请"
+    whole = index.similarity(query)
+    assert index.over(some).similarity(query).tolist() == pytest.approx([whole[2], whole[0], 0.0, 0.0])
+    assert index.over([]).similarity(query).tolist() == []
+
+
 def test_similar_text_is_nearest() -> None:
     index = TextIndex.fit(TEXTS)
     assert index.similarity("商标快到期了怎么续展").argmax() == 1

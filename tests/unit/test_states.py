@@ -12,6 +12,8 @@ from market.lists import model as lists
 from market.matches import model as matches
 from market.needs import model as needs
 from market.ratings import model as ratings
+from market.supervision import model as supervision
+from market.supervision.model import SupervisionAction
 
 
 @pytest.mark.parametrize(("state", "action"), list(product(needs.NeedState, needs.NeedAction)))
@@ -63,12 +65,27 @@ def test_every_state_and_action_of_a_revision(state: lists.RevisionState, action
         assert lists.STATE_NAMES[state] in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("state", "action"), list(product(supervision.SupervisionState, supervision.SupervisionAction))
+)
+def test_every_state_and_action_of_a_supervision(
+    state: supervision.SupervisionState, action: supervision.SupervisionAction
+) -> None:
+    if (state, action) in supervision.TRANSITIONS:
+        assert supervision.next_state(state, action) is supervision.TRANSITIONS[state, action]
+    else:
+        with pytest.raises(InvalidTransition) as told:
+            supervision.next_state(state, action)
+        assert supervision.STATE_NAMES[state] in str(told.value)
+
+
 def test_every_state_is_reached_and_every_live_one_left() -> None:
     machines: tuple[tuple[Any, frozenset[str] | set[Any]], ...] = (
         (needs, needs.ENDED),
         (matches, set(matches.MatchState) - matches.LIVE),
         (lists, set(lists.RevisionState) - lists.OPEN),
         (ratings, frozenset({"closed"})),
+        (supervision, frozenset({"closed"})),
         (deadlines, set(deadlines.DeadlineState) - deadlines.LIVE),
     )
     for machine, ended in machines:
@@ -83,6 +100,7 @@ def test_every_action_has_actors_and_words() -> None:
     assert set(needs.ACTORS) == set(needs.NeedAction) == set(needs.ACTION_NAMES)
     assert set(matches.ACTION_NAMES) == set(matches.MatchAction)
     assert set(deadlines.ACTION_NAMES) == set(deadlines.DeadlineAction)
+    assert set(supervision.ACTORS) == set(SupervisionAction) == set(supervision.ACTION_NAMES)
     assert set(deadlines.KIND_NAMES) == set(deadlines.LimitKind)
     assert set(ratings.ACTORS) == set(ratings.RectificationAction) == set(ratings.ACTION_NAMES)
     assert set(ratings.RATING_ACTORS) == set(ratings.RatingAction) == set(ratings.RATING_ACTION_NAMES)

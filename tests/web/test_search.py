@@ -139,6 +139,33 @@ async def test_nonsense_is_refused_by_field(site: httpx.AsyncClient, query: dict
     assert field in {error["field"] for error in answer.json()["errors"]}
 
 
+@pytest.mark.parametrize(
+    ("query", "again"),
+    [
+        ({"q": "专利", "page": "999"}, "?q=%E4%B8%93%E5%88%A9"),
+        ({"q": "专利", "right": "human"}, "?q=%E4%B8%93%E5%88%A9"),
+        ({"right": "patent", "sort": "price"}, "?right=patent"),
+        ({"right": "patent", "q": "长" * 501}, "?right=patent"),
+    ],
+)
+async def test_a_page_that_cannot_be_leads_to_one_that_can(
+    site: httpx.AsyncClient, query: dict[str, str], again: str
+) -> None:
+    answer = await site.get("/offerings", params=query)
+    assert answer.status_code == 422
+    assert f'href="/offerings{again}"' in answer.text
+    assert (await site.get(f"/offerings{again}")).status_code == 200
+    # what is too long to be looked for is a need
+    assert ("写成需求提交" in answer.text) == (len(query.get("q", "")) > 500)
+
+
+async def test_ten_thousand_characters_are_refused_in_words(site: httpx.AsyncClient) -> None:
+    for path in PAGES:
+        answer = await site.get(path, params={"q": "x" * 10_000})
+        assert answer.status_code == 422, path
+        assert "最多 500 个字" in answer.text
+
+
 async def test_nothing_found_helps_on(site: httpx.AsyncClient) -> None:
     page = (await site.get("/offerings", params={"q": "火星移民", "right": "patent"})).text
     assert "没有符合条件的服务" in page

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from market.data.language.reading import Example, LanguageError, read_cues, read_examples, read_synonyms
+from market.data.language.reading import Example, LanguageError, read_cues, read_examples, read_near, read_synonyms
 from matching.types import Cue, Lexicon, Weights, Words
 
 __all__ = [
@@ -54,6 +54,8 @@ class Language(Struct, frozen=True):
     words: Words
     weights: Weights
     examples: tuple[Example, ...]
+    alike: Synonyms
+    """Groups of words any of which search takes for any other: those that mean the same, and those near each other."""
 
     @property
     def lexicon(self) -> Lexicon:
@@ -97,6 +99,7 @@ def load(own: Path | None = None) -> Language:
     mistakes: list[str] = []
     own_cues = _own(own, "cues.json", read_cues, mistakes)
     own_groups = _own(own, "synonyms.json", read_synonyms, mistakes)
+    own_near = () if mistakes else _own(own, "synonyms.json", read_near, mistakes)
     own_examples = _own(own, "examples.jsonl", read_examples, mistakes)
     shipped = load_words()
     synonyms = _joined(shipped.synonyms, own_groups, mistakes)
@@ -105,7 +108,8 @@ def load(own: Path | None = None) -> Language:
     told = {cue.word for cue in own_cues}
     cues = (*(cue for cue in shipped.cues if cue.word not in told), *own_cues)
     weights = msgspec.json.decode(_bytes("weights.json"), type=Weights)
-    return Language(replace(shipped, cues=cues, synonyms=synonyms), weights, (*load_examples(), *own_examples))
+    alike = (*synonyms, *read_near(_bytes("synonyms.json"), "synonyms.json"), *own_near)
+    return Language(replace(shipped, cues=cues, synonyms=synonyms), weights, (*load_examples(), *own_examples), alike)
 
 
 def load_lexicon() -> Lexicon:
@@ -145,11 +149,6 @@ def load_search_sounds() -> dict[str, str]:
     """Toneless pinyin by character, those of place names too; and by word, one sound a character, where it differs."""
     more = (line.partition(" ")[::2] for line in _bytes("pinyin_more.txt").decode().splitlines())
     return load_sounds() | dict(more)
-
-
-def load_synonym_groups() -> tuple[tuple[str, ...], ...]:
-    """Groups of words that mean the same to somebody who searches, Chinese and English."""
-    return tuple(tuple(line.split()) for line in _bytes("same_words.txt").decode().splitlines())
 
 
 def load_examples() -> tuple[Example, ...]:

@@ -63,7 +63,8 @@ class _CueGroup(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Synonyms(Struct, frozen=True, forbid_unknown_fields=True):
-    groups: list[msgspec.Raw]
+    groups: list[msgspec.Raw] = []
+    near: list[msgspec.Raw] = []
     about: str = ""
 
 
@@ -86,25 +87,46 @@ def read_cues(raw: bytes, name: str) -> tuple[Cue, ...]:
 def read_synonyms(raw: bytes, name: str) -> tuple[tuple[str, ...], ...]:
     """Groups of words that mean the same, normalised, the field's own word first; a word is in one group only.
 
+    Mistakes among those that are ``near`` are told, too.
+
     Raises:
         LanguageError: what is wrong, by line.
     """
     file = _File(raw, name)
-    groups = [
-        (line, tuple(dict.fromkeys(map(normalise, group))))
-        for line, group in file.entries(file.whole(_Synonyms).groups, tuple[str, ...])
-    ]
+    both = file.whole(_Synonyms)
+    groups = _groups(file, both.groups)
+    _groups(file, both.near)
     first: dict[str, int] = {}
     for line, group in groups:
-        if "" in group:
-            file.wrong(line, "有一个词是空的。")
-        if len(group) < 2:
-            file.wrong(line, "一组至少要有两个不同的词。")
         for word in group:
             if first.setdefault(word, line) != line:
                 file.wrong(line, f"「{word}」在第 {first[word]} 行已经有了，一个词只能在一组里。")
     file.finish()
     return tuple(group for _, group in groups)
+
+
+def read_near(raw: bytes, name: str) -> tuple[tuple[str, ...], ...]:
+    """Groups of words near each other, for search alone, from the same file; a word may be in several.
+
+    Raises:
+        LanguageError: what is wrong, by line.
+    """
+    file = _File(raw, name)
+    groups = _groups(file, file.whole(_Synonyms).near)
+    file.finish()
+    return tuple(group for _, group in groups)
+
+
+def _groups(file: "_File", entries: Sequence[msgspec.Raw]) -> list[tuple[int, tuple[str, ...]]]:
+    groups = [
+        (line, tuple(dict.fromkeys(map(normalise, group)))) for line, group in file.entries(entries, tuple[str, ...])
+    ]
+    for line, group in groups:
+        if "" in group:
+            file.wrong(line, "有一个词是空的。")
+        if len(group) < 2:
+            file.wrong(line, "一组至少要有两个不同的词。")
+    return groups
 
 
 def read_examples(raw: bytes, name: str) -> tuple[Example, ...]:

@@ -1,0 +1,426 @@
+"""All SQL of messages and their deliveries."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from typing import Any
+
+from infra.db import Transaction, many, one_or_none
+from market.accounts.model import Actor
+from market.messages.model import (
+    Backlog,
+    Channel,
+    Choice,
+    Delivery,
+    DeliveryState,
+    DigestReader,
+    Logged,
+    MailSettings,
+    Message,
+    NewMessage,
+    Purpose,
+    Recipient,
+    Subject,
+    Webhook,
+)
+from market.messages.tellings import Facts, Group
+from market.needs.queries import VISIBLE
+
+# What is told of an event is read a moment after it: names and days as they are then.
+FACTS_OF_EVENTS = """
+SELECT 'events' AS source, v.id, v.machine, v.action, v.from_state, v.actor_id, v.data, v.at, v.need_id,
+       n.state <> v.to_state AS moved_on,
+       n.enterprise_id, n.submitted_by, n.channel = 'counter' AS at_counter, n.node_id, d.name AS node_name,
+       n.owner_id, n.offered_to, m.institution_id, i.name AS institution_name,
+       r.id AS rating_id, coalesce(r.anonymous, false) AS anonymous,
+       (SELECT p.actor_id FROM events p WHERE p.need_id = v.need_id AND p.id < v.id AND p.machine = 'need'
+        AND p.action = 'offer' ORDER BY p.id DESC LIMIT 1) AS offerer_id,
+       CASE v.machine WHEN 'deadline' THEN (v.data ->> 'due_at')::timestamptz WHEN 'match' THEN m.due_at
+            WHEN 'rectification' THEN x.due_at WHEN 'need' THEN n.due_at END AS due_at
+FROM events v JOIN needs n ON n.id = v.need_id JOIN nodes d ON d.id = n.node_id
+LEFT JOIN matches m ON m.id = v.match_id
+LEFT JOIN institution_versions i ON i.institution_id = m.institution_id AND i.version = m.institution_version
+LEFT JOIN ratings r ON r.match_id = v.match_id LEFT JOIN rectifications x ON x.rating_id = r.id
+WHERE v.id = ANY($1::bigint[])
+"""
+# Of reviewers only those of the nearest node that has any: others may decide too, and need not be told.
+FACTS_OF_ITEM_EVENTS = """
+SELECT 'item_events' AS source, v.id, v.machine, v.action, v.from_state, v.actor_id, v.data, v.at,
+       r.state <> v.to_state AS moved_on, v.revision_id, coalesce(r.content ->> 'name', r.item_code) AS item_name,
+       w.writers, coalesce(CASE WHEN r.institution_id IS NULL THEN admins.ids ELSE near.ids END, '{}') AS reviewers
+FROM item_events v JOIN item_revisions r ON r.id = v.revision_id
+LEFT JOIN institutions o ON o.id = r.institution_id
+LEFT JOIN institution_versions n ON n.institution_id = o.id AND n.version = o.version
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(DISTINCT e.actor_id), '{}') AS writers FROM item_events e
+    WHERE e.revision_id = r.id AND e.action IN ('draft', 'save')
+) w
+CROSS JOIN LATERAL (
+    SELECT array_agg(a.id) AS ids FROM accounts a WHERE a.role = 'admin' AND a.id <> ALL (w.writers)
+) admins
+CROSS JOIN LATERAL (
+    SELECT array_agg(c.id) AS ids FROM (
+        SELECT a.id, rank() OVER (ORDER BY length(d.region_prefix) DESC) AS place
+        FROM accounts a JOIN nodes d ON d.id = a.node_id
+        WHERE a.role = 'coordinator' AND a.disabled_at IS NULL AND starts_with(n.region_code, d.region_prefix)
+          AND a.id <> ALL (w.writers)
+    ) c WHERE c.place = 1
+) near
+WHERE v.id = ANY($1::bigint[])
+"""
+RECIPIENTS = """
+SELECT a.id, a.role, a.enterprise_id, a.institution_id, a.node_id, s.confirmed_at IS NOT NULL AS mails,
+       coalesce(s.choices, '{}') AS choices, coalesce(s.quiet_from, '22:00') AS quiet_from,
+       coalesce(s.quiet_to, '08:00') AS quiet_to, coalesce(w.subjects, '{}') AS hook_subjects
+FROM accounts a LEFT JOIN message_settings s ON s.account_id = a.id
+LEFT JOIN webhooks w ON w.account_id = a.id AND w.disabled_at IS NULL
+WHERE a.disabled_at IS NULL AND (
+    a.id = ANY($1::bigint[]) OR a.enterprise_id = ANY($2::bigint[]) OR a.institution_id = ANY($3::bigint[])
+    OR (a.node_id = ANY($4::bigint[]) AND a.role = 'coordinator'))
+"""
+# One statement: whoever is told of the same thing twice, by whatever path, has one message and one delivery a channel.
+ADD = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1) AS g (
+        account_id bigint, source text, source_id bigint, kind text, subject text, urgent boolean, need_id bigint,
+        data jsonb, for_digest boolean, mail_at timestamptz, hook boolean)
+), made AS (
+    INSERT INTO messages (account_id, source, source_id, kind, subject, urgent, need_id, data, for_digest)
+    SELECT account_id, source, source_id, kind, subject, urgent, need_id, data, for_digest FROM given
+    ON CONFLICT (source, source_id, account_id) DO NOTHING
+    RETURNING id, account_id, source, source_id
+), out AS (
+    INSERT INTO deliveries (account_id, channel, purpose, message_id, next_at)
+    SELECT m.account_id, c.channel, 'message', m.id, coalesce(c.at, now())
+    FROM made m JOIN given g USING (source, source_id, account_id)
+    CROSS JOIN LATERAL (
+        VALUES ('mail', g.mail_at, g.mail_at IS NOT NULL), ('webhook', NULL, g.hook)) c (channel, at, wanted)
+    WHERE c.wanted
+)
+SELECT count(*) FROM made
+"""
+# Unread first, newest first; the cursor is the last row's unread and id. A need that is not the reader's any more has
+# no link.
+LISTING = f"""
+SELECT m.id, m.kind, m.subject, m.urgent, m.need_id, m.data, m.at, m.read_at,
+       n.id IS NOT NULL AS readable, left(n.body, 60) AS excerpt
+FROM messages m LEFT JOIN needs n ON n.id = m.need_id AND {VISIBLE}
+"""
+PAGE = f"""{LISTING}
+WHERE m.account_id = $2 AND (NOT $6::boolean OR m.read_at IS NULL)
+  AND ($7::boolean IS NULL OR (m.read_at IS NULL, m.id) < ($7::boolean, $8::bigint))
+ORDER BY m.read_at IS NULL DESC, m.id DESC LIMIT $9
+"""
+ONE = f"{LISTING} WHERE m.account_id = $2 AND m.id = $6"
+READ = """
+UPDATE messages SET read_at = coalesce(read_at, now()), for_digest = false
+WHERE account_id = $1 AND id = $2 RETURNING id
+"""
+READ_ALL = """
+UPDATE messages SET read_at = now(), for_digest = false
+WHERE account_id = $1 AND read_at IS NULL AND id <= $2 RETURNING id
+"""
+# What was read long ago; its deliveries go with it.
+FORGET = """
+DELETE FROM messages WHERE id IN (
+    SELECT id FROM messages WHERE read_at IS NOT NULL AND at < now() - make_interval(days => $1) ORDER BY at LIMIT $2)
+RETURNING id
+"""
+FORGET_DELIVERIES = """
+DELETE FROM deliveries WHERE id IN (
+    SELECT id FROM deliveries WHERE message_id IS NULL AND ended_at < now() - make_interval(days => $1) LIMIT $2)
+RETURNING id
+"""
+
+# The first that is due of each account, so that one receiver's backlog never keeps others waiting, and each receiver
+# gets one at a time: what is under way is its account's first, and leased.
+LEASE = """
+WITH first AS (
+    SELECT DISTINCT ON (account_id) id, next_at FROM deliveries
+    WHERE channel = $1 AND state = 'waiting' AND next_at <= now() ORDER BY account_id, next_at, id
+), free AS (
+    SELECT d.id FROM deliveries d JOIN first USING (id)
+    WHERE d.state = 'waiting' AND d.leased_until <= now() ORDER BY first.next_at, d.id LIMIT $2
+    FOR UPDATE OF d SKIP LOCKED
+), leased AS (
+    UPDATE deliveries d SET attempt = attempt + 1, leased_until = now() + make_interval(secs => $3)
+    FROM free WHERE d.id = free.id RETURNING d.*
+)
+SELECT l.id, l.account_id, l.channel, l.purpose, l.message_id, l.attempt, l.failures, l.created_at,
+       a.lang, a.login, s.address, s.mail_key,
+       s.confirmed_at IS NOT NULL AS confirmed, w.url, w.secret
+FROM leased l JOIN accounts a ON a.id = l.account_id LEFT JOIN message_settings s ON s.account_id = l.account_id
+LEFT JOIN webhooks w ON w.account_id = l.account_id AND w.disabled_at IS NULL
+ORDER BY l.id
+"""
+OF_DELIVERY = """
+SELECT id, kind, subject, urgent, need_id, data, at, read_at FROM messages
+WHERE id = $1::bigint OR digest_id = $2 ORDER BY id
+"""
+# ``attempt`` fences off whoever lost the lease. $3: the new state, $4: when to try again, $5: whether it counts.
+SETTLE = """
+UPDATE deliveries SET state = $3::text, next_at = coalesce($4, next_at), failures = failures + $5::boolean::int,
+    last_error = $6, leased_until = '-infinity', ended_at = CASE WHEN $3::text <> 'waiting' THEN now() END
+WHERE id = $1 AND attempt = $2 AND state = 'waiting' RETURNING id
+"""
+DELIVER = "INSERT INTO deliveries (account_id, channel, purpose) VALUES ($1, $2, $3) RETURNING id"
+ASKED_TODAY = """
+SELECT count(*) FROM deliveries WHERE account_id = $1 AND purpose = $2 AND created_at > now() - interval '1 day'
+"""
+DROP = """
+UPDATE deliveries SET state = 'dropped', ended_at = now(), leased_until = '-infinity'
+WHERE account_id = $1 AND channel = $2 AND state = 'waiting'
+"""
+LOG = """
+SELECT id, channel, purpose, state, failures, last_error, created_at, ended_at, next_at FROM deliveries
+WHERE account_id = $1 ORDER BY id DESC LIMIT $2
+"""
+BACKLOG = """
+SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, count(*) FILTER (WHERE state = 'parked') AS parked,
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (
+           WHERE state = 'waiting' AND next_at <= now())), 0)::float8 AS oldest_seconds
+FROM deliveries WHERE state IN ('waiting', 'parked')
+"""
+RETRY = """
+UPDATE deliveries SET state = 'waiting', failures = 0, next_at = now(), ended_at = NULL
+WHERE state = 'parked' RETURNING id
+"""
+# Who has something waiting for a digest, and where that account's working days are.
+DIGEST_READERS = """
+SELECT a.id, coalesce(e.region_code, d.region_code, v.region_code, '000000') AS region_code,
+       s.quiet_from, s.quiet_to
+FROM accounts a JOIN message_settings s ON s.account_id = a.id AND s.confirmed_at IS NOT NULL
+LEFT JOIN enterprises e ON e.id = a.enterprise_id LEFT JOIN nodes d ON d.id = a.node_id
+LEFT JOIN institutions i ON i.id = a.institution_id
+LEFT JOIN institution_versions v ON v.institution_id = i.id AND v.version = i.version
+WHERE a.disabled_at IS NULL AND EXISTS (SELECT FROM messages m WHERE m.account_id = a.id AND m.for_digest AND m.at < $1)
+ORDER BY a.id
+"""
+MAKE_DIGESTS = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1) AS g (account_id bigint, day date, next_at timestamptz)
+), made AS (
+    INSERT INTO deliveries (account_id, channel, purpose, day, next_at)
+    SELECT account_id, 'mail', 'digest', day, next_at FROM given
+    ON CONFLICT (account_id, day) WHERE day IS NOT NULL DO NOTHING RETURNING id, account_id
+), put AS (
+    UPDATE messages m SET digest_id = made.id, for_digest = false FROM made
+    WHERE m.account_id = made.account_id AND m.for_digest AND m.at < $2
+)
+SELECT count(*) FROM made
+"""
+
+SETTINGS = """
+SELECT address, mail_key, confirmed_at, choices, quiet_from, quiet_to FROM message_settings WHERE account_id = $1
+"""
+# Another address is to be confirmed anew, and links in letters to the old one are void.
+SET_ADDRESS = """
+INSERT INTO message_settings AS s (account_id, address, mail_key) VALUES ($1, $2, $3)
+ON CONFLICT (account_id) DO UPDATE SET address = $2, mail_key = $3, confirmed_at = NULL
+"""
+SET_CHOICES = """
+INSERT INTO message_settings AS s (account_id, choices, quiet_from, quiet_to) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id) DO UPDATE SET choices = $2, quiet_from = $3, quiet_to = $4
+"""
+CONFIRM = """
+UPDATE message_settings SET confirmed_at = coalesce(confirmed_at, now()) WHERE account_id = $1 AND mail_key = $2
+RETURNING account_id
+"""
+STOP_MAIL = (
+    "UPDATE message_settings SET confirmed_at = NULL WHERE account_id = $1 AND mail_key = $2 RETURNING account_id"
+)
+NO_DIGEST = "UPDATE messages SET for_digest = false WHERE account_id = $1 AND for_digest"
+WEBHOOK = "SELECT url, subjects, created_at, failing_since, disabled_at FROM webhooks WHERE account_id = $1"
+SET_WEBHOOK = """
+INSERT INTO webhooks (account_id, url, secret, subjects) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id) DO UPDATE SET url = $2, secret = $3, subjects = $4, failing_since = NULL, disabled_at = NULL
+"""
+SET_SUBJECTS = """
+UPDATE webhooks SET subjects = $2, failing_since = NULL, disabled_at = NULL WHERE account_id = $1 RETURNING account_id
+"""
+DROP_WEBHOOK = "DELETE FROM webhooks WHERE account_id = $1"
+# How a webhook fares: an answer ends a row of failures. True where it has failed for $3 days and is now switched off.
+HOOK_FARED = """
+UPDATE webhooks SET
+    failing_since = CASE WHEN $2::boolean THEN NULL ELSE coalesce(failing_since, now()) END,
+    disabled_at = CASE WHEN NOT $2::boolean AND ($4::boolean OR failing_since < now() - make_interval(days => $3))
+                       THEN now() END
+WHERE account_id = $1 AND disabled_at IS NULL
+  AND NOT ($2::boolean AND failing_since IS NULL)
+RETURNING disabled_at IS NOT NULL AS disabled
+"""
+
+
+async def facts(tx: Transaction, source: str, ids: Sequence[int]) -> list[Facts]:
+    """What is known of events of one table: ``events`` or ``item_events``."""
+    if source == "events":
+        return many(Facts, await tx.fetch(FACTS_OF_EVENTS, ids))
+    return many(Facts, await tx.fetch(FACTS_OF_ITEM_EVENTS, ids))
+
+
+async def recipients(tx: Transaction, wanted: dict[Group, set[int]]) -> list[Recipient]:
+    """The accounts that belong to any of these, unless disabled; of a node its coordinators."""
+    return many(Recipient, await tx.fetch(RECIPIENTS, *(list(wanted.get(group, ())) for group in Group)))
+
+
+async def add(tx: Transaction, new: Sequence[NewMessage]) -> int:
+    """Write messages with what goes out of the house; how many nobody had been told before."""
+    count: int = await tx.fetchval(ADD, list(new))
+    return count
+
+
+def _reader(actor: Actor) -> tuple[Any, ...]:
+    """The first five parameters of LISTING."""
+    return actor.role, actor.id, actor.enterprise_id, actor.institution_id, actor.node_prefix
+
+
+async def page(
+    tx: Transaction, actor: Actor, *, unread: bool, after: tuple[bool, int] | None, limit: int
+) -> list[Message]:
+    """The actor's messages, unread first, after the one that ``after`` names."""
+    was_unread, message_id = after or (None, None)
+    return many(Message, await tx.fetch(PAGE, *_reader(actor), unread, was_unread, message_id, limit))
+
+
+async def find(tx: Transaction, actor: Actor, message_id: int) -> Message | None:
+    """A message of the actor's."""
+    return one_or_none(Message, await tx.fetchrow(ONE, *_reader(actor), message_id))
+
+
+async def read(tx: Transaction, account_id: int, message_id: int) -> bool:
+    """Mark a message read; False where it is not the account's."""
+    return await tx.fetchval(READ, account_id, message_id) is not None
+
+
+async def read_all(tx: Transaction, account_id: int, up_to: int) -> int:
+    """Mark all up to that id read; how many were not."""
+    return len(await tx.fetch(READ_ALL, account_id, up_to))
+
+
+async def forget(tx: Transaction, days: int, limit: int) -> int:
+    """Delete up to ``limit`` messages read, and as many deliveries ended, more than ``days`` ago; how many."""
+    gone = await tx.fetch(FORGET, days, limit)
+    return max(len(gone), len(await tx.fetch(FORGET_DELIVERIES, days, limit)))
+
+
+async def lease(tx: Transaction, channel: Channel, limit: int, seconds: float) -> list[Delivery]:
+    """Deliveries that are due and that nobody works on, now the caller's for ``seconds``: one an account."""
+    return many(Delivery, await tx.fetch(LEASE, channel, limit, seconds))
+
+
+async def of_delivery(tx: Transaction, delivery: Delivery) -> list[Message]:
+    """The message that a delivery carries, or those of its digest."""
+    return many(Message, await tx.fetch(OF_DELIVERY, delivery.message_id, delivery.id))
+
+
+async def settle(
+    tx: Transaction,
+    delivery: Delivery,
+    state: DeliveryState,
+    *,
+    next_at: datetime | None = None,
+    failed: bool = False,
+    error: str | None = None,
+) -> bool:
+    """Write what became of a delivery; False where the lease has passed to another."""
+    done = await tx.fetchval(SETTLE, delivery.id, delivery.attempt, state, next_at, failed, error)
+    return done is not None
+
+
+async def deliver(tx: Transaction, account_id: int, channel: Channel, purpose: Purpose) -> int:
+    """A delivery of its own, due now; its id."""
+    delivery_id: int = await tx.fetchval(DELIVER, account_id, channel, purpose)
+    return delivery_id
+
+
+async def asked_today(tx: Transaction, account_id: int, purpose: Purpose) -> int:
+    """How many such deliveries the account has asked for within a day."""
+    count: int = await tx.fetchval(ASKED_TODAY, account_id, purpose)
+    return count
+
+
+async def drop(tx: Transaction, account_id: int, channel: Channel) -> None:
+    """Nobody wants what waits on that channel any more."""
+    await tx.execute(DROP, account_id, channel)
+
+
+async def log(tx: Transaction, account_id: int, limit: int) -> list[Logged]:
+    """The account's last deliveries."""
+    return many(Logged, await tx.fetch(LOG, account_id, limit))
+
+
+async def backlog(tx: Transaction) -> Backlog:
+    """How deliveries stand, of all accounts."""
+    return many(Backlog, await tx.fetch(BACKLOG))[0]
+
+
+async def retry(tx: Transaction) -> int:
+    """Try parked deliveries again; how many there were."""
+    return len(await tx.fetch(RETRY))
+
+
+async def digest_readers(tx: Transaction, before: datetime) -> list[DigestReader]:
+    """Who has messages from before that moment waiting for a digest."""
+    return many(DigestReader, await tx.fetch(DIGEST_READERS, before))
+
+
+async def make_digests(tx: Transaction, digests: Sequence[dict[str, Any]], before: datetime) -> int:
+    """Gather what waits into a delivery a reader; how many had none for that day."""
+    count: int = await tx.fetchval(MAKE_DIGESTS, digests, before)
+    return count
+
+
+async def settings(tx: Transaction, account_id: int) -> MailSettings:
+    """What an account chose, or the defaults."""
+    return one_or_none(MailSettings, await tx.fetchrow(SETTINGS, account_id)) or MailSettings()
+
+
+async def set_address(tx: Transaction, account_id: int, address: str | None, mail_key: bytes | None) -> None:
+    """Another address, not confirmed yet; None for none."""
+    await tx.execute(SET_ADDRESS, account_id, address, mail_key)
+
+
+async def set_choices(
+    tx: Transaction, account_id: int, choices: dict[Subject, Choice], quiet_from: time, quiet_to: time
+) -> None:
+    """How an account wants its mail."""
+    await tx.execute(SET_CHOICES, account_id, choices, quiet_from, quiet_to)
+
+
+async def confirm(tx: Transaction, account_id: int, mail_key: bytes) -> bool:
+    """The address with that key is confirmed; False where it is another meanwhile."""
+    return await tx.fetchval(CONFIRM, account_id, mail_key) is not None
+
+
+async def stop_mail(tx: Transaction, account_id: int, mail_key: bytes) -> bool:
+    """No more letters to the address with that key; False where it is another meanwhile."""
+    stopped = await tx.fetchval(STOP_MAIL, account_id, mail_key) is not None
+    if stopped:
+        await tx.execute(NO_DIGEST, account_id)
+        await drop(tx, account_id, Channel.MAIL)
+    return stopped
+
+
+async def webhook(tx: Transaction, account_id: int) -> Webhook | None:
+    """Where the account's messages are posted."""
+    return one_or_none(Webhook, await tx.fetchrow(WEBHOOK, account_id))
+
+
+async def set_webhook(tx: Transaction, account_id: int, url: str, secret: bytes, subjects: Sequence[Subject]) -> None:
+    """Another address, with another secret."""
+    await tx.execute(SET_WEBHOOK, account_id, url, secret, subjects)
+
+
+async def set_subjects(tx: Transaction, account_id: int, subjects: Sequence[Subject]) -> None:
+    """Post messages on these subjects; a webhook that was switched off is on again."""
+    await tx.execute(SET_SUBJECTS, account_id, subjects)
+
+
+async def drop_webhook(tx: Transaction, account_id: int) -> None:
+    """No webhook, and nothing that waits for it."""
+    await tx.execute(DROP_WEBHOOK, account_id)
+    await drop(tx, account_id, Channel.WEBHOOK)
+
+
+async def hook_fared(tx: Transaction, account_id: int, *, well: bool, days: int, gone: bool = False) -> bool:
+    """Note how a webhook fared; True where it is switched off now: it failed for ``days``, or is ``gone``."""
+    return bool(await tx.fetchval(HOOK_FARED, account_id, well, days, gone))

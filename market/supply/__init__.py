@@ -1,0 +1,1 @@
+"""Supply: what may be proposed for a need, as ranking reads it."""
