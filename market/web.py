@@ -34,6 +34,7 @@ from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
 from market.i18n import _
+from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
@@ -72,6 +73,7 @@ class Services(Struct, frozen=True, eq=False):
     catalogue: CatalogueSource
     finder: Finder
     metrics: Metrics
+    hub: Hub
 
 
 def services(request: AppRequest) -> Services:
