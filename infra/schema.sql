@@ -73,6 +73,7 @@ CREATE TABLE public.needs (
     due_provisional boolean NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     offered_to bigint,
+    rights text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
     CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
 )
@@ -722,6 +723,28 @@ CREATE TABLE public.fact_editions (
     stored_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.held_decisions (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    actor_id bigint NOT NULL,
+    match_id bigint,
+    offering_id bigint,
+    reason text DEFAULT ''::text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    send_at timestamp with time zone NOT NULL,
+    failed text DEFAULT ''::text NOT NULL,
+    CONSTRAINT held_decisions_check CHECK (((match_id IS NULL) <> (offering_id IS NULL)))
+);
+
+ALTER TABLE public.held_decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.held_decisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.idempotency_keys (
     account_id bigint NOT NULL,
     key text NOT NULL,
@@ -1274,6 +1297,25 @@ CREATE TABLE public.regions (
     CONSTRAINT regions_level_check CHECK (((level >= 0) AND (level <= 3)))
 );
 
+CREATE TABLE public.saved_filters (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_filters_name_check CHECK (((length(name) >= 1) AND (length(name) <= 30))),
+    CONSTRAINT saved_filters_query_check CHECK ((length(query) <= 2000))
+);
+
+ALTER TABLE public.saved_filters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.saved_filters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.searches (
     day date NOT NULL,
     text text NOT NULL,
@@ -1542,6 +1584,12 @@ END) NOT VALID;
 ALTER TABLE ONLY public.fact_editions
     ADD CONSTRAINT fact_editions_pkey PRIMARY KEY (sha256);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_key UNIQUE (need_id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
 
@@ -1677,6 +1725,12 @@ ALTER TABLE ONLY public.region_rules
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_name_key UNIQUE (account_id, name);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
 
@@ -1770,6 +1824,8 @@ CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WH
 CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
 CREATE INDEX events_taken_back ON public.events USING btree (match_id, id) WHERE (action = ANY (ARRAY['rework'::text, 'withhold'::text]));
+
+CREATE INDEX held_decisions_actor_id ON public.held_decisions USING btree (actor_id);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
@@ -2043,6 +2099,18 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -2216,6 +2284,9 @@ ALTER TABLE ONLY public.rectifications
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.second_factors
     ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);

@@ -25,7 +25,7 @@ class Posted(Struct, frozen=True, tag="form"):
 
 
 async def nobody(connection: ASGIConnection[Any, Any, Any, Any]) -> Rejected | NotAuthenticated:
-    """What to raise where somebody has to log in first. What they posted, but for secrets, waits for them."""
+    """What to raise where somebody has to log in first. What they posted waits for them then, secrets left out."""
     if connection.scope.get("method") != "POST" or connection.url.path.startswith("/api/"):
         return NotAuthenticated()
     given = (await Request[Any, Any, Any](connection.scope, connection.receive).form()).multi_items()

@@ -21,6 +21,7 @@ from market.institutions import pages as institutions
 from market.learning import pages as learning
 from market.ledger import pages as ledger
 from market.lists import desk_pages as lists
+from market.live import pages as live
 from market.matches import desk_pages, owner_pages
 from market.matches import pages as matches
 from market.messages import pages as messages
@@ -30,6 +31,7 @@ from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
 from market.plans import pages as plans
+from market.queue import pages as queue
 from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
@@ -83,6 +85,7 @@ def routers() -> list[Router]:
         learning,
         ledger,
         lists,
+        live,
         matches,
         messages,
         owner_pages,
@@ -94,6 +97,7 @@ def routers() -> list[Router]:
         own_offerings,
         own_ratings,
         plans,
+        queue,
         ratings,
         receipts,
         rules,

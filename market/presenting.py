@@ -68,7 +68,7 @@ def install(environment: Environment) -> None:
     # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
     environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
-    filters["full_day"] = full_day
+    filters |= {"full_day": full_day, "clock_time": clock_time}
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
@@ -136,6 +136,11 @@ def moment(value: datetime) -> str:
     """11月25日 14:05, 25 Nov 14:05; with the year where it is not this one."""
     local = value.astimezone(ZONE)
     return f"{_date(local.date(), _('M月d日') if local.year == _today().year else _('y年M月d日'))} {local:%H:%M}"
+
+
+def clock_time(value: datetime) -> str:
+    """14:05, below a heading that says the day."""
+    return f"{value.astimezone(ZONE):%H:%M}"
 
 
 def number(value: float) -> str:

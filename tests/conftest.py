@@ -196,7 +196,16 @@ def _on(settings: Settings, database: str) -> Settings:
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
     url, owner = (_other(one, database) for one in (settings.database_url, settings.owner_url))
-    return load({}, data_dir=folder, database_url=url, migrate_url=owner, redis_url=settings.redis_url, **UNLIMITED)
+    # Decisions are sent at once: what can be taken back is tested in tests/web/test_queue.py.
+    return load(
+        {},
+        data_dir=folder,
+        database_url=url,
+        migrate_url=owner,
+        redis_url=settings.redis_url,
+        undo_seconds=0.0,
+        **UNLIMITED,
+    )
 
 
 def _other(url: str | None, database: str) -> str:
