@@ -19,6 +19,7 @@ ROLES = ("", "enterprise", "institution", "coordinator", "province", "clerk", "a
 """Logins of the demo; "" is a visitor."""
 WORLD = "TRUNCATE accounts, enterprises, institutions, nodes, offerings, fact_editions RESTART IDENTITY CASCADE"
 NO_PAGES = ("/api", "/static", "/healthz", "/readyz", "/metrics", "/feed.")
+FILES = ("/files/", ".csv")
 NEEDS = """
 SELECT id FROM (SELECT DISTINCT ON (state) id FROM needs ORDER BY state, id DESC) AS any_of
 UNION SELECT id FROM (
@@ -44,6 +45,8 @@ SELECT institution_id FROM accounts WHERE login = 'institution' UNION (SELECT id
 SELECT id FROM (SELECT DISTINCT ON (r.state, x.state) r.id FROM ratings r LEFT JOIN rectifications x
                 ON x.rating_id = r.id ORDER BY r.state, x.state, r.id DESC) AS any_of
 """,
+    "supervision_id": "SELECT DISTINCT ON (state) id FROM supervisions ORDER BY state, id",
+    "message_id": "SELECT id FROM messages ORDER BY id LIMIT 2",
 }
 """What stands for a parameter of a path: something of every state, and something of whoever logs in."""
 QUERIES = {
@@ -60,9 +63,11 @@ QUERIES = {
 async def demo_database(clone: Clone) -> Settings:
     """A database with the demo instead of the small world."""
     settings = await clone()
-    database = open_database(settings)
-    async with database.transaction() as tx:
+    owner, database = open_database(settings, owner=True), open_database(settings)
+    async with owner.transaction() as tx:
         await tx.execute(WORLD)
+    await owner.close()
+    async with database.transaction() as tx:
         await load_facts(tx)
     await demo.load(database, settings, questions=Path("nowhere"))
     async with database.transaction() as tx:
@@ -83,7 +88,7 @@ async def demo_database(clone: Clone) -> Settings:
 def pages(app: Litestar) -> list[str]:
     """The paths of all pages, with their parameters."""
     found = {route.path_format for route in app.routes if "GET" in getattr(route, "methods", ())}
-    return sorted(path for path in found if not path.startswith(NO_PAGES))
+    return sorted(path for path in found if not path.startswith(NO_PAGES) and not any(part in path for part in FILES))
 
 
 async def addresses(db: Database, path: str) -> list[str]:
