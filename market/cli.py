@@ -229,14 +229,15 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 
     async with embedded.servers(settings, shared=True, say=say) as ready:
         say("preparing the database (some seconds on the first start) …")
-        database = open_database(ready, owner=True)
+        owner, database = open_database(ready, owner=True), open_database(ready)
         try:
-            await prepare(database, ready)
+            await prepare(owner, ready)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
                     say(f"demo data loaded, real questions submitted: {report.questions}")
         finally:
+            await owner.close()
             await database.close()
         async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=say):
             _welcome(ready, demo=demo)

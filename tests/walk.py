@@ -49,6 +49,8 @@ WHERE a.login IN ('enterprise', 'institution', 'coordinator') GROUP BY a.login
 SELECT id FROM (SELECT DISTINCT ON (r.state, x.state) r.id FROM ratings r LEFT JOIN rectifications x
                 ON x.rating_id = r.id ORDER BY r.state, x.state, r.id DESC) AS any_of
 """,
+    "supervision_id": "SELECT DISTINCT ON (state) id FROM supervisions ORDER BY state, id",
+    "message_id": "SELECT id FROM messages ORDER BY id LIMIT 2",
 }
 """What stands for a parameter of a path: something of every state, and something of whoever logs in."""
 QUERIES = {
@@ -66,9 +68,11 @@ QUERIES = {
 async def demo_database(clone: Clone) -> Settings:
     """A database with the demo instead of the small world."""
     settings = await clone()
-    database = open_database(settings)
-    async with database.transaction() as tx:
+    owner, database = open_database(settings, owner=True), open_database(settings)
+    async with owner.transaction() as tx:
         await tx.execute(WORLD)
+    await owner.close()
+    async with database.transaction() as tx:
         await load_facts(tx)
     await demo.load(database, settings, questions=Path("nowhere"))
     async with database.transaction() as tx:

@@ -13,7 +13,7 @@ from market.i18n import Words
 
 LEAST_DAYS = 180
 """The law's least (网络安全法, article 21); the database deletes nothing younger."""
-NOBODY, TERMINAL, WORKER = "nobody", "terminal", "worker"
+NOBODY, TERMINAL, WORKER, RECEIPT = "nobody", "terminal", "worker", "receipt"
 
 
 class Action(StrEnum):
@@ -36,6 +36,10 @@ class Action(StrEnum):
     IMPORT = "import"
     LIST_STEP = "list_step"
     MODEL_STEP = "model_step"
+    NOTICE_STEP = "notice_step"
+    SUPERVISION_STEP = "supervision_step"
+    SET_SUPERVISION_RULE = "set_supervision_rule"
+    RULE_ON_RATING = "rule_on_rating"
     VIEW = "view"
     EXPORT = "export"
     BACKUP = "backup"
@@ -61,13 +65,17 @@ ACTION_NAMES: Mapping[str, str] = Words(
         Action.IMPORT: "导入数据",
         Action.LIST_STEP: "清单修订",
         Action.MODEL_STEP: "排序模型变更",
+        Action.NOTICE_STEP: "公告发布与修改",
+        Action.SUPERVISION_STEP: "督导办理",
+        Action.SET_SUPERVISION_RULE: "修改督导规则",
+        Action.RULE_ON_RATING: "裁定评价",
         Action.VIEW: "查看联系人信息",
         Action.EXPORT: "导出",
         Action.BACKUP: "备份",
         Action.RESTORE: "从备份恢复",
     }
 )
-ROLES: Mapping[str, str] = Words({NOBODY: "未登录", TERMINAL: "命令行", WORKER: "后台任务"})
+ROLES: Mapping[str, str] = Words({NOBODY: "未登录", TERMINAL: "命令行", WORKER: "后台任务", RECEIPT: "窗口回执"})
 """Those who are no account."""
 
 

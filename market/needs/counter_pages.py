@@ -89,7 +89,7 @@ async def receipt(
 ) -> Template:
     """What the person at the counter takes away: who answers by when, or all that is still missing."""
     actor = actor_of(request)
-    need = await service.find(tx, actor, need_id)
+    need = await service.show(tx, actor, need_id)
     code = receipts.code_of(services(request).secret, need_id)
     address = f"{str(request.base_url).rstrip('/')}/receipt"
     return page(

@@ -10,7 +10,7 @@ from infra import outbox
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
 from market.audit import service as audit
-from market.audit.model import Action
+from market.audit.model import RECEIPT, Action
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
@@ -122,8 +122,8 @@ async def show(tx: Transaction, actor: Actor, need_id: int) -> Need:
         NotFound: as ``find``.
     """
     need = await find(tx, actor, need_id)
-    if actor.enterprise_id != need.enterprise_id and actor.id != need.submitted_by:
-        await audit.record(tx, actor, Action.VIEW, f"need:{need.id}")
+    if actor.enterprise_id != need.enterprise_id:
+        await audit.record(tx, None if actor.by_receipt else actor, Action.VIEW, f"need:{need.id}", role=RECEIPT)
     return need
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from infra.db import Database
@@ -9,6 +10,8 @@ from infra.settings import Settings
 from market.audit import service
 from market.audit.model import Filter, Shown
 from market.audit.table import line
+from market.enterprises.model import Party
+from market.needs import receipts
 from tests.conftest import Api, Login
 from tests.factories import World, serve
 
@@ -57,6 +60,54 @@ async def test_what_admins_change_is_told(api: Api, db: Database) -> None:
     refused = await api("coordinator").put("/rules/450000", json=rule)
     assert refused.status_code == 403
     assert await told(db, "rule:450000") == []
+
+
+async def test_steps_of_the_node_are_told(
+    api: Api, login: Login, db: Database, settings: Settings, world: World
+) -> None:
+    node, rated = api("coordinator"), api("institution")
+    notice = (await node.post("/notices", json={"kind": "news", "title": "公告", "body": "正文。"})).json()["id"]
+    for _ in range(2):
+        assert (await node.post(f"/notices/{notice}/withdraw")).status_code == 200
+    asked = {"institution_id": world.actors["institution"].institution_id, "note": "请说明"}
+    headers = {"Idempotency-Key": "supervised"}
+    given = (await node.post("/supervisions", json=asked, headers=headers)).json()["id"]
+    planned = await rated.post(f"/supervisions/{given}/plan", json={"note": "整改计划"}, headers=headers)
+    assert planned.status_code == 200, planned.text
+    rule = {"name": "acceptance", "threshold": 0.5, "least": 3}
+    for _ in range(2):
+        assert (await node.put("/supervision/rules/440305", json=rule)).status_code == 200
+    need = await serve(db, settings, world)
+    form = {"level": 5, "remark": "很好"}
+    rating = (await api("enterprise").post(f"/needs/{need}/rating", json=form)).json()["id"]
+    assert (await rated.post(f"/ratings/{rating}/report", json={"note": "刷分"})).status_code == 200
+    assert (await node.post(f"/ratings/{rating}/rule", json={"keep": True, "note": "属实"})).status_code == 200
+    for _ in range(2):
+        days = {"text": "地区,日期,上班或放假,名称\n440305,2026-12-01,放假,区庆\n"}
+        assert (await node.post("/calendar/preview", json=days)).status_code == 200
+        assert (await node.post("/calendar/days", json=days)).status_code == 200
+    expected = {
+        f"notice:{notice}": [("coordinator", {"action": "publish"}), ("coordinator", {"action": "withdraw"})],
+        f"supervision:{given}": [("coordinator", {"action": "notice"}), ("institution", {"action": "plan"})],
+        f"rating:{rating}": [("coordinator", {"kept": "yes"})],
+        "calendar:440305": [("coordinator", {"days": 1})],
+        "supervision_rule:440305": [("coordinator", {"name": "acceptance"})],
+    }
+    for about, entries in expected.items():
+        found = [(one.login, one.data) for one in reversed(await told(db, about))]
+        assert found == entries, "as often as something changed"
+
+
+async def test_who_looks_at_a_receipt_is_told(
+    login: Login, client: httpx.AsyncClient, db: Database, settings: Settings, world: World
+) -> None:
+    party = Party(name="李明（个人）", contact_name="李明", contact_phone="0755-26000001", region_code="440305")
+    need = await serve(db, settings, world, party=party)
+    assert (await (await login("clerk")).get(f"/counter/{need}")).status_code == 200
+    assert (await client.get(f"/receipt/{need}?code={receipts.code_of('test' * 8, need)}")).status_code == 200
+    assert (await client.get(f"/receipt/{need}?code=wrong")).status_code == 404
+    seen = [(one.login, one.role, one.action) for one in await told(db, f"need:{need}")]
+    assert seen == [(None, "receipt", "view"), ("clerk", "clerk", "view")]
 
 
 async def test_tokens_made_on_the_page_are_told_of(login: Login, db: Database, world: World) -> None:

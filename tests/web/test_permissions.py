@@ -34,6 +34,8 @@ from market.plans import service as plans
 from market.plans.model import RuleForm, RuleKind
 from market.ratings import service as ratings
 from market.ratings.model import RatingForm, RatingLevel
+from market.supervision import service as supervision
+from market.supervision.model import Notice
 from tests.conftest import Api, Login
 from tests.factories import PATENT, World, serve
 
@@ -44,9 +46,17 @@ LOGINS = {role.value: role.value for role in Role}
 NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
     "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
-    "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit",
+    "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
+    "/mail/stop",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, signature."""
+IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
+ASKED = {"period": "2026-07", "what": "offered"}
+"""What ledgers have to be asked for."""
+MESSAGE = """
+INSERT INTO messages (account_id, source, source_id, kind, subject, urgent)
+SELECT id, 'test', id, 'test', 'account', false FROM accounts WHERE login = $1 RETURNING id
+"""
 FORM = {
     "note": "经核实的理由", "reason": "就近办理", "remark": "补充说明", "body": "想申请发明专利，请指导一下流程",
     "title": "服务标题",
@@ -170,26 +180,45 @@ async def objects(db: Database, settings: Settings) -> Objects:
         pair = await tx.fetchval(candidate, open_need.id)
         rule = RuleForm(need_id=open_need.id, offering_id=pair, kind=RuleKind.PIN)
         await plans.set_rule(tx, actors["coordinator"], rule)
-        token = {}
+        days = await DeadlinesSource().get(tx)
+        behind = {name: actors[name].institution_id for name in ("institution", "provincial")}
+        supervised = {
+            name: await supervision.give_notice(
+                tx, actors[by], Notice(institution_id=behind[name], note="请说明"), days
+            )
+            for name, by in (("institution", "coordinator"), ("provincial", "province"))
+        }
+        token, message = {}, {}
         for name in (*LOGINS.values(), "rival"):
+            message[name] = await tx.fetchval(MESSAGE, name)
             await create_token(tx, name, "one", 5)
             token[name] = await tx.fetchval("SELECT max(id) FROM api_tokens")
     shared = {"session_id": "0" * 16, "version": "none", "step": "promote"}
-    tokens = {role: {"token_id": token[role]} | shared for role in LOGINS}
+    tokens = {role: {"token_id": token[role], "message_id": message[role]} | shared for role in LOGINS}
+    led, far_led = (
+        {"institution_id": behind[name], "supervision_id": supervised[name].id}
+        for name in ("institution", "provincial")
+    )
     clerks = {"need_id": needs["clerk"], "match_id": match["clerk"], "rating_id": rated["clerk"]}
     own = {
         "enterprise": near,
-        "institution": near | {"revision_id": drafts["institution"], "offering_id": offering[0]},
+        "institution": near
+        | {"revision_id": drafts["institution"], "offering_id": offering[0]}
+        | led
+        | {"supervising": "plan"},
         "coordinator": near
+        | led
+        | {"supervising": "check"}
         | {"revision_id": asked, "notice_id": notice_ids[0], "plan_id": plan_ids[0], "region_code": "440305"}
         | {"pair": (open_need.id, pair), "action": "send_back"},
         "clerk": clerks,
-        "admin": near | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
+        "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
     foreign = {
         "enterprise": far,
-        "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT},
+        "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
+        | far_led
         | {"revision_id": drafts["provincial"], "notice_id": notice_ids[1], "plan_id": plan_ids[1]}
         | {"region_code": "450000"},
         "clerk": far,
@@ -198,7 +227,9 @@ async def objects(db: Database, settings: Settings) -> Objects:
     return Objects(
         {role: own[role] | tokens[role] for role in LOGINS},
         {
-            role: foreign[role] | {"token_id": token["rival"], "session_id": "f" * 16, "step": "promote"}
+            role: foreign[role]
+            | {"token_id": token["rival"], "message_id": message["rival"], "session_id": "f" * 16}
+            | {"step": "promote"}
             for role in LOGINS
         },
     )
@@ -236,8 +267,12 @@ def filled(row: Row, values: Mapping[str, Any]) -> str:
         "file_path": "none",
         "notice_id": 1,
         "offering_id": 1,
+        "form": "csv",
+        "channel": "mail",
     }
-    return re.sub(r"\{(\w+)\}", lambda m: str({**public, **values}[m[1]]), row.path)
+    step = {"action": values.get("supervising", "check")}  # in a path; in forms it is a revision's
+    path = re.sub(r"\{(\w+)\}", lambda m: str({**public, **values, **step}[m[1]]), row.path)
+    return f"{path}?institution_id={values.get('institution_id', 1)}" if path == "/supervision/new" else path
 
 
 # bodies out of the description -------------------------------------------------------------------------------------
@@ -277,7 +312,7 @@ def body_of(app: Litestar, row: Row, values: Mapping[str, Any]) -> Any:
     if content is None:
         return None
     known = {
-        **{name: value for name, value in values.items() if name in ("offering_id", "need_id")},
+        **{name: value for name, value in values.items() if name in ("offering_id", "need_id", "institution_id")},
         "needs": [values.get("need_id", 1)], "to_account": 1, "region_codes": ["440300"], "item_list": "specific",
         "item_code": PATENT, "edit": 1, "action": values.get("action", "take_back"), "version": 1, "level": 5,
         "state": "paused", "name": "accept",
@@ -293,14 +328,18 @@ async def call(app: Litestar, client: httpx.AsyncClient, row: Row, values: Mappi
         headers = {"Idempotency-Key": f"{row.path} {values}"[:255]} if row.method == "POST" else {}
         headers = {name: value.encode("ascii", "replace").decode() for name, value in headers.items()}
         return await client.request(
-            row.method, path.removeprefix("/api/v1"), json=body_of(app, row, values), headers=headers
+            row.method,
+            path.removeprefix("/api/v1"),
+            json=body_of(app, row, values),
+            headers=headers,
+            params=ASKED if "/ledger" in path else None,
         )
     if row.method == "GET":
         return await client.get(path)
     if "zhipei_csrf" not in client.cookies:
         await client.get("/login")
     form = FORM | {"_csrf_token": client.cookies["zhipei_csrf"]}
-    form |= {name: str(values[name]) for name in ("offering_id", "match_id", "need_id", "action") if name in values}
+    form |= {name: str(values[name]) for name in IN_FORMS if name in values}
     if row.path.startswith("/desk/"):
         form["item_code"] = PATENT
     form["region"] = str(values.get("region_code", ""))
