@@ -31,13 +31,14 @@ from redis.asyncio import Redis
 from infra.cipher import cipher_of
 from infra.db import Database
 from infra.limits import Limiter
-from infra.observe import Metrics, bind_request
+from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
 from market import health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
+from market.audit import api as audit_api
 from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
@@ -61,6 +62,7 @@ from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
+from market.permissions import closed
 from market.plans import api as plans_api
 from market.problems import on_error
 from market.ratings import api as ratings_api
@@ -71,6 +73,7 @@ from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
+    hash_address,
     provide_catalogue,
     provide_deadlines,
     provide_finder,
@@ -127,9 +130,14 @@ class Application(Litestar):
         else:
             await super().__call__(scope, receive, send)
 
+    def _origin(self, scope: HTTPScope) -> dict[str, str]:
+        """Where the request came from, for the audit trail and the log: never the address itself."""
+        client = scope["client"]
+        return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
+
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = bind_request(given)
+        request_id = bind_request(given, **self._origin(scope))
         scope["user"] = None  # until the middleware finds somebody; the page of an error asks
         head = scope["method"] == "HEAD"
         if head:  # answered as GET, without the body
@@ -309,6 +317,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
             exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
+        guards=[closed],
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
         logging_config=None,
@@ -329,6 +338,7 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
             discovery_api.router(),

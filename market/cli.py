@@ -19,7 +19,7 @@ from infra import embedded, outbox
 from infra.cipher import secret_of
 from infra.db import Database, DatabaseUnavailable
 from infra.http import BoundedHttp
-from infra.migrate import MigrationError, migrate
+from infra.migrate import MigrationError
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
 from infra.supervise import Program, StartError, run, supervised
@@ -28,7 +28,7 @@ from market.calendars import service as calendars
 from market.calendars.model import Hours
 from market.importing import service as importing
 from market.importing.model import Kind
-from market.terminal import Failure, in_transaction, open_database, say, with_database
+from market.terminal import Failure, in_transaction, open_database, prepare, say, with_database
 
 QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
 """Real questions in users' own words, where the folder beside the checkout has them."""
@@ -39,6 +39,8 @@ class Commands(click.Group):
 
     later: Mapping[str, str] = {
         "account": "market.accounts_cli",
+        "audit": "market.audit_cli",
+        "backup": "market.backup_cli",
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
@@ -46,6 +48,7 @@ class Commands(click.Group):
         "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
+        "restore": "market.backup_cli",
         "search": "market.search_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
@@ -138,7 +141,8 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = with_database(settings, _prepare)
+    ready = embedded.with_urls(settings)
+    names = with_database(settings, lambda database: prepare(database, ready), owner=True)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -225,9 +229,9 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 
     async with embedded.servers(settings, shared=True, say=say) as ready:
         say("preparing the database (some seconds on the first start) …")
-        database = open_database(ready)
+        database = open_database(ready, owner=True)
         try:
-            await _prepare(database)
+            await prepare(database, ready)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
@@ -282,14 +286,6 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     say("")
     say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
     say("")
-
-
-async def _prepare(database: Database) -> list[str]:
-    """Migrate and load the shipped facts; the migrations applied."""
-    names = await migrate(database)
-    async with database.transaction() as tx:
-        await importing.load_facts(tx)
-    return names
 
 
 def _check_port(settings: Settings) -> None:

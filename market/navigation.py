@@ -34,6 +34,7 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
         ("/ratings", N_("评价")),
         ("/ledger", N_("台账")),
         ("/rules", N_("期限")),
+        ("/audit", N_("审计记录")),
     ),
 }
 STEERING = ("/models", N_("模型状况"))

@@ -1,17 +1,22 @@
 """All HTML routes, collected from the modules."""
 
 from litestar import Router, get
+from litestar.params import FromQuery
 from litestar.response import Template
 
 from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
+from market.audit import pages as audit
+from market.auth import allow
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
 from market.errors import NotFound
+from market.expired import read
 from market.feeds import pages as feeds
 from market.guides import pages as guides
+from market.i18n import _
 from market.institutions import pages as institutions
 from market.learning import pages as learning
 from market.ledger import pages as ledger
@@ -50,10 +55,24 @@ async def design(request: AppRequest) -> Template:
     return page("design.html")
 
 
+@get("/resume", include_in_schema=False, guards=[allow()])
+async def resume(request: AppRequest, form: FromQuery[str] = "") -> Template:
+    """A form that was posted after the log-in had ended, and the button that sends it on.
+
+    Raises:
+        NotFound: it is not there any more, or came from another browser.
+    """
+    posted = read(await services(request).sessions.draft(form), request)
+    if posted is None:
+        raise NotFound(_("没有找到保留的内容，可能已经超过一天。请回到原来的页面重新填写。"))
+    return page("resume.html", posted=posted)
+
+
 def routers() -> list[Router]:
     """The routes, for create_app. None of them is part of the API's description."""
     modules = (
         accounts,
+        audit,
         calendars,
         catalogue,
         counter_pages,
@@ -85,5 +104,5 @@ def routers() -> list[Router]:
         standing,
         supervision,
     )
-    docs = Router("/", route_handlers=[api_docs, design], include_in_schema=False)
+    docs = Router("/", route_handlers=[api_docs, design, resume], include_in_schema=False)
     return [docs, *(module.router() for module in modules)]

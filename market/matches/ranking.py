@@ -200,6 +200,15 @@ def understand(known: Catalogue, text: str) -> Understanding:
     return _stored(known.understander.understand(text))
 
 
+def meant(known: Catalogue, text: str, chosen: tuple[str, ...], without: tuple[str, ...]) -> tuple[str, ...]:
+    """The items that a text is about, as far as a person said: who strikes out what was misunderstood has looked at the
+    rest, and means it; who strikes out nothing has chosen what is ticked, if anything.
+    """
+    if not without:
+        return chosen
+    return tuple(code for code in chosen or understand(known, text).item_codes if code not in without)
+
+
 def _stored(found: Understood) -> Understanding:
     """What was understood, as a need keeps it."""
     return Understanding(
