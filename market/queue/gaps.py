@@ -54,8 +54,9 @@ class Cell(Struct, frozen=True, kw_only=True):
 def plot(cells: Sequence[Cell], regions: Mapping[str, str], measure: Measure) -> Plot:
     """Regions down, stages across; ``regions``: names by code, in the order they are shown."""
     stages = list(ChainStage)
+    cells = _whole(cells, regions)
     by = {(cell.region_code, cell.stage): cell.of(measure) for cell in cells}
-    values = [[by.get((code, stage)) for stage in stages] for code in regions]
+    values = [[by[code, stage] for stage in stages] for code in regions]
     names = tuple(regions.values())
     points = tuple(
         (float(x), float(y), value) for y, row in enumerate(values) for x, value in enumerate(row) if value is not None
@@ -95,6 +96,16 @@ def sentence(cells: Sequence[Cell], regions: Mapping[str, str], measure: Measure
     if few:
         return _n("有 {n} 处平均不到 {few} 个候选，几乎没有选择余地。", len(few), few=int(FEW))
     return _("各处平均都有 {few} 个以上候选；颜色越深，候选越少。", few=int(FEW))
+
+
+def _whole(cells: Sequence[Cell], regions: Mapping[str, str]) -> list[Cell]:
+    """A cell for each region and stage: where neither a need nor an offering is, is the widest gap."""
+    known = {(cell.region_code, cell.stage): cell for cell in cells}
+    return [
+        known.get((code, stage)) or Cell(region_code=code, stage=stage, needs=0, nobody=0, candidates=0, places=0)
+        for code in regions
+        for stage in ChainStage
+    ]
 
 
 def _figure(value: float | None) -> str:

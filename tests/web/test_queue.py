@@ -354,3 +354,39 @@ async def test_a_corrected_understanding_is_ranked_by(
     for wrong in ({"item_codes": ["XX-1"]}, {"rights": ["nonsense"]}):
         assert (await post(browser, f"/needs/{need_id}/correct", **wrong)).status_code == 422
     assert (await post(await login("enterprise"), f"/needs/{need_id}/correct", rights=["patent"])).status_code == 403
+
+
+# gaps ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_gaps_count_needs_where_they_came_from_and_places_where_they_serve(
+    db: Database, settings: Settings, world: World, login: Login
+) -> None:
+    browser = await login("coordinator")
+    async with db.reading() as tx:
+        before = {(c.region_code, c.stage): c for c in await queries.gaps(tx, "4403", 6, 90)}
+    need_id = await file_need(db, settings, world, AID_TEXT)
+    async with db.transaction() as tx:
+        stages = await tx.fetchval("SELECT understanding -> 'stages' FROM needs WHERE id = $1", need_id)
+        shown = await tx.fetchval(
+            "SELECT count(*) FROM candidates c JOIN ranking_runs r ON r.id = c.run_id WHERE r.need_id = $1 AND c.shown",
+            need_id,
+        )
+        after = {(c.region_code, c.stage): c for c in await queries.gaps(tx, "4403", 6, 90)}
+    assert stages
+    for stage in stages:
+        was = before.get(("440305", stage))
+        assert after["440305", stage].needs == (was.needs if was else 0) + 1
+        assert after["440305", stage].candidates == (was.candidates if was else 0) + shown
+        assert after["440304", stage].needs == (before["440304", stage].needs if ("440304", stage) in before else 0)
+    patents = after["440304", "creation"].places
+    async with db.transaction() as tx:  # serves Nanshan only
+        await tx.execute("UPDATE offerings SET capacity = capacity + 7 WHERE id = $1", world.offerings["专利申请辅导"])
+        later = {(c.region_code, c.stage): c for c in await queries.gaps(tx, "4403", 6, 90)}
+    assert later["440304", "creation"].places == patents
+    assert later["440305", "creation"].places == after["440305", "creation"].places + 7
+    for show in ("nobody", "candidates", "places"):
+        html = (await browser.get(f"/gaps?show={show}")).text
+        assert "data-plot" in html
+        assert "南山区" in html
+    assert (await (await login("enterprise")).get("/gaps")).status_code == 403
