@@ -88,7 +88,7 @@ class Clock:
 
 @asynccontextmanager
 async def _clock(settings: Settings) -> AsyncIterator[Clock]:
-    connection, clock = await asyncpg.connect(settings.database_url), Clock()
+    connection, clock = await asyncpg.connect(settings.owner_url), Clock()
     await connection.execute(TELL)
     await connection.add_listener("bench", clock.told)
     try:
@@ -98,7 +98,7 @@ async def _clock(settings: Settings) -> AsyncIterator[Clock]:
 
 
 async def _texts(settings: Settings) -> list[str]:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     texts = [row["body"] for row in await connection.fetch(TEXTS, TRIED)]
     await connection.close()
     return texts
