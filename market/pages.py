@@ -7,6 +7,7 @@ from market.accounts import oidc_pages, own_pages
 from market.accounts import pages as accounts
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
+from market.conversations import pages as conversations
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
 from market.errors import NotFound
@@ -54,6 +55,7 @@ def routers() -> list[Router]:
         accounts,
         calendars,
         catalogue,
+        conversations,
         counter_pages,
         deadlines,
         desk_pages,

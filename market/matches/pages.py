@@ -15,6 +15,7 @@ from infra.db import Transaction, start_over
 from market.accounts.model import Actor, Role
 from market.auth import allow
 from market.calendars.service import Deadlines
+from market.conversations.service import at_need as conversation
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.i18n import Words, lang
@@ -151,8 +152,10 @@ async def work_page(
         status=status,
         work=opened,
         rating=await ratings.of_need(tx, actor, opened.need),
+        talk=await conversation(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
+        key=one_time_key(),
         draft=draft or Draft(),
         notice=notice,
     )

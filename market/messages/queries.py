@@ -67,6 +67,18 @@ CROSS JOIN LATERAL (
 ) near
 WHERE v.id = ANY($1::bigint[])
 """
+# While nobody owns the need, all of its node are told; an institution that serves it no more is not.
+FACTS_OF_LETTERS = """
+SELECT 'need_letters' AS source, l.id, 'letter' AS machine, 'write' AS action, '' AS from_state,
+       l.author_id AS actor_id, '{}'::jsonb AS data, l.at, l.need_id, n.enterprise_id, n.submitted_by,
+       n.channel = 'counter' AS at_counter, CASE WHEN n.owner_id IS NULL THEN n.node_id END AS node_id, n.owner_id,
+       m.institution_id
+FROM need_letters l JOIN needs n ON n.id = l.need_id
+LEFT JOIN matches m ON m.id = l.match_id AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered')
+WHERE l.id = ANY($1::bigint[])
+"""
+FACTS = {"events": FACTS_OF_EVENTS, "item_events": FACTS_OF_ITEM_EVENTS, "need_letters": FACTS_OF_LETTERS}
+"""By the table that what is told lies in."""
 RECIPIENTS = """
 SELECT a.id, a.role, a.enterprise_id, a.institution_id, a.node_id, s.confirmed_at IS NOT NULL AS mails,
        coalesce(s.choices, '{}') AS choices, coalesce(s.quiet_from, '22:00') AS quiet_from,
@@ -251,10 +263,8 @@ RETURNING disabled_at IS NOT NULL AS disabled
 
 
 async def facts(tx: Transaction, source: str, ids: Sequence[int]) -> list[Facts]:
-    """What is known of events of one table: ``events`` or ``item_events``."""
-    if source == "events":
-        return many(Facts, await tx.fetch(FACTS_OF_EVENTS, ids))
-    return many(Facts, await tx.fetch(FACTS_OF_ITEM_EVENTS, ids))
+    """What is known of rows of one of the tables in FACTS."""
+    return many(Facts, await tx.fetch(FACTS[source], ids))
 
 
 async def recipients(tx: Transaction, wanted: dict[Group, set[int]]) -> list[Recipient]:

@@ -129,6 +129,7 @@ TOLD: Mapping[tuple[str, str], tuple[Telling, ...] | Silence] = {
     ("item", "approve"): (Telling(Audience.WRITERS, "revision_approved"),),
     ("item", "publish"): (Telling(Audience.WRITERS, "revision_in_force"),),
     ("item", "discard"): OWN_DOING,
+    ("letter", "write"): tuple(Telling(to, "letter") for to in (P, I, O, Audience.NODE)),
     ("webhook", "disable"): (Telling(Audience.HIMSELF, "webhook_disabled", urgent=True),),
 }
 """Machine and action → who is told. A test holds it complete: an action that is added is told, or says why not."""
@@ -140,6 +141,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "rating": Subject.RATINGS,
     "rectification": Subject.RATINGS,
     "item": Subject.LISTS,
+    "letter": Subject.NEEDS,
     "webhook": Subject.ACCOUNT,
 }
 GIVES_AWAY = frozenset({"rate", "add_remark"})
