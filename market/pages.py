@@ -10,6 +10,7 @@ from market.catalogue import pages as catalogue
 from market.conversations import pages as conversations
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
+from market.enterprises import pages as enterprises
 from market.errors import NotFound
 from market.feeds import pages as feeds
 from market.guides import pages as guides
@@ -60,6 +61,7 @@ def routers() -> list[Router]:
         deadlines,
         desk_pages,
         discovery,
+        enterprises,
         feeds,
         guides,
         institutions,
