@@ -1041,6 +1041,26 @@ END),
     CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
 );
 
+CREATE TABLE public.need_letters (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    match_id bigint,
+    author_id bigint NOT NULL,
+    text text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT need_letters_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000)))
+);
+
+ALTER TABLE public.need_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.need_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.needs_id_seq
     START WITH 1
@@ -1656,6 +1676,9 @@ ALTER TABLE ONLY public.model_steps
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_pkey PRIMARY KEY (id);
+
 ALTER TABLE public.needs
     ADD CONSTRAINT needs_offered_to_check CHECK (((offered_to IS NULL) OR ((owner_id IS NOT NULL) AND (offered_to <> owner_id)))) NOT VALID;
 
@@ -1861,6 +1884,8 @@ CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHE
 
 CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
 
+CREATE INDEX need_letters_need_id ON public.need_letters USING btree (need_id, id);
+
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
 CREATE INDEX needs_queue ON public.needs USING btree (node_id, state, due_at, id);
@@ -1984,6 +2009,10 @@ CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches 
 CREATE TRIGGER model_steps_audit AFTER INSERT ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.audit_step('model_step', 'model', 'version');
 
 CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_immutable BEFORE DELETE OR UPDATE ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_tell AFTER INSERT ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
@@ -2188,6 +2217,15 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);

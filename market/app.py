@@ -43,6 +43,7 @@ from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.conversations import api as conversations_api
 from market.deadlines import api as deadlines_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
@@ -341,6 +342,7 @@ def _api() -> Router:
             audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
+            conversations_api.router(),
             discovery_api.router(),
             exporting_api.router(),
             feeds_api.router(),

@@ -10,6 +10,7 @@ from market.audit import pages as audit
 from market.auth import allow
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
+from market.conversations import pages as conversations
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
 from market.errors import NotFound
@@ -75,6 +76,7 @@ def routers() -> list[Router]:
         audit,
         calendars,
         catalogue,
+        conversations,
         counter_pages,
         deadlines,
         desk_pages,

@@ -49,8 +49,6 @@ WHERE a.login IN ('enterprise', 'institution', 'coordinator') GROUP BY a.login
 SELECT id FROM (SELECT DISTINCT ON (r.state, x.state) r.id FROM ratings r LEFT JOIN rectifications x
                 ON x.rating_id = r.id ORDER BY r.state, x.state, r.id DESC) AS any_of
 """,
-    "supervision_id": "SELECT DISTINCT ON (state) id FROM supervisions ORDER BY state, id",
-    "message_id": "SELECT id FROM messages ORDER BY id LIMIT 2",
 }
 """What stands for a parameter of a path: something of every state, and something of whoever logs in."""
 QUERIES = {

@@ -15,6 +15,7 @@ from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
+from market.conversations.service import at_need as conversation
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.i18n import N_, _, lang
@@ -30,6 +31,7 @@ from market.web import (
     Rejected,
     actor_of,
     go,
+    one_time_key,
     page,
     services,
 )
@@ -70,11 +72,13 @@ async def work_page(
         status=status,
         work=opened,
         rating=await ratings.of_need(tx, actor, opened.need),
+        talk=await conversation(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
         held=await queue.held_of_actor(tx, actor.id),
         waiting=await queue.held_of_need(tx, need_id),
         items={one.code: one.name for one in await catalogue.items(tx)} if opened.actions else {},
+        key=one_time_key(),
         draft=draft or Draft(),
         notice=notice or (("wait", _(TOO_LATE)) if asked.get("late") else None),
     )
