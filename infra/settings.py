@@ -14,6 +14,7 @@ from msgspec import Meta
 PREFIX = "ZHIPEI_"
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0, le=100)]
 
@@ -27,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str | None = None
     """PostgreSQL to use. None: the embedded one, in ``data_dir``."""
+    migrate_url: str | None = None
+    """The same database as the owner of its tables, for migrations and backups. None: as ``database_url`` says."""
     redis_url: str | None = None
     """Redis to use. None: the embedded one, in ``data_dir``."""
     data_dir: Path = Path(".zhipei")
@@ -47,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Address people see, as it is printed at the start. None: http://host:port."""
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
+    data_key: Annotated[str, Meta(pattern=r"^[^,]{32,}(,[^,]{32,})*$")] | None = None
+    """Encrypts secrets at rest, 32 characters or more. A new one goes in front, with a comma. None: ``secret``."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
     forwarded_allow_ips: str = "127.0.0.1"
@@ -71,6 +76,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that were read are deleted after so many days."""
     session_hours: Positive = 12
     """A log-in ends after so many hours without a request."""
+    session_most_hours: Positive = 168
+    """A log-in ends so many hours after it began, whatever is done meanwhile."""
+    password_length: Annotated[int, Meta(ge=8, le=64)] = 10
+    """Fewest characters of a new password."""
+    require_totp: bool = False
+    """Coordinators and admins need a second factor. False is for trying it out: set it in production."""
+    hash_threads: Positive = 2
+    """Passwords hashed at once by each web process: 64 MiB and a core each, for some 50 ms."""
+    login_attempts: Positive = 3
+    """Wrong passwords before the next try has to wait: 1, 2, 4 … seconds, 5 minutes at most."""
+    registrations_per_hour: Limit = 30
+    """Registrations by one address, times five. 0: any number."""
+    searches_per_minute: Limit = 300
+    """Searches by one account; by one address five times as many. 0: any number."""
+    writes_per_minute: Limit = 300
+    """Requests that change something, by one account; by one address five times as many. 0: any number."""
+    exports_per_minute: Limit = 20
+    """Exports by one account; by one address five times as many. 0: any number."""
+    requests_at_once: Positive = 256
+    """Requests a web process works on; one more is answered 503 at once."""
+    body_bytes: Positive = 1_048_576
+    """Largest body of a request: a form of eleven fields, each with 10,000 Chinese characters, is told and kept."""
+    oidc_issuer: str | None = None
+    """OpenID provider people may log in with, as an address. None: passwords only."""
+    oidc_client_id: str | None = None
+    """The name under which that provider knows Zhipei."""
+    oidc_client_secret: str | None = None
+    """Zhipei's secret at that provider."""
+    oidc_name: str = "统一身份认证平台"
+    """What people call that provider."""
     job_poll_seconds: PositiveFloat = 0.02
     """How often the worker looks for jobs in Redis."""
     job_concurrency: Positive = 10
@@ -85,8 +120,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates closer than so many points change places by chance, for learning; 2 is light, 0 leaves it to ties."""
     prices_hours: NotNegative = 24.0
     """How long the prices of a plan count for what is proposed to single needs; 0: never."""
+    undo_seconds: NotNegative = 10.0
+    """How long a coordinator's approval can be taken back before it is sent; 0: sent at once."""
+    live_streams: Positive = 500
+    """Pages that each web process tells of changes as they happen; those beyond look by the clock."""
     promote_nightly: bool = False
     """Let the nightly job move models up the ladder, a step a night, where evidence allows. False: only people do."""
+    audit_days: Annotated[int, Meta(ge=180)] = 400
+    """Entries of the audit trail are kept for so many days; 180 is the law's least."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True
@@ -98,6 +139,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """Begins every key in Redis: ids of one database mean nothing in another, even if both share a Redis."""
         return f"zhipei:{hashlib.sha256(str(self.database_url).encode()).hexdigest()[:12]}"
+
+    @property
+    def owner_url(self) -> str:
+        """PostgreSQL as whoever may change the schema."""
+        assert self.database_url is not None
+        return self.migrate_url or self.database_url
 
     @property
     def own_words(self) -> Path:

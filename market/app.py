@@ -1,11 +1,13 @@
 """The application put together: the only place that knows all modules."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import msgspec
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Request, Response, Router, get
@@ -26,13 +28,18 @@ from litestar.template import TemplateConfig
 from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Send
 from redis.asyncio import Redis
 
+from infra.cipher import cipher_of
 from infra.db import Database
-from infra.observe import Metrics, bind_request
+from infra.limits import Limiter
+from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
 from market import health, i18n, presenting
 from market.accounts import api as accounts_api
+from market.accounts.oidc import Provider
+from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
-from market.auth import Authenticate
+from market.audit import api as audit_api
+from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
@@ -43,9 +50,11 @@ from market.discovery.service import Finder
 from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
+from market.i18n import _
 from market.institutions import api as institutions_api
 from market.ledger import api as ledger_api
 from market.lists import api as lists_api
+from market.live.hub import Hub
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.messages import api as messages_api
@@ -53,7 +62,9 @@ from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
+from market.permissions import closed
 from market.plans import api as plans_api
+from market.problems import on_error
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
@@ -62,7 +73,7 @@ from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
-    on_error,
+    hash_address,
     provide_catalogue,
     provide_deadlines,
     provide_finder,
@@ -73,8 +84,8 @@ from matching.types import Lang
 from search.breaker import Breaker
 
 HERE = Path(__file__).parent
-BODY_BYTES = 1024 * 1024
-"""A browser sends nine bytes for a Chinese character: eleven fields with ten thousand of them, told and kept."""
+BODY_SECONDS = 30.0
+"""How long a part of a request's body may take; whoever is slower holds a place that others need."""
 CSP = "; ".join(
     (
         "default-src 'self'",
@@ -85,9 +96,18 @@ CSP = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Content-Security-Policy": CSP}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": CSP,
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# No includeSubDomains: the other hosts of a city's domain are not ours to speak for.
+SECURE_HEADERS = {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}
 UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
 """Paths that need no account and no line in the log."""
+STREAMS = "/live/"
 
 log = structlog.get_logger()
 
@@ -99,6 +119,9 @@ class Application(Litestar):
     """
 
     metrics: Metrics
+    fixed_headers: Mapping[str, str]
+    most_at_once: int
+    at_once: int = 0
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         """ASGI."""
@@ -107,14 +130,20 @@ class Application(Litestar):
         else:
             await super().__call__(scope, receive, send)
 
+    def _origin(self, scope: HTTPScope) -> dict[str, str]:
+        """Where the request came from, for the audit trail and the log: never the address itself."""
+        client = scope["client"]
+        return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
+
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = bind_request(given)
+        request_id = bind_request(given, **self._origin(scope))
         scope["user"] = None  # until the middleware finds somebody; the page of an error asks
         head = scope["method"] == "HEAD"
         if head:  # answered as GET, without the body
             scope["method"] = HttpMethod.GET
-        started, status = time.perf_counter(), 500
+        started, status, crowded = time.perf_counter(), 500, self.at_once >= self.most_at_once
+        self.at_once += 1
         request = Request[None, None, State](scope)
 
         async def observed(message: Message) -> None:
@@ -124,7 +153,7 @@ class Application(Litestar):
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-Id"] = request_id
                 headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
-                for name, value in HEADERS.items():
+                for name, value in self.fixed_headers.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
                 message["body"] = b""
@@ -132,15 +161,49 @@ class Application(Litestar):
 
         try:
             with i18n.speaking(_language(request)):
-                await super().__call__(scope, receive, observed)
+                if crowded and not scope["path"].startswith(UNSEEN):
+                    await _crowded(scope, observed)
+                else:
+                    await super().__call__(scope, _impatient(receive), observed)
         finally:
+            self.at_once -= 1
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
             self.metrics.requests.labels(scope["method"], route, status).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            if not scope["path"].startswith(STREAMS):  # open as long as somebody looks
+                self.metrics.seconds.labels(route).observe(seconds)
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
+
+
+def _impatient(receive: Receive) -> Receive:
+    """``receive`` with a limit on how long each part of the body takes; there is none on waiting for the end."""
+    complete = False
+
+    async def received() -> Any:
+        nonlocal complete
+        if complete:
+            return await receive()
+        async with asyncio.timeout(BODY_SECONDS):
+            message = await receive()
+        complete = not message.get("more_body", False)
+        return message
+
+    return received
+
+
+async def _crowded(scope: HTTPScope, send: Send) -> None:
+    """503, without a page: whatever needs a template or a database would make it worse."""
+    words = _("现在访问的人很多，请过几秒再试。已提交的内容不会丢失。")
+    if scope["path"].startswith("/api/"):
+        problem = {"type": "/problems/unavailable", "title": _("服务暂时繁忙"), "status": 503, "detail": words}
+        kind, body = b"application/problem+json", msgspec.json.encode({**problem, "instance": scope["path"]})
+    else:
+        kind, body = b"text/plain; charset=utf-8", words.encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"retry-after", b"3")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _language(request: Request[None, None, State]) -> Lang:
@@ -190,22 +253,32 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     engine = open_engine(settings)
+    cipher = cipher_of(settings, csrf_secret)
     finder = Finder(engine, Breaker())
     held = Services(
         settings=settings,
         secret=csrf_secret,
         db=database,
         redis=redis,
-        sessions=Sessions(redis, settings.namespace, settings.session_hours),
+        sessions=Sessions(redis, settings, cipher),
+        cipher=cipher,
+        hasher=Hasher(settings.hash_threads),
+        limiter=Limiter(redis, settings.namespace),
+        provider=Provider(settings) if settings.oidc_issuer and settings.oidc_client_id else None,
         deadlines=DeadlinesSource(),
         catalogue=CatalogueSource(settings.own_words, finder),
         finder=finder,
         metrics=Metrics(),
+        hub=Hub(database, most=settings.live_streams),
     )
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
+        listening = asyncio.create_task(held.hub.run())
         yield
+        held.hub.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await engine.aclose()
         await database.close()
         await redis.aclose()
@@ -238,22 +311,25 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         ],
         csrf_config=CSRFConfig(
             secret=csrf_secret,
-            cookie_name="zhipei_csrf",
+            cookie_name=cookie_name(settings, CSRF_COOKIE),
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
             exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
+        guards=[closed],
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
         logging_config=None,
         openapi_config=_openapi(),
         plugins=[HTMXPlugin()],
-        request_max_body_size=BODY_BYTES,
+        request_max_body_size=settings.body_bytes,
         state=State({"services": held}),
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
     )
     app.metrics = held.metrics
+    app.fixed_headers = SECURE_HEADERS if settings.secure_cookies else HEADERS
+    app.most_at_once = settings.requests_at_once
     return app
 
 
@@ -262,6 +338,7 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
             discovery_api.router(),

@@ -4,10 +4,9 @@ import asyncio
 import errno
 import importlib
 import os
-import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -17,19 +16,19 @@ import uvicorn
 from rich.progress import Progress
 
 from infra import embedded, outbox
+from infra.cipher import secret_of
 from infra.db import Database, DatabaseUnavailable
-from infra.migrate import MigrationError, migrate
+from infra.http import BoundedHttp
+from infra.migrate import MigrationError
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
 from infra.supervise import Program, StartError, run, supervised
 from market import doctor as doctors
-from market.accounts import service as accounts
-from market.accounts.model import Role
 from market.calendars import service as calendars
 from market.calendars.model import Hours
 from market.importing import service as importing
 from market.importing.model import Kind
-from market.terminal import Failure, in_transaction, open_database, say, with_database
+from market.terminal import Failure, in_transaction, open_database, prepare, say, with_database
 
 QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
 """Real questions in users' own words, where the folder beside the checkout has them."""
@@ -39,6 +38,9 @@ class Commands(click.Group):
     """Commands, of which some are read only when they are called: scikit-learn takes two seconds to import."""
 
     later: Mapping[str, str] = {
+        "account": "market.accounts_cli",
+        "audit": "market.audit_cli",
+        "backup": "market.backup_cli",
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
@@ -46,10 +48,12 @@ class Commands(click.Group):
         "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
+        "restore": "market.backup_cli",
         "search": "market.search_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
         "shadow": "market.learning_cli",
+        "token": "market.accounts_cli",
         "train": "market.learning_cli",
         "understand": "market.understand_cli",
         "words": "market.words_cli",
@@ -99,16 +103,31 @@ def serve(settings: Settings) -> None:
 
     ready = embedded.with_urls(settings)
     configure_logs(ready.log_level, as_json=ready.log_json)
-    uvicorn.run(
-        create_app(ready, csrf_secret=_secret(ready)),
+    app = create_app(ready, csrf_secret=secret_of(ready))
+    config = uvicorn.Config(
+        app,
         host=ready.host,
         port=ready.port,
         access_log=False,
         log_config=None,
+        http=BoundedHttp,
         forwarded_allow_ips=ready.forwarded_allow_ips,
         timeout_graceful_shutdown=10,
         server_header=False,
     )
+    _Server(config, app.state.services.hub.close).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends streams before it waits for requests to end: they would go on for ever."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 @main.command()
@@ -122,7 +141,8 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = with_database(settings, _prepare)
+    ready = embedded.with_urls(settings)
+    names = with_database(settings, lambda database: prepare(database, ready), owner=True)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -179,70 +199,6 @@ def calendar_hours(settings: Settings, region: str, opens: datetime, closes: dat
     click.echo(f"{region}: {opens:%H:%M}–{closes:%H:%M}")
 
 
-@main.group()
-def account() -> None:
-    """Accounts."""
-
-
-@account.command("create")
-@click.argument("login")
-@click.option("--name", required=True, help="The person's name.")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
-@click.option("--node", "node_id", type=int, help="Of a coordinator or clerk.")
-@click.option("--institution", "institution_id", type=int, help="Of an institution's account.")
-@click.option("--enterprise", "enterprise_id", type=int, help="Of an enterprise's account.")
-@click.password_option()
-@click.pass_obj
-def account_create(
-    settings: Settings,
-    login: str,
-    name: str,
-    role: str,
-    password: str,
-    node_id: int | None,
-    institution_id: int | None,
-    enterprise_id: int | None,
-) -> None:
-    """Add an account."""
-
-    form = accounts.NewAccount(
-        login=login,
-        password=password,
-        name=name,
-        role=Role(role),
-        node_id=node_id,
-        institution_id=institution_id,
-        enterprise_id=enterprise_id,
-    )
-    account_id = in_transaction(settings, lambda tx: accounts.create_checked(tx, form))
-    click.echo(f"account {account_id}: {login} ({role})")
-
-
-@account.command("password")
-@click.argument("login")
-@click.password_option()
-@click.pass_obj
-def account_password(settings: Settings, login: str, password: str) -> None:
-    """Give an account a new password."""
-    in_transaction(settings, lambda tx: accounts.set_password(tx, login, password))
-    click.echo(f"{login} has a new password")
-
-
-@main.group()
-def token() -> None:
-    """API tokens."""
-
-
-@token.command("create")
-@click.argument("login")
-@click.option("--name", default="cli", show_default=True, help="What the token is for.")
-@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True)
-@click.pass_obj
-def token_create(settings: Settings, login: str, name: str, days: int) -> None:
-    """Print a new API token of an account. It cannot be shown again."""
-    click.echo(in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days)))
-
-
 @main.group("outbox")
 def outbox_group() -> None:
     """Background work that failed."""
@@ -273,9 +229,9 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 
     async with embedded.servers(settings, shared=True, say=say) as ready:
         say("preparing the database (some seconds on the first start) …")
-        database = open_database(ready)
+        database = open_database(ready, owner=True)
         try:
-            await _prepare(database)
+            await prepare(database, ready)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
@@ -330,27 +286,6 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     say("")
     say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
     say("")
-
-
-async def _prepare(database: Database) -> list[str]:
-    """Migrate and load the shipped facts; the migrations applied."""
-    names = await migrate(database)
-    async with database.transaction() as tx:
-        await importing.load_facts(tx)
-    return names
-
-
-def _secret(settings: Settings) -> str:
-    """The secret of the settings, or one of our own that outlives restarts."""
-    if settings.secret is not None:
-        return settings.secret
-    path = settings.data_dir / "secret"
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
-    return path.read_text()
 
 
 def _check_port(settings: Settings) -> None:

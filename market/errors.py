@@ -3,10 +3,11 @@
 An error is raised in the language of whoever asked: its docstring and title are messages (market/i18n.py).
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
-from market.i18n import N_, _
+from market.i18n import N_, _, _n
 
 
 class DomainError(Exception):
@@ -111,12 +112,57 @@ class AlreadyRated(Conflict):
     title = N_("已经评价过")
 
 
-class TooManyAttempts(DomainError):
-    """尝试的次数太多了，请过 5 分钟再试；忘记密码请联系所在地的骨干节点。"""
+class TooManyRequests(DomainError):
+    """操作太频繁，请稍等一会儿再试。"""
 
     status = 429
+    slug = "too-many-requests"
+    title = N_("操作太频繁")
+
+    def __init__(self, seconds: float, detail: str | None = None) -> None:
+        self.seconds = max(1, math.ceil(seconds))
+        minutes = math.ceil(self.seconds / 60)
+        wait = _n("{n} 秒", self.seconds) if self.seconds <= 90 else _n("{n} 分钟", minutes)
+        super().__init__(detail or self.words(wait))
+
+    def words(self, wait: str) -> str:
+        """What the reader is told."""
+        return _("操作太频繁，请过 {wait}再试。", wait=wait)
+
+
+class TooManyAttempts(TooManyRequests):
+    """尝试的次数太多了，请稍后再试。"""
+
     slug = "too-many-attempts"
     title = N_("请稍后再试")
+
+    def words(self, wait: str) -> str:
+        """What the reader is told."""
+        return _("试的次数太多了，请过 {wait}再试。忘记密码可以请骨干节点或管理员重设。", wait=wait)
+
+
+class Busy(DomainError):
+    """现在登录的人很多，请过几秒再试。"""
+
+    status = 503
+    slug = "busy"
+    title = N_("服务暂时繁忙")
+
+
+class SecondFactorMissing(DomainError):
+    """您的账号需要先设置两步验证，之后才能继续。"""
+
+    status = 403
+    slug = "second-factor-missing"
+    title = N_("请先设置两步验证")
+
+
+class SignInFailed(DomainError):
+    """统一身份平台的登录没有完成，请重新开始；也可以用密码登录。"""
+
+    status = 400
+    slug = "sign-in-failed"
+    title = N_("登录没有完成")
 
 
 class IdempotencyMismatch(DomainError):
@@ -133,3 +179,33 @@ class IdempotencyMissing(DomainError):
     status = 400
     slug = "idempotency-missing"
     title = N_("缺少 Idempotency-Key")
+
+
+class ProviderAway(SignInFailed):
+    """统一身份平台暂时连不上，请过一会儿再试；也可以用密码登录。"""
+
+    status = 503
+    slug = "provider-away"
+    title = N_("统一身份平台暂时连不上")
+
+
+class LinkUsedUp(NotFound):
+    """这个链接已经用过，或过了一小时。请向骨干节点或管理员再要一个。"""
+
+    slug = "link-used-up"
+    title = N_("链接已经失效")
+
+
+class AlreadyLinked(Conflict):
+    """这个身份或这个账号已经另有关联。可以直接用它登录，或先取消原来的关联。"""
+
+    slug = "already-linked"
+    title = N_("已经关联过")
+
+
+class TooManyStreams(DomainError):
+    """同时打开的页面太多，这个页面改为每隔一会儿刷新一次。"""
+
+    status = 503
+    slug = "too-many-streams"
+    title = N_("打开的页面太多")

@@ -72,6 +72,42 @@ def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | Non
     return kind(**values)
 
 
+def faults(kind: Any, raw: Any, path: str = "") -> dict[str, str]:
+    """Everything that is wrong with a JSON value as a ``kind``, by dotted path: msgspec stops at the first."""
+    if not (isinstance(kind, type) and issubclass(kind, Struct) and isinstance(raw, dict)):
+        return _fault(kind, raw, path)
+    found: dict[str, str] = {}
+    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name, field in known.items():
+        inner = f"{path}.{name}" if path else name
+        if name in raw:
+            found |= faults(_one_struct(field.type), raw[name], inner) or _fault(field.type, raw[name], inner)
+        elif field.required:
+            found[inner] = _(REQUIRED)
+    if kind.__struct_config__.forbid_unknown_fields:
+        found |= {
+            f"{path}.{name}" if path else name: _("没有 {field} 这一项，请去掉。", field=name)
+            for name in raw
+            if name not in known
+        }
+    return found
+
+
+def _fault(kind: Any, raw: Any, path: str) -> dict[str, str]:
+    try:
+        msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        message, _at, place = str(error).partition(" - at `$")
+        return {f"{path}{place.rstrip('`')}".lstrip(".") or "body": explain(message)}
+    return {}
+
+
+def _one_struct(kind: Any) -> Any:
+    """The Struct of an optional one; any other type as it is."""
+    inner = [one for one in get_args(kind) if isinstance(one, type) and issubclass(one, Struct)]
+    return inner[0] if len(inner) == 1 and type(None) in get_args(kind) else kind
+
+
 def merged(typed: Mapping[str, Any], seen: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed into a form that showed ``seen``, with what has become of the fields that were left alone."""
     untouched = {name: now[name] for name in now if _plain(typed.get(name)) == _plain(seen.get(name))}

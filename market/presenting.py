@@ -25,6 +25,7 @@ from market.navigation import navigation
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
+from market.ratings.scale import LEVEL_NAMES
 from market.regions.model import NATION
 from market.web import came_from
 
@@ -53,7 +54,7 @@ ASSIGNING = frozenset({matches.MatchAction.OVERRIDE, matches.MatchAction.APPROVE
 """Steps of a match that tell more than the need's own step."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
-    "LEVEL_NAMES": ratings.LEVEL_NAMES,
+    "LEVEL_NAMES": LEVEL_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
     "RIGHT_NAMES": RIGHT_NAMES,
     "ROLE_NAMES": ROLE_NAMES,
@@ -188,7 +189,7 @@ def event(step: needs.Event) -> str:
     if step.machine == "rating":
         words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
         level = step.data.get("level")
-        return _("{step}：{level}", step=words, level=ratings.LEVEL_NAMES[level]) if level else words
+        return _("{step}：{level}", step=words, level=LEVEL_NAMES[level]) if level else words
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     if action not in TOWARDS_INSTITUTION:

@@ -6,46 +6,47 @@ import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import MethodNotAllowedException
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
-from litestar.status_codes import HTTP_303_SEE_OTHER, HTTP_307_TEMPORARY_REDIRECT
+from litestar.status_codes import HTTP_303_SEE_OTHER
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from infra import idempotency
-from infra.db import Database, DatabaseUnavailable, Transaction, start_over
-from infra.observe import Metrics, request_id
+from infra.cipher import Cipher
+from infra.db import Database, Transaction, start_over
+from infra.limits import Limiter
+from infra.observe import Metrics
 from infra.settings import Settings
 from market import errors
-from market.accounts.model import Actor
+from market.accounts.model import Actor, Session
+from market.accounts.oidc import Provider
+from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
-from market.forms import explain
-from market.i18n import N_, _
+from market.i18n import _
+from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
-from market.needs.model import BODY_LIMIT
 from matching.types import Lang
-from search.engine import MOST_CHARS
 
 T = TypeVar("T")
-AppRequest = Request[Actor | None, str | None, State]
+AppRequest = Request[Actor | None, Session | None, State]
 MOST_ID, MOST_VERSION = 2**63 - 1, 2**31 - 1
 """What PostgreSQL's bigint and integer hold."""
 Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 Version = Annotated[int, Meta(ge=1, le=MOST_VERSION)]
 # Litestar reads limits from its own markers only, and passes over msgspec's Meta beside them.
 PathId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
+PathText = Annotated[str, PathParameter(max_length=200)]
 IdQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_ID)]
 VersionQuery = Annotated[int | None, QueryParameter(ge=1, le=MOST_VERSION)]
 SearchQuery = Annotated[str, QueryParameter(max_length=500)]
@@ -64,10 +65,15 @@ class Services(Struct, frozen=True, eq=False):
     db: Database
     redis: Redis
     sessions: Sessions
+    cipher: Cipher
+    hasher: Hasher
+    limiter: Limiter
+    provider: Provider | None
     deadlines: DeadlinesSource
     catalogue: CatalogueSource
     finder: Finder
     metrics: Metrics
+    hub: Hub
 
 
 def services(request: AppRequest) -> Services:
@@ -119,11 +125,12 @@ def actor_of(request: AppRequest) -> Actor:
 
 def address_hash(request: AppRequest) -> bytes | None:
     """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
-    if request.client is None:
-        return None
-    return hashlib.blake2b(
-        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
-    ).digest()
+    return hash_address(request.client.host, services(request).secret) if request.client else None
+
+
+def hash_address(host: str, secret: str) -> bytes:
+    """As ``address_hash``."""
+    return hashlib.blake2b(host.encode(), key=secret.encode()[:64], digest_size=16).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
@@ -164,14 +171,17 @@ def read_cursor(text: str | None, kind: type[T]) -> T | None:
 class Replayed(Exception):
     """The key has an answer already: roll back and repeat it."""
 
-    def __init__(self, answer: idempotency.Answer) -> None:
+    def __init__(self, answer: idempotency.Answer, at: str | None) -> None:
         self.answer = answer
+        self.at = at
 
 
 async def once(
-    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200
+    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200, at: str | None = None
 ) -> Response[bytes]:
     """Answer with what ``act`` returns; under an Idempotency-Key only the first call acts.
+
+    ``at``: where to find what was made (Location), with the answer's fields in braces.
 
     Raises:
         Replayed: the key was used for the same call before.
@@ -179,7 +189,7 @@ async def once(
     """
     key = request.headers.get("idempotency-key")
     if key is None:
-        return json_bytes(msgspec.json.encode(await act()), status)
+        return made(msgspec.json.encode(await act()), status, at)
     if not 1 <= len(key) <= 255 or not key.isprintable():
         raise errors.InvalidInput(fields={"Idempotency-Key": _("请用 1 到 255 个可见字符。")})
     actor = actor_of(request)
@@ -190,20 +200,27 @@ async def once(
     except errors.DomainError:
         # A repeated call finds the world changed by the first: its answer counts, not the refusal it would get now.
         await start_over(tx)
-        await _replay(tx, actor, key, fingerprint)
+        await _replay(tx, actor, key, fingerprint, at)
         raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, status, body)):
-        await _replay(tx, actor, key, fingerprint)
-    return json_bytes(body, status)
+        await _replay(tx, actor, key, fingerprint, at)
+    return made(body, status, at)
 
 
-async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes) -> None:
+def made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """An answer that says where to find what it tells of."""
+    fields = msgspec.json.decode(body) if at and "{" in at else {}
+    location = {"Location": at.format_map(fields)} if at else {}
+    return json_bytes(body, status, {**location, **(headers or {})})
+
+
+async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes, at: str | None) -> None:
     kept = await idempotency.find(tx, actor.id, key)
     if kept is None:
         return
     if kept.fingerprint != fingerprint:
         raise errors.IdempotencyMismatch
-    raise Replayed(kept)
+    raise Replayed(kept, at)
 
 
 def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -224,6 +241,26 @@ class Rejected(Exception):
 def page(template: str, *, status: int = 200, **context: Any) -> Template:
     """A page, or a fragment of one."""
     return Template(template, context=context, status_code=status)
+
+
+def form_page(template: str, error: errors.DomainError | None = None, **context: Any) -> Template:
+    """The page of a form; where it was refused, with what is wrong by field or on top, and when to come again."""
+    notice = ("bad", error.detail) if error and not error.fields else None
+    shown = {"errors": error.fields if error else {}, "notice": notice} | context
+    answer = page(template, status=error.status if error else 200, **shown)
+    if error is not None:
+        answer.headers.update(headers_of(error, error.status))
+    return answer
+
+
+def headers_of(error: Exception, status: int) -> dict[str, str]:
+    """What goes with the error: when to come again, which methods there are."""
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.seconds)}
+    if isinstance(error, MethodNotAllowedException):
+        methods = set((error.headers or {}).get("allow", "").split(", "))
+        return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
+    return {"Retry-After": "3"} if status == 503 else {}
 
 
 def go(path: str) -> Redirect:
@@ -267,144 +304,7 @@ async def go_once(
     return go(path)
 
 
-# errors --------------------------------------------------------------------------------------------------------------
-
-
-class FieldError(Struct, frozen=True):
-    """What is wrong with one field."""
-
-    field: str
-    message: str
-
-
-class Problem(Struct, frozen=True, omit_defaults=True):
-    """RFC 9457 problem details, with the fields at fault."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    request_id: str | None = None
-    errors: tuple[FieldError, ...] = ()
-
-
-HTTP_WORDS: Mapping[int, tuple[str, str, str]] = {
-    400: ("bad-request", N_("请求有误"), N_("请求的格式不对，请核对后再试。")),
-    401: ("not-authenticated", N_("请先登录"), N_("请先登录，再继续刚才的操作。")),
-    403: ("forbidden", N_("没有权限"), N_("页面停留太久，或您的账号没有做这一步的权限。请返回、刷新页面后再试。")),
-    404: ("not-found", N_("没有找到"), N_("没有找到您要的内容，可能链接不完整，或者您没有查看它的权限。")),
-    405: ("method-not-allowed", N_("不能这样访问"), N_("这个地址不接受这种访问方式。")),
-    413: ("too-large", N_("内容太大"), N_("提交的内容太大，请精简后再试。")),
-    415: ("unsupported-media-type", N_("格式不支持"), N_("请以 JSON 格式提交。")),
-    429: ("too-many-requests", N_("操作太频繁"), N_("操作太频繁，请稍等一会儿再试。")),
-    500: (
-        "internal-error",
-        N_("暂时出了问题"),
-        N_("我们这边出了问题，已经记录。您可以稍后再试；已提交的内容不会丢失。"),
-    ),
-    503: ("unavailable", N_("服务暂时繁忙"), N_("服务暂时繁忙，请稍后再试。已提交的内容不会丢失。")),
-}
-
-
-ALIASES = {"in_state": "state", "data": "body"}
-"""Names of handlers' parameters that callers know by another: Litestar reserves ``state`` and ``data``."""
-
-
-def on_error(request: AppRequest, error: Exception) -> Response[Any]:
-    """Any error as problem details, or as the page that says the same."""
-    if isinstance(error, Rejected):
-        return error.page
-    if isinstance(error, Replayed):
-        kept = error.answer
-        return json_bytes(kept.body, kept.status, {"Idempotency-Replayed": "true"})
-    problem = _problem(request, error)
-    if problem.status >= 500:
-        log.error("request failed", status=problem.status, exc_info=error)
-    headers = {"Retry-After": "3"} if problem.status == 503 else {}
-    if request.url.path.startswith("/api/"):
-        if problem.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        body = msgspec.json.encode(problem)
-        return Response(body, status_code=problem.status, media_type="application/problem+json", headers=headers)
-    if problem.status == 401 and request.method == "GET":
-        return go_to_login(request)
-    if problem.status == 401 and "form-urlencoded" in request.headers.get("content-type", ""):
-        return _keep_and_log_in(request)
-    shown = {"problem": problem, "back": came_from(request), **_ways_on(request, problem)}
-    return Template("error.html", context=shown, status_code=problem.status, headers=headers)
-
-
-def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
-    """Out of a page whose address has something in it that cannot be: ``again``, the page without that; ``need``, the
-    form for a need with the search text, where that is too long for a search. Both "" for any other page."""
-    wrong = {one.field for one in problem.errors}
-    given = list(request.query_params.multi_items())
-    kept = [(name, value) for name, value in given if name not in wrong]
-    if request.method != "GET" or len(kept) == len(given):
-        return {"again": "", "need": ""}
-    text = request.query_params.get("q", "") if "q" in wrong else ""
-    need = f"/?{urlencode({'text': text})}" if MOST_CHARS < len(text) <= BODY_LIMIT else ""
-    return {"again": f"{request.url.path}?{urlencode(kept)}", "need": need}
-
-
 def came_from(request: Request[Any, Any, Any]) -> str:
     """The page of ours that the request was made from, as a path; the home page where that is unknown."""
     address = urlsplit(request.headers.get("referer", ""))
     return address.path if address.netloc == request.headers.get("host") and address.path else "/"
-
-
-def go_to_login(request: AppRequest) -> Redirect:
-    """Log in, then come back to this page."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return Redirect("/login", query_params={"next": wanted}, status_code=HTTP_303_SEE_OTHER)
-
-
-def _keep_and_log_in(request: AppRequest) -> Redirect:
-    """The log-in ended while a form was filled in: the browser posts the form again to where it is kept meanwhile."""
-    back = {"to": request.url.path, "back": came_from(request)}
-    return Redirect("/login/keep", query_params=back, status_code=HTTP_307_TEMPORARY_REDIRECT)
-
-
-def _problem(request: AppRequest, error: Exception) -> Problem:
-    fields: Mapping[str, str] = {}
-    if isinstance(error, errors.DomainError):
-        slug, title, status, detail, fields = error.slug, error.title, error.status, error.detail, error.fields
-    else:
-        status = _status(error)
-        slug, title, detail = HTTP_WORDS.get(status) or HTTP_WORDS[400]
-        detail = _(detail)
-        if isinstance(error, ValidationException):
-            status, slug, title, detail, fields = _invalid(error)
-    return Problem(
-        type=f"/problems/{slug}",
-        title=_(title),
-        status=status,
-        detail=detail,
-        instance=request.url.path,
-        request_id=request_id(),
-        errors=tuple(FieldError(name, words) for name, words in fields.items()),
-    )
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, HTTPException):
-        return error.status_code
-    # JSON nested deeper than any of ours, or not UTF-8; numbers and characters that PostgreSQL cannot hold
-    if isinstance(error, (RecursionError, UnicodeDecodeError, asyncpg.DataError)):
-        return 400
-    # Deadlocks and lock timeouts end one of two; asked again, it goes through.
-    busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
-    return 503 if isinstance(error, (*busy, asyncpg.QueryCanceledError)) else 500
-
-
-def _invalid(error: ValidationException) -> tuple[int, str, str, str, Mapping[str, str]]:
-    """Litestar's validation errors; one in a path is an address that leads nowhere."""
-    found: list[dict[str, Any]] = error.extra if isinstance(error.extra, list) else []
-    if any(one.get("source") == "path" for one in found):
-        slug, title, detail = HTTP_WORDS[404]
-        return 404, slug, title, _(detail), {}
-    kind = errors.InvalidInput
-    fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in found}
-    status = kind.status if fields else 400
-    return (status, kind.slug, kind.title, explain(error.detail) if not fields else _(kind.__doc__ or ""), fields)

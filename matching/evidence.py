@@ -19,6 +19,9 @@ MOST_KIN = 3_000
 # A cue of at least this weight is a word of the field, and a likely meaning of what is nearly it.
 FIELD_WEIGHT = 0.3
 
+# Characters beside its topics that a text of bare topics may have: 被告了.
+BARE_REST = 1
+
 # What a word must weigh, and the share of the items that it must name, to be read out of one of its characters.
 SURE_WEIGHT, MANY_SHARE = 0.9, 0.1
 
@@ -44,6 +47,13 @@ class Evidence(Struct, frozen=True, eq=False):
     @property
     def stages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(stage for cue in self.cues for stage in cue.stages))
+
+    @property
+    def bare(self) -> bool:
+        """Whether the text names a matter and nothing else: 转让. Who asks us that means what we deal with."""
+        topical = {cue.word for cue in self.cues if cue.topics}
+        said = sum(len(word) for word in topical)
+        return said > 0 and said + BARE_REST >= len(self.plain) and all(cue.weight >= 0 for cue in self.cues)
 
 
 class EvidenceSource:

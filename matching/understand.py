@@ -69,7 +69,7 @@ class Understander:
         return float(evidence.scope @ self._scope_weights)
 
     def _understanding(self, evidence: Evidence, likelihoods: FloatArray) -> Understanding:
-        outside = self._odds(evidence) < self._least_odds
+        outside = self._odds(evidence) < self._least_odds and not evidence.bare
         best = [] if outside else np.argsort(-likelihoods, kind="stable")[:MOST_ITEMS].tolist()
         sure = [self._items[place] for place in best if likelihoods[place] >= SURE_SCORE]
         return Understanding(

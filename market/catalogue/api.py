@@ -18,6 +18,7 @@ from market.web import VersionQuery
     "/items",
     dependencies=asked(provide_item_filter),
     summary="List service items",
+    opt={"limits": "search"},
 )
 async def listing(
     tx: NamedDependency[Transaction],

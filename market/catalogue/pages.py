@@ -104,7 +104,7 @@ async def submit(
         ) from None
 
 
-@post("/understand", status_code=200)
+@post("/understand", status_code=200, opt={"limits": "search"})
 async def understanding(
     request: AppRequest, tx: NamedDependency[Transaction], catalogue: NamedDependency[Catalogue], data: Form
 ) -> Template:
@@ -112,7 +112,7 @@ async def understanding(
     return page("catalogue/_understood.html", **await _understood(request, tx, catalogue, data))
 
 
-@get("/items")
+@get("/items", opt={"limits": "search"})
 async def listing(
     request: AppRequest,
     tx: NamedDependency[Transaction],

@@ -13,7 +13,7 @@ from market.web import SearchQuery
 from search.engine import IndexName, Suggestion
 
 
-@get("/search", summary="Search everything")
+@get("/search", opt={"limits": "search"}, summary="Search everything")
 async def everything(
     tx: NamedDependency[Transaction], finder: NamedDependency[Finder], q: SearchQuery = ""
 ) -> Everything:
@@ -23,7 +23,7 @@ async def everything(
     return found
 
 
-@get("/suggest", summary="Complete a text")
+@get("/suggest", opt={"limits": "search"}, summary="Complete a text")
 async def suggest(finder: NamedDependency[Finder], q: SearchQuery = "") -> list[Suggestion]:
     """Names of services, institutions and items that go on like the text: Chinese, pinyin or first letters."""
     return await finder.suggest(q, (IndexName.ITEMS, IndexName.OFFERINGS, IndexName.INSTITUTIONS))

@@ -14,7 +14,7 @@ from market.discovery.service import DAYS, Finder
 from market.web import AppRequest, page
 
 
-@get("/search")
+@get("/search", opt={"limits": "search"})
 async def everything(
     request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]
 ) -> Template:

@@ -1,6 +1,7 @@
 """Use cases of enterprises."""
 
 from infra.db import Transaction
+from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
 from market.enterprises import queries, uscc
@@ -16,7 +17,7 @@ ALREADY_REGISTERED = N_("这家单位已经登记。请用已有账号登录；�
 UNKNOWN_REGION = N_("没有这个地区，请从列表中选择。")
 
 
-async def register(tx: Transaction, form: Registration) -> int:
+async def register(tx: Transaction, form: Registration, password_hash: str) -> int:
     """A new enterprise with its first account; the account's id.
 
     Raises:
@@ -27,7 +28,7 @@ async def register(tx: Transaction, form: Registration) -> int:
         fields["region_code"] = _(UNKNOWN_REGION)
     if form.kind not in await queries.kinds(tx) or form.kind == INDIVIDUAL:
         fields["kind"] = _("请从列表中选择企业类型。")
-    if await accounts.is_taken(tx, form.login):
+    if await account_queries.is_taken(tx, form.login):
         fields["login"] = accounts.LOGIN_TAKEN
     if fields:
         raise InvalidInput(fields=fields)
@@ -45,7 +46,7 @@ async def register(tx: Transaction, form: Registration) -> int:
     return await accounts.create(
         tx,
         login=form.login,
-        password=form.password,
+        password_hash=password_hash,
         name=form.contact_name,
         role=Role.ENTERPRISE,
         enterprise_id=enterprise_id,

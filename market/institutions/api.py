@@ -17,6 +17,7 @@ from market.web import PathId
     "/",
     dependencies=asked(provide_institution_filter),
     summary="List institutions",
+    opt={"limits": "search"},
 )
 async def listing(
     tx: NamedDependency[Transaction],

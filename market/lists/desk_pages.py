@@ -26,13 +26,13 @@ from market.catalogue.model import (
     parse_limit,
 )
 from market.diff import FieldDiff
-from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput
+from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput, NotFound
 from market.forms import decode, merged
 from market.guides import queries as guide_queries
 from market.guides import service as guides
 from market.guides.model import ChannelForm
 from market.i18n import Words, _
-from market.lists import queries, service
+from market.lists import queries, service, taking_up
 from market.lists.model import (
     OPEN,
     ContentForm,
@@ -92,7 +92,7 @@ async def _desk(
         to_review=to_review,
         on_their_way=[one for one in on_their_way if one not in to_review],
         ended=page_of(ended, ENDED_ROWS, lambda one: one.id),
-        common=await service.common(tx, actor) if mine else None,
+        common=await taking_up.common(tx, actor) if mine else None,
         declines=await _declines(tx, mine) if mine else {},
         kept=await _kept(tx, actor),
         done=done,
@@ -139,9 +139,11 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction], revision_i
 
 @get("/{revision_id:int}/edit", guards=WRITERS)
 async def edit(request: AppRequest, tx: NamedDependency[Transaction], revision_id: PathId) -> Template:
-    """The form, as the draft is now."""
+    """The form, as the draft is now; for those who may save it."""
     actor = actor_of(request)
     revision = await service.find(tx, actor, revision_id)
+    if not service.writes(actor, revision.institution_id):
+        raise NotFound
     return await _form(tx, actor, _fields(revision.form) | {"edit": revision.edit}, revision=revision)
 
 
@@ -225,7 +227,7 @@ async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: U
     code = str(data.get("item_code", ""))
     if not code and data.get("all") != "true":
         return go("/lists#common")
-    await service.take_up(tx, actor_of(request), (code,) if code else None)
+    await taking_up.take_up(tx, actor_of(request), (code,) if code else None)
     return go("/lists?done=taken_up#common")
 
 

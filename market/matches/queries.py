@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from infra import live
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
@@ -268,6 +269,7 @@ async def move(
         await tx.execute(MOVE, match_id, before, action, after, actor_id, note, data, request_id())
     except asyncpg.PostgresError as error:
         raise _known(error) from error
+    live.tell(tx)
 
 
 async def not_due(tx: Transaction, match_id: int) -> None:

@@ -153,6 +153,7 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
         region_code=need.region_code,
         territory=need.node_region,
         item_codes=need.item_codes,
+        rights=need.rights,
         audience=enterprise.kind,
         industry=enterprise.industry,
         days_left=await _days_left(tx, need),

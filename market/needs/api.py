@@ -30,7 +30,9 @@ async def submit(
     """Submit a need (一键提交). Needs an ``Idempotency-Key``; the same key gives the same need."""
     if "idempotency-key" not in request.headers:
         raise IdempotencyMissing
-    return await once(request, tx, lambda: service.submit(tx, actor_of(request), data, deadlines), status=201)
+    return await once(
+        request, tx, lambda: service.submit(tx, actor_of(request), data, deadlines), status=201, at="/api/v1/needs/{id}"
+    )
 
 
 @get("/", guards=[allow()], summary="List needs")
@@ -50,7 +52,7 @@ async def listing(
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
 async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
     """One need."""
-    return await service.find(tx, actor_of(request), need_id)
+    return await service.show(tx, actor_of(request), need_id)
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
@@ -60,7 +62,12 @@ async def history(request: AppRequest, tx: NamedDependency[Transaction], need_id
     return await service.history(tx, actor_of(request), need)
 
 
-@post("/{need_id:int}/resubmit", status_code=200, summary="Complete a returned need")
+@post(
+    "/{need_id:int}/resubmit",
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    status_code=200,
+    summary="Complete a returned need",
+)
 async def resubmit(
     request: AppRequest,
     tx: NamedDependency[Transaction],
@@ -121,7 +128,7 @@ async def _after(
 
     async def acted() -> Need:
         await act()
-        return await service.find(tx, actor_of(request), need_id)
+        return await service.show(tx, actor_of(request), need_id)
 
     return await once(request, tx, acted)
 

@@ -51,7 +51,7 @@ async def publish(request: AppRequest, tx: NamedDependency[Transaction], data: J
     async def act() -> Notice:
         return await service.own(tx, actor, await service.publish(tx, actor, data))
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/notices/{id}")
 
 
 @put("/{notice_id:int}", guards=[allow(Role.COORDINATOR)], summary="Revise a notice")

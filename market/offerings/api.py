@@ -46,6 +46,7 @@ class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
     "/",
     dependencies=asked(provide_offering_filter),
     summary="List offerings",
+    opt={"limits": "search"},
 )
 async def listing(
     tx: NamedDependency[Transaction],
@@ -77,7 +78,7 @@ async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONB
         offering_id = await service.publish(tx, actor, data, data.state)
         return await service.own(tx, actor, offering_id)
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/offerings/{id}")
 
 
 @put("/{offering_id:int}", guards=[allow(Role.INSTITUTION)], summary="Revise an offering")

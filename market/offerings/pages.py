@@ -27,7 +27,7 @@ from search.engine import NEARNESS
 FACETS = ("right", "stage", "within", "item_list", "institution_kind", "audience", "channel", "fee", "time_limit")
 
 
-@get("/offerings")
+@get("/offerings", opt={"limits": "search"})
 async def browse(request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]) -> Template:
     """Published offerings, with what they can be narrowed down by."""
     wanted = of_page(request, OfferingFilter)

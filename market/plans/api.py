@@ -16,7 +16,7 @@ from market.web import AppRequest, PathId, actor_of, once
 @post("/plans", guards=[allow(Role.COORDINATOR)], summary="Plan a whole queue")
 async def make(request: AppRequest, tx: NamedDependency[Transaction]) -> Response[bytes]:
     """Have a plan made for all needs that wait for approval at your node and below. Ask for it until it is done."""
-    return await once(request, tx, lambda: service.make(tx, actor_of(request)), status=201)
+    return await once(request, tx, lambda: service.make(tx, actor_of(request)), status=201, at="/api/v1/plans/{id}")
 
 
 @get("/plans/{plan_id:int}", guards=[allow(Role.COORDINATOR)], summary="Show a plan")
@@ -60,7 +60,7 @@ async def set_rule(request: AppRequest, tx: NamedDependency[Transaction], data: 
         await service.set_rule(tx, actor, data)
         return await service.rules(tx, actor)
 
-    return await once(request, tx, act, status=201)
+    return await once(request, tx, act, status=201, at="/api/v1/plans/rules")
 
 
 @delete(

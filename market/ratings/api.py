@@ -18,7 +18,6 @@ from market.matches.model import Remark
 from market.ratings import queries, rectification, service
 from market.ratings.figures import Figures, ItemTally, Tally, figures
 from market.ratings.model import (
-    SCALE,
     Finding,
     LaterRemark,
     Place,
@@ -31,6 +30,7 @@ from market.ratings.model import (
     Step,
     place,
 )
+from market.ratings.scale import SCALE
 from market.ratings.suspicion import Hint
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, address_hash, once, page_of, read_cursor
 
@@ -121,7 +121,13 @@ async def rate(
 ) -> Response[bytes]:
     """Rate the service that ended a need, once; a clerk for somebody at the counter."""
     actor, source = actor_of(request), address_hash(request)
-    return await once(request, tx, lambda: service.rate(tx, actor, need_id, data, deadlines, source), status=201)
+    return await once(
+        request,
+        tx,
+        lambda: service.rate(tx, actor, need_id, data, deadlines, source),
+        status=201,
+        at=f"/api/v1/needs/{need_id}/rating",
+    )
 
 
 @get("/needs/{need_id:int}/rating", guards=[allow()], summary="Show a need's rating")

@@ -45,3 +45,13 @@ for (const button of document.querySelectorAll("button[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+
+// How long a new password is, told while it is typed. What makes it weak is judged by the server.
+for (const hint of document.querySelectorAll("[data-strength]")) {
+  const { strength, shortest, short, fair, good } = hint.dataset;
+  document.getElementById(strength).addEventListener("input", (event) => {
+    const left = shortest - [...event.target.value].length;
+    hint.hidden = event.target.value === "";
+    hint.textContent = left > 0 ? short.replace("[n]", left) : left > -6 ? fair : good;
+  });
+}

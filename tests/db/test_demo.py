@@ -11,6 +11,7 @@ from infra.db import Database, Transaction
 from infra.settings import Settings
 from market.accounts import queries as accounts
 from market.accounts import service as account_service
+from market.accounts.passwords import Hasher
 from market.catalogue import queries as catalogue
 from market.data import load_regions
 from market.demo import offerings, people, service
@@ -130,7 +131,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def demo(clone: Clone, questions: Path) -> AsyncIterator[Database]:
     """A database with the shipped facts and the demo, and nothing else."""
     settings = await clone()
-    database = open_database(settings)
+    database = open_database(settings, owner=True)
     async with database.transaction() as tx:
         await tx.execute(WORLD)  # the items too, which may belong to institutions
         await load_facts(tx)
@@ -166,11 +167,11 @@ async def test_everybody_is_there(reading: Transaction) -> None:
     assert await reading.fetchval(states) == 3
 
 
-async def test_everybody_can_log_in(reading: Transaction) -> None:
+async def test_everybody_can_log_in(reading: Transaction, demo: Database) -> None:
     for login in service.LOGINS:
         actor = await accounts.actor_by_login(reading, login)
         assert actor is not None
-    await account_service.log_in(reading, "enterprise", service.PASSWORD)
+    await account_service.log_in(demo, Hasher(1), "enterprise", service.PASSWORD)
     common = """
     SELECT count(*), bool_or(v.item_list = 'common') FROM offerings f JOIN accounts a ON a.login = 'institution'
     AND a.institution_id = f.institution_id JOIN service_item_versions v ON v.item_code = f.item_code

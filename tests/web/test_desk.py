@@ -1,7 +1,6 @@
 """The institution's desk and offerings, the counter, forms that outlive their log-in: what a busy person does wrong."""
 
 import re
-from typing import Any
 
 import httpx
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from infra.db import Database
 from infra.settings import Settings
 from tests.conftest import Login
-from tests.factories import AID, PASSWORD, World
-from tests.web.test_pages_staff import AID_TEXT, NASTY, approve, file_need, intake, match_of, offering_form, post, state
+from tests.factories import AID, World
+from tests.web.test_pages_staff import AID_TEXT, NASTY, approve, file_need, intake, match_of, offering_form, post
 
 pytestmark = pytest.mark.anyio
 
@@ -167,53 +166,3 @@ async def test_items_struck_out_at_the_counter_are_not_filed(db: Database, login
         found = await tx.fetchval(codes, int(filed.headers["location"].rsplit("/", 1)[1]))
     assert found
     assert AID not in found
-
-
-# a log-in that ended ------------------------------------------------------------------------------------------------
-
-
-async def follow(browser: httpx.AsyncClient, answer: httpx.Response, form: dict[str, Any]) -> httpx.Response:
-    """What a browser does with 307: the same form, posted elsewhere."""
-    assert answer.status_code == 307
-    return await browser.post(answer.headers["location"], data=form)
-
-
-async def test_what_was_typed_survives_an_expired_log_in(
-    db: Database, settings: Settings, world: World, login: Login
-) -> None:
-    match_id = await assigned(db, settings, world, login)
-    browser = await login("institution")
-    await browser.get("/desk")
-    await post(browser, f"/matches/{match_id}/accept")
-    session = browser.cookies["zhipei_session"]
-    browser.cookies.delete("zhipei_session")  # a day later
-    form = {"_csrf_token": browser.cookies["zhipei_csrf"], "result": f"已出具意见书 {NASTY}", "key": "k"}
-    refused = await browser.post(f"/matches/{match_id}/deliver", data=form)
-    to_login = await follow(browser, refused, form)
-    assert to_login.status_code == 303
-    asked = {"login": "institution", "password": PASSWORD, "_csrf_token": browser.cookies["zhipei_csrf"]}
-    back = await browser.post(to_login.headers["location"], data=asked)
-    shown = await browser.get(back.headers["location"])
-    assert "已出具意见书 &lt;script&gt;" in shown.text
-    assert NASTY not in shown.text
-    assert f'action="/matches/{match_id}/deliver"' in shown.text
-    sent = await post(browser, f"/matches/{match_id}/deliver", result=form["result"], key="k")
-    assert sent.status_code == 303
-    async with db.reading() as tx:
-        need_id = await tx.fetchval("SELECT need_id FROM matches WHERE id = $1", match_id)
-    assert await state(db, need_id) == "delivered"
-    assert session != browser.cookies["zhipei_session"]
-
-
-async def test_only_our_own_forms_are_kept(client: httpx.AsyncClient) -> None:
-    await client.get("/login")
-    form = {"_csrf_token": client.cookies["zhipei_csrf"], "body": "x"}
-    for to in ("https://example.org/", "//example.org/x", "javascript:alert(1)"):
-        assert (await client.post("/login/keep", params={"to": to}, data=form)).status_code == 404
-    assert (await client.post("/login/keep", params={"to": "/desk"}, data={"body": "x"})).status_code == 403
-
-
-async def test_a_form_that_is_gone_says_so(login: Login) -> None:
-    answer = await (await login("clerk")).get("/login/kept?form=nothing")
-    assert answer.status_code == 404
-    assert "只保留一天" in answer.text
