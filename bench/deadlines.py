@@ -77,7 +77,7 @@ async def _run() -> dict[str, float]:
 
 async def _move(settings: Settings, movers: int) -> dict[str, float]:
     assert settings.database_url is not None
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     async with connection.transaction():
         await connection.execute(FILL)
     await connection.execute("VACUUM ANALYZE")

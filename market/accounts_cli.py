@@ -117,7 +117,10 @@ def token() -> None:
 @click.argument("login")
 @click.option("--name", default="cli", show_default=True, help="What the token is for.")
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True)
+@click.option(
+    "--scope", "scopes", multiple=True, help="read, write, needs:read …; repeatable. None: all the account may."
+)
 @click.pass_obj
-def token_create(settings: Settings, login: str, name: str, days: int) -> None:
+def token_create(settings: Settings, login: str, name: str, days: int, scopes: tuple[str, ...]) -> None:
     """Print a new API token of an account. It cannot be shown again."""
-    click.echo(in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days)))
+    click.echo(in_transaction(settings, lambda tx: accounts.create_token(tx, login, name, days, scopes)))

@@ -31,13 +31,14 @@ from redis.asyncio import Redis
 from infra.cipher import cipher_of
 from infra.db import Database
 from infra.limits import Limiter
-from infra.observe import Metrics, bind_request
+from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
 from market import health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
+from market.audit import api as audit_api
 from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
@@ -55,6 +56,7 @@ from market.i18n import _
 from market.institutions import api as institutions_api
 from market.ledger import api as ledger_api
 from market.lists import api as lists_api
+from market.live.hub import Hub
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.messages import api as messages_api
@@ -62,6 +64,7 @@ from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
+from market.permissions import closed
 from market.plans import api as plans_api
 from market.problems import on_error
 from market.ratings import api as ratings_api
@@ -72,6 +75,7 @@ from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
+    hash_address,
     provide_catalogue,
     provide_deadlines,
     provide_finder,
@@ -105,6 +109,7 @@ HEADERS = {
 SECURE_HEADERS = {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}
 UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
 """Paths that need no account and no line in the log."""
+STREAMS = "/live/"
 
 log = structlog.get_logger()
 
@@ -127,9 +132,14 @@ class Application(Litestar):
         else:
             await super().__call__(scope, receive, send)
 
+    def _origin(self, scope: HTTPScope) -> dict[str, str]:
+        """Where the request came from, for the audit trail and the log: never the address itself."""
+        client = scope["client"]
+        return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
+
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = bind_request(given)
+        request_id = bind_request(given, **self._origin(scope))
         scope["user"] = None  # until the middleware finds somebody; the page of an error asks
         head = scope["method"] == "HEAD"
         if head:  # answered as GET, without the body
@@ -162,7 +172,8 @@ class Application(Litestar):
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
             self.metrics.requests.labels(scope["method"], route, status).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            if not scope["path"].startswith(STREAMS):  # open as long as somebody looks
+                self.metrics.seconds.labels(route).observe(seconds)
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
@@ -260,11 +271,16 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         catalogue=CatalogueSource(settings.own_words, finder),
         finder=finder,
         metrics=Metrics(),
+        hub=Hub(database, most=settings.live_streams),
     )
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
+        listening = asyncio.create_task(held.hub.run())
         yield
+        held.hub.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await engine.aclose()
         await database.close()
         await redis.aclose()
@@ -303,6 +319,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
             exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
         ),
+        guards=[closed],
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
         logging_config=None,
@@ -323,6 +340,7 @@ def _api() -> Router:
         "/api/v1",
         route_handlers=[
             accounts_api.router(),
+            audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
             conversations_api.router(),

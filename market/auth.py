@@ -19,6 +19,7 @@ from market import errors
 from market.accounts import queries
 from market.accounts.model import STAFF, Actor, Role, Session
 from market.accounts.service import hash_token
+from market.expired import nobody
 from market.i18n import _, known, speak
 from market.limiting import throttle
 
@@ -109,25 +110,29 @@ async def steering(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard that lets only those pass who say which model ranks."""
     actor: Actor | None = connection.user
     if actor is None:
-        raise errors.NotAuthenticated
+        raise await nobody(connection)
     if not actor.steers_models:
         raise errors.Forbidden
 
 
-def allow(*roles: Role) -> Guard:
-    """A guard that lets only these roles pass; without roles, anyone who has logged in.
+class Allow:
+    """A guard that lets only these roles pass; without roles, anyone who has logged in."""
 
-    A coroutine, because Litestar would run a plain function in a thread for every request.
-    """
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
 
-    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: Connection, _handler: BaseRouteHandler) -> None:
+        """A coroutine, because Litestar would run a plain function in a thread for every request."""
         actor: Actor | None = connection.user
         if actor is None:
-            raise errors.NotAuthenticated
-        if roles and actor.role not in roles:
+            raise await nobody(connection)
+        if self.roles and actor.role not in self.roles:
             raise errors.Forbidden
 
-    return guard
+
+def allow(*roles: Role) -> Guard:
+    """A guard that lets only these roles pass; without roles, anyone who has logged in."""
+    return Allow(frozenset(roles))
 
 
 class Unmatched(Template):

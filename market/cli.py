@@ -6,7 +6,7 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from infra import embedded, outbox
 from infra.cipher import secret_of
 from infra.db import Database, DatabaseUnavailable
 from infra.http import BoundedHttp
-from infra.migrate import MigrationError, migrate
+from infra.migrate import MigrationError
 from infra.observe import configure_logs
 from infra.settings import Settings, SettingsError, load
 from infra.supervise import Program, StartError, run, supervised
@@ -28,7 +28,7 @@ from market.calendars import service as calendars
 from market.calendars.model import Hours
 from market.importing import service as importing
 from market.importing.model import Kind
-from market.terminal import Failure, in_transaction, open_database, say, with_database
+from market.terminal import Failure, in_transaction, open_database, prepare, say, with_database
 
 QUESTIONS = Path(__file__).parents[2] / "shared" / "data" / "needs" / "ip_needs.json"
 """Real questions in users' own words, where the folder beside the checkout has them."""
@@ -39,6 +39,8 @@ class Commands(click.Group):
 
     later: Mapping[str, str] = {
         "account": "market.accounts_cli",
+        "audit": "market.audit_cli",
+        "backup": "market.backup_cli",
         "challenge": "market.learning_cli",
         "evaluate": "market.evaluate_cli",
         "export": "market.exporting_cli",
@@ -46,6 +48,7 @@ class Commands(click.Group):
         "mail": "market.messages_cli",
         "models": "market.learning_cli",
         "reindex": "market.search_cli",
+        "restore": "market.backup_cli",
         "search": "market.search_cli",
         "promote": "market.learning_cli",
         "rollback": "market.learning_cli",
@@ -100,8 +103,9 @@ def serve(settings: Settings) -> None:
 
     ready = embedded.with_urls(settings)
     configure_logs(ready.log_level, as_json=ready.log_json)
-    uvicorn.run(
-        create_app(ready, csrf_secret=secret_of(ready)),
+    app = create_app(ready, csrf_secret=secret_of(ready))
+    config = uvicorn.Config(
+        app,
         host=ready.host,
         port=ready.port,
         access_log=False,
@@ -111,6 +115,19 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
         server_header=False,
     )
+    _Server(config, app.state.services.hub.close).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends streams before it waits for requests to end: they would go on for ever."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 @main.command()
@@ -124,7 +141,8 @@ def worker() -> None:
 @click.pass_obj
 def migrate_command(settings: Settings) -> None:
     """Bring the database up to this release, and load the facts it ships."""
-    names = with_database(settings, _prepare)
+    ready = embedded.with_urls(settings)
+    names = with_database(settings, lambda database: prepare(database, ready), owner=True)
     click.echo("\n".join(f"applied {name}" for name in names) or "nothing to do")
 
 
@@ -211,14 +229,15 @@ async def _up(settings: Settings, *, demo: bool) -> None:
 
     async with embedded.servers(settings, shared=True, say=say) as ready:
         say("preparing the database (some seconds on the first start) …")
-        database = open_database(ready)
+        owner, database = open_database(ready, owner=True), open_database(ready)
         try:
-            await _prepare(database)
+            await prepare(owner, ready)
             if demo:
                 report = await demos.load(database, ready, questions=QUESTIONS)
                 if report.loaded:
                     say(f"demo data loaded, real questions submitted: {report.questions}")
         finally:
+            await owner.close()
             await database.close()
         async with supervised(_programs(ready), logs=ready.data_dir / "logs", say=say):
             _welcome(ready, demo=demo)
@@ -268,14 +287,6 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     say("")
     say(f"  API: {settings.address}/api/docs   data and logs: {settings.data_dir.resolve()}   stop: Ctrl-C")
     say("")
-
-
-async def _prepare(database: Database) -> list[str]:
-    """Migrate and load the shipped facts; the migrations applied."""
-    names = await migrate(database)
-    async with database.transaction() as tx:
-        await importing.load_facts(tx)
-    return names
 
 
 def _check_port(settings: Settings) -> None:

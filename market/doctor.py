@@ -7,16 +7,17 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from infra import outbox
+from infra import outbox, privileges
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
 from infra.settings import Settings, SettingsError
+from market.audit import queries as audit
 from market.calendars import queries as calendars
 from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
 from market.ledger import counting
+from market.messages import delivery_queries as deliveries
 from market.messages import mail
-from market.messages import queries as messages
 
 ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
@@ -26,6 +27,8 @@ LEDGER_SECONDS = 36 * 3600
 """The ledger is counted every night: a night was missed."""
 DELIVERY_SECONDS = 3_600
 """A letter waits out an hour of its server's absence before anybody is troubled."""
+CHAIN_SECONDS = 600
+"""A long transaction, such as an import, holds up the chain for as long as it runs."""
 POSTGRESQL = 160_000
 """The oldest PostgreSQL that the statements are written for, as server_version_num."""
 
@@ -141,9 +144,22 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
+        findings += [await _privileges(tx), await _audit(tx)]
         findings += [await _outbox(tx), await _deadlines(tx), await _deliveries(tx)]
         findings += [await _ledger(tx), await _calendar(tx)]
     return findings
+
+
+async def _privileges(tx: Transaction) -> Finding:
+    found = await privileges.too_much(tx)
+    remedy = "give the application a role of its own (docs/operations.md, Audit trail), then run: zhipei migrate"
+    return Finding("database role", not found, "may not change history" if not found else ", ".join(found), remedy)
+
+
+async def _audit(tx: Transaction) -> Finding:
+    late = await audit.late_seconds(tx)
+    remedy = "is a worker running? it chains the audit trail every 20 seconds; then: zhipei audit verify"
+    return Finding("audit trail", late < CHAIN_SECONDS, f"oldest entry unchained for {late:.0f} s", remedy)
 
 
 async def _outbox(tx: Transaction) -> Finding:
@@ -167,7 +183,7 @@ async def _ledger(tx: Transaction) -> Finding:
 
 
 async def _deliveries(tx: Transaction) -> Finding:
-    backlog = await messages.backlog(tx)
+    backlog = await deliveries.backlog(tx)
     found = f"{backlog.waiting} waiting, oldest {backlog.oldest_seconds:.0f} s, {backlog.parked} parked"
     remedy = "is a worker running, does the mail server answer (zhipei mail test)? parked ones: zhipei mail retry"
     return Finding(

@@ -22,6 +22,7 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
     Role.COORDINATOR: (
         ("/queue", N_("待处理")),
         ("/deadlines", N_("期限")),
+        ("/gaps", N_("供给缺口")),
         ("/lists", N_("清单审核")),
         ("/ratings", N_("评价")),
         ("/ledger", N_("台账")),
@@ -33,6 +34,7 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
         ("/ratings", N_("评价")),
         ("/ledger", N_("台账")),
         ("/rules", N_("期限")),
+        ("/audit", N_("审计记录")),
     ),
 }
 STEERING = ("/models", N_("模型状况"))

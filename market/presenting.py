@@ -26,6 +26,7 @@ from market.navigation import navigation
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
+from market.ratings.scale import LEVEL_NAMES
 from market.regions.model import NATION
 from market.web import came_from
 
@@ -60,7 +61,7 @@ ASSIGNING = frozenset({matches.MatchAction.OVERRIDE, matches.MatchAction.APPROVE
 """Steps of a match that tell more than the need's own step."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
-    "LEVEL_NAMES": ratings.LEVEL_NAMES,
+    "LEVEL_NAMES": LEVEL_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
     "RIGHT_NAMES": RIGHT_NAMES,
     "ROLE_NAMES": ROLE_NAMES,
@@ -74,7 +75,7 @@ def install(environment: Environment) -> None:
     # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
     environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
-    filters["full_day"] = full_day
+    filters |= {"full_day": full_day, "clock_time": clock_time}
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
@@ -144,6 +145,11 @@ def moment(value: datetime) -> str:
     return f"{_date(local.date(), _('M月d日') if local.year == _today().year else _('y年M月d日'))} {local:%H:%M}"
 
 
+def clock_time(value: datetime) -> str:
+    """14:05, below a heading that says the day."""
+    return f"{value.astimezone(ZONE):%H:%M}"
+
+
 def number(value: float) -> str:
     """1,234.5 as the reader's language writes it."""
     return format_decimal(value, locale=LOCALES[lang()])
@@ -188,7 +194,7 @@ def event(step: needs.Event) -> str:
     if step.machine == "rating":
         words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
         level = step.data.get("level")
-        return _("{step}：{level}", step=words, level=ratings.LEVEL_NAMES[level]) if level else words
+        return _("{step}：{level}", step=words, level=LEVEL_NAMES[level]) if level else words
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     if action not in TOWARDS_INSTITUTION:

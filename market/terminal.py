@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 import click
 
-from infra import embedded
+from infra import embedded, privileges
 from infra.db import Database, DatabaseUnavailable, Transaction
-from infra.migrate import MigrationError
+from infra.migrate import MigrationError, migrate
 from infra.settings import Settings
 from infra.supervise import StartError
 from market.errors import DomainError
+from market.importing import service as importing
 
 T = TypeVar("T")
 
@@ -20,11 +21,11 @@ class Failure(click.ClickException):
     """An error whose message says what to do."""
 
 
-def open_database(settings: Settings) -> Database:
-    """A few connections, for a command."""
+def open_database(settings: Settings, *, owner: bool = False) -> Database:
+    """A few connections, for a command; as the tables' owner for what the application may not do."""
     assert settings.database_url is not None
     return Database(
-        settings.database_url,
+        settings.owner_url if owner else settings.database_url,
         size=2,
         wait=settings.db_wait_seconds,
         statement_timeout_ms=600_000,
@@ -33,7 +34,7 @@ def open_database(settings: Settings) -> Database:
     )
 
 
-def with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+def with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]], *, owner: bool = False) -> T:
     """What ``act`` makes of the settings' database, which may be that of a running ``zhipei up``.
 
     Raises:
@@ -41,7 +42,7 @@ def with_database(settings: Settings, act: Callable[[Database], Coroutine[Any, A
     """
 
     async def acted(ready: Settings) -> T:
-        database = open_database(ready)
+        database = open_database(ready, owner=owner)
         try:
             return await act(database)
         finally:
@@ -79,6 +80,16 @@ def in_transaction(settings: Settings, act: Callable[[Transaction], Coroutine[An
             return await act(tx)
 
     return with_words(settings, acted)
+
+
+async def prepare(database: Database, settings: Settings) -> list[str]:
+    """Migrate as the owner, load the shipped facts, say what the application may do; the migrations applied."""
+    names = await migrate(database)
+    if role := privileges.application_role(settings):
+        await privileges.grant(database, role)
+    async with database.transaction() as tx:
+        await importing.load_facts(tx)
+    return names
 
 
 def say(text: str) -> None:

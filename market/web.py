@@ -34,6 +34,7 @@ from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
 from market.i18n import _
+from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
@@ -72,6 +73,7 @@ class Services(Struct, frozen=True, eq=False):
     catalogue: CatalogueSource
     finder: Finder
     metrics: Metrics
+    hub: Hub
 
 
 def services(request: AppRequest) -> Services:
@@ -123,11 +125,12 @@ def actor_of(request: AppRequest) -> Actor:
 
 def address_hash(request: AppRequest) -> bytes | None:
     """Tells whether two requests came from one address, and nothing else: keyed, so that nobody can try addresses."""
-    if request.client is None:
-        return None
-    return hashlib.blake2b(
-        request.client.host.encode(), key=services(request).secret.encode()[:64], digest_size=16
-    ).digest()
+    return hash_address(request.client.host, services(request).secret) if request.client else None
+
+
+def hash_address(host: str, secret: str) -> bytes:
+    """As ``address_hash``."""
+    return hashlib.blake2b(host.encode(), key=secret.encode()[:64], digest_size=16).digest()
 
 
 # lists ---------------------------------------------------------------------------------------------------------------
@@ -275,12 +278,15 @@ async def go_once(
 ) -> Redirect:
     """Do what a form asks and go where ``act`` says; the same form posted again goes there too, and does nothing.
 
-    Only the same form: with another text, after the back button, it is another wish.
+    Only the same form: with another text, after the back button, it is another wish. A form without a ``key`` says
+    nothing of which one it is, and is done each time.
 
     Raises:
         Rejected: it was posted before.
         DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
+    if not form.get("key"):
+        return go(await act())
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
     key = f"form:{fingerprint.hex()}"

@@ -16,6 +16,7 @@ from litestar import Litestar
 from infra import embedded
 from infra.db import Database, Transaction
 from infra.migrate import migrate
+from infra.privileges import application_role, grant
 from infra.settings import Settings, load
 from market.app import create_app
 from market.importing.service import load_facts
@@ -24,6 +25,9 @@ from tests.factories import PASSWORD, World, make_world
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
 UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
 """Tests are faster than people; tests/web/test_limits.py has limits."""
+OURS = "ZHIPEI_DATABASE_URL" not in os.environ
+"""The server is the session's, and goes with its folder. Dropping a hundred databases one by one took minutes before, for
+each waits for a checkpoint: a session seemed not to end."""
 Clone = Callable[[], Awaitable[Settings]]
 
 
@@ -50,14 +54,17 @@ async def template(servers: Settings) -> AsyncIterator[Settings]:
     """A migrated database with the shipped facts and a small world, to be cloned."""
     await _execute(servers, f"CREATE DATABASE {TEMPLATE}")
     settings = _on(servers, TEMPLATE)
-    database = open_database(settings)
+    database = open_database(settings, owner=True)
     await migrate(database)
+    if role := application_role(settings):
+        await grant(database, role)
     async with database.transaction() as tx:
         await load_facts(tx)
         await make_world(tx)
     await database.close()
     yield settings
-    await _execute(servers, f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
+    if not OURS:
+        await _execute(servers, f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +79,17 @@ async def clone(servers: Settings, template: Settings) -> AsyncIterator[Clone]:
         return _on(servers, name)
 
     yield make
-    for name in made:
+    for name in () if OURS else made:
         await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty(servers: Settings) -> AsyncIterator[Settings]:
+    """A database without any table."""
+    name = f"{TEMPLATE}_empty_{uuid.uuid4().hex[:8]}"
+    await _execute(servers, f"CREATE DATABASE {name}")
+    yield _on(servers, name)
+    await _execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +110,10 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def tx(db: Database) -> AsyncIterator[Transaction]:
-    """A transaction that is rolled back after the test."""
-    connection = await db.connect()
+async def tx(settings: Settings) -> AsyncIterator[Transaction]:
+    """A transaction that is rolled back after the test: the tables' owner's, who can arrange the impossible."""
+    owner = open_database(settings, owner=True)
+    connection = await owner.connect()
     transaction = connection.transaction()
     await transaction.start()
     yield connection
@@ -170,27 +187,39 @@ async def api(app: Litestar, world: World) -> AsyncIterator[Api]:
         await one.aclose()
 
 
-def open_database(settings: Settings, *, size: int = 5) -> Database:
-    """Connections for a test."""
+def open_database(settings: Settings, *, size: int = 5, owner: bool = False) -> Database:
+    """Connections for a test: the application's, or the tables' owner's."""
     assert settings.database_url is not None
-    return Database(
-        settings.database_url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test"
-    )
+    url = settings.owner_url if owner else settings.database_url
+    return Database(url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test")
 
 
 def _on(settings: Settings, database: str) -> Settings:
     """The same server, another database; and a Redis database of its own would end at 16, so keys are shared."""
-    assert settings.database_url is not None
-    head, _, query = settings.database_url.partition("?")
-    url = head.rsplit("/", 1)[0] + f"/{database}" + (f"?{query}" if query else "")
     # The search indexes lie there, and belong to one database.
     folder = settings.data_dir / database
     folder.mkdir(exist_ok=True)
-    return load({}, data_dir=folder, database_url=url, redis_url=settings.redis_url, **UNLIMITED)
+    url, owner = (_other(one, database) for one in (settings.database_url, settings.owner_url))
+    # Decisions are sent at once: what can be taken back is tested in tests/web/test_queue.py.
+    return load(
+        {},
+        data_dir=folder,
+        database_url=url,
+        migrate_url=owner,
+        redis_url=settings.redis_url,
+        undo_seconds=0.0,
+        **UNLIMITED,
+    )
+
+
+def _other(url: str | None, database: str) -> str:
+    assert url is not None
+    head, _, query = url.partition("?")
+    return head.rsplit("/", 1)[0] + f"/{database}" + (f"?{query}" if query else "")
 
 
 async def _execute(settings: Settings, statement: str) -> None:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     try:
         with anyio.fail_after(60):
             await connection.execute(statement)

@@ -158,10 +158,12 @@ async def serve(
     confirmed: bool = True,
     item: str = AID,
     login: str = "institution",
+    enterprise: str = "enterprise",
+    coordinator: str = "coordinator",
 ) -> int:
     """A need served by the institution of that login and confirmed, by the use cases; for ``party`` at the counter."""
     deadlines = DeadlinesSource()
-    filer, node, server = (world.actors[name] for name in ("clerk" if party else "enterprise", "coordinator", login))
+    filer, node, server = (world.actors[name] for name in ("clerk" if party else enterprise, coordinator, login))
     async with db.transaction() as tx:
         submission = Submission(body="产品被人仿冒，想申请维权援助", item_codes=(item,), party=party)
         need = await needs.submit(tx, filer, submission, await deadlines.get(tx))

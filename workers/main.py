@@ -22,9 +22,12 @@ from market.discovery.indexing import Indexer
 from market.discovery.service import Finder
 from market.matches.ranking import CatalogueSource
 from market.messages.model import Channel
+from market.queue.holding import SEND_HELD
 from search.breaker import Breaker
+from workers.audit import chain_audit, forget_audit
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
+from workers.held import send_held
 from workers.index import ask_for_rebuilds
 from workers.ledger import SECONDS as LEDGER_SECONDS
 from workers.ledger import ledger_nightly
@@ -39,9 +42,11 @@ JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "match_need": match_need,
     "make_plan": make_plan,
     LAPSE: lapse_match,
+    SEND_HELD: send_held,
 }
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
+CHAINING_SECONDS = 300
 BEIJING = timezone(timedelta(hours=8))
 """Of the clock that cron jobs go by, wherever the server stands."""
 
@@ -120,6 +125,8 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
+            cron(chain_audit, name=f"{settings.namespace}:chain_audit", second={5, 25, 45}, timeout=CHAINING_SECONDS),
+            cron(forget_audit, name=f"{settings.namespace}:forget_audit", hour=4, minute=10, timeout=CHAINING_SECONDS),
             cron(ask_for_rebuilds, name=f"{settings.namespace}:rebuild", hour=3, minute=30),
             # At one minute past every hour, and at the start: after an outage lists catch up.
             cron(lists_take_effect, name=f"{settings.namespace}:lists", minute=1, run_at_startup=True),

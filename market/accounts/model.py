@@ -14,6 +14,8 @@ Login = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[a-zA-Z0-9][
 Password = Annotated[str, Meta(min_length=1, max_length=200)]
 """As typed; ``passwords.problem`` judges a new one."""
 PersonName = Annotated[str, Meta(min_length=1, max_length=50)]
+Scope = Annotated[str, Meta(pattern=r"^([a-z-]+:)?(read|write)$", max_length=40)]
+"""Of a token: read (every GET), write (everything), or of one area, the first word of the API's paths: needs:read."""
 Phone = Annotated[str, Meta(min_length=5, max_length=30, pattern=r"^[0-9+() -]+$")]
 
 
@@ -87,6 +89,8 @@ class Actor(Struct, frozen=True, kw_only=True):
     """Where the actor's enterprise is."""
     unread: int = 0
     """Messages not read yet, for the head of a page; counted up to 100."""
+    scopes: tuple[str, ...] = ()
+    """What the token that was sent may do at most (market/permissions.py); empty: all that the account may."""
     by_receipt: bool = False
     """No account: whoever shows the code on a receipt, who may for that need what the clerk may who filed it."""
 
@@ -238,3 +242,4 @@ class ApiToken(Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    scopes: tuple[str, ...] = ()

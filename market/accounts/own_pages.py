@@ -1,7 +1,7 @@
 """Pages of one's own account: password, second factor, devices, identities, API tokens."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -39,6 +39,7 @@ class NewToken(Struct, frozen=True):
 
     name: Annotated[str, Meta(max_length=50)]
     days: Annotated[int, Meta(ge=1, le=365)]
+    scopes: Literal["", "read"] = ""
 
 
 class PasswordChange(Struct, frozen=True):
@@ -73,7 +74,9 @@ async def add_token(request: AppRequest, tx: NamedDependency[Transaction], data:
         form = decode(NewToken, data)
     except InvalidInput as error:
         raise Rejected(await _account_page(request, tx, values=data, errors=error.fields, status=422)) from None
-    token = await service.create_token(tx, actor_of(request).login, form.name, form.days)
+    token = await service.create_token(
+        tx, actor_of(request).login, form.name, form.days, [form.scopes] if form.scopes else []
+    )
     return await _account_page(request, tx, token=token)
 
 

@@ -17,6 +17,7 @@ from infra.sealing import open_token, seal_token
 from market.accounts import factors, passwords, queries, service
 from market.accounts.model import COOKIES, Credentials, Preferences, Reset, Role
 from market.accounts.oidc import Person
+from market.audit.model import Action
 from market.auth import COOKIE, cookie, cookie_name, enter, leave
 from market.enterprises import queries as enterprise_queries
 from market.enterprises import service as enterprises
@@ -91,6 +92,8 @@ async def log_in(request: AppRequest, data: Form, wanted: Next = "") -> Redirect
         await limits.begin()
         known = await service.log_in(held.db, held.hasher, form.login, form.password)
     except DomainError as error:
+        if isinstance(error, InvalidInput):  # what a limit kept from being tried told nobody anything
+            await _tell(request, Action.LOG_IN_FAILED, login=str(data.get("login", "")))
         raise Rejected(_login_page(request, wanted, data, error)) from None
     await limits.went_well()
     return await admit(request, known, wanted)
@@ -100,12 +103,19 @@ async def admit(request: AppRequest, known: Credentials, wanted: str) -> Redirec
     """Go on as the account that has shown who it is once: to its second factor, if it has one, or into a session."""
     if not known.has_factor:
         onward = go(_onward(wanted, known.role))
+        await _tell(request, Action.LOG_IN, known.id)
         return await enter(request, onward, known.id, known.session_epoch, factor=False)
     held = services(request)
     token = seal_token(held.cipher, "step", Step(known.id, known.session_epoch, wanted), STEP_SECONDS)
     answer = go("/login/code")
     answer.set_cookie(cookie(held.settings, STEP_COOKIE, token, STEP_SECONDS))
     return answer
+
+
+async def _tell(request: AppRequest, action: Action, account_id: int | None = None, *, login: str = "") -> None:
+    """Into the audit trail, whatever becomes of the request."""
+    async with services(request).db.transaction() as tx:
+        await service.tell(tx, action, account_id, login=login)
 
 
 @get("/login/code")
@@ -128,7 +138,10 @@ async def log_in_with_code(request: AppRequest, data: Form) -> Redirect:
                 raise Rejected(go("/login"))
             await factors.check(tx, held.cipher, step.account_id, form.code)
     except DomainError as error:
+        if isinstance(error, InvalidInput):
+            await _tell(request, Action.LOG_IN_FAILED, step.account_id)
         raise Rejected(form_page("accounts/code.html", error)) from None
+    await _tell(request, Action.LOG_IN, known.id)
     await forget_codes(held.limiter, known.id)
     answer = go(_onward(step.wanted, known.role))
     answer.set_cookie(cookie(held.settings, STEP_COOKIE, "", 0))
@@ -138,6 +151,10 @@ async def log_in_with_code(request: AppRequest, data: Form) -> Redirect:
 @post("/logout")
 async def log_out(request: AppRequest) -> Redirect:
     """End the session."""
+    if request.user is not None:
+        await _tell(request, Action.LOG_OUT, request.user.id)
+    if request.auth is not None:
+        services(request).hub.end(request.auth.token)
     await leave(request)
     answer = go("/")
     answer.set_cookie(cookie(services(request).settings, COOKIE, "", 0))

@@ -1,5 +1,6 @@
 """All SQL of accounts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from infra.db import Transaction, many, one_or_none
@@ -19,8 +20,11 @@ ACTOR = f"SELECT {WHO} {WHENCE}"
 ACTOR_BY_SESSION = f"""SELECT {WHO}, (
     SELECT count(*) FROM (SELECT FROM messages m WHERE m.account_id = a.id AND m.read_at IS NULL LIMIT 100) u) AS unread
 {WHENCE} WHERE a.id = $1 AND a.session_epoch = $2 AND a.disabled_at IS NULL"""
+ACTOR_BY_ID = f"{ACTOR} WHERE a.id = $1"
 ACTOR_BY_LOGIN = f"{ACTOR} WHERE a.login = lower($1) AND a.disabled_at IS NULL"
-ACTOR_BY_TOKEN = f"""{ACTOR} JOIN api_tokens t ON t.account_id = a.id
+# With what the token may do at most.
+ACTOR_BY_TOKEN = f"""{ACTOR.replace("e.region_code", "e.region_code, t.scopes")}
+JOIN api_tokens t ON t.account_id = a.id
 WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > now() AND a.disabled_at IS NULL
 """
 CREDENTIALS = """
@@ -97,11 +101,20 @@ ON CONFLICT DO NOTHING RETURNING account_id
 """
 UNLINK = "DELETE FROM identities WHERE account_id = $1 AND issuer = $2 RETURNING account_id"
 IDENTITIES = "SELECT issuer, name, linked_at FROM identities WHERE account_id = $1 ORDER BY linked_at"
-ADD_KEY = "INSERT INTO api_tokens (account_id, name, token_hash, expires_at) VALUES ($1, $2, $3, $4) RETURNING id"
-TOKENS = "SELECT id, name, created_at, expires_at, revoked_at FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
+ADD_KEY = (
+    "INSERT INTO api_tokens (account_id, name, token_hash, expires_at, scopes) VALUES ($1, $2, $3, $4, $5) RETURNING id"
+)
+TOKENS = (
+    "SELECT id, name, created_at, expires_at, revoked_at, scopes FROM api_tokens WHERE account_id = $1 ORDER BY id DESC"
+)
 REVOKE = """
 UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING id
 """
+
+
+async def actor_by_id(tx: Transaction, account_id: int) -> Actor | None:
+    """The account, disabled or not: for what is written down of it."""
+    return one_or_none(Actor, await tx.fetchrow(ACTOR_BY_ID, account_id))
 
 
 async def actor_by_login(tx: Transaction, login: str) -> Actor | None:
@@ -257,9 +270,11 @@ async def identities(tx: Transaction, account_id: int) -> list[LinkedIdentity]:
     return many(LinkedIdentity, await tx.fetch(IDENTITIES, account_id))
 
 
-async def insert_token(tx: Transaction, account_id: int, name: str, token_hash: bytes, expires_at: datetime) -> int:
-    """The new token's id."""
-    token_id: int = await tx.fetchval(ADD_KEY, account_id, name, token_hash, expires_at)
+async def insert_token(
+    tx: Transaction, account_id: int, name: str, token_hash: bytes, expires_at: datetime, scopes: Sequence[str] = ()
+) -> int:
+    """The new token's id. Without scopes it may do all that the account may."""
+    token_id: int = await tx.fetchval(ADD_KEY, account_id, name, token_hash, expires_at, scopes)
     return token_id
 
 

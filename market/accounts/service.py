@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -9,8 +10,10 @@ from msgspec import Struct
 
 from infra.db import Database, Transaction
 from market.accounts import passwords, queries
-from market.accounts.model import Actor, Credentials, Login, PersonName, Role
+from market.accounts.model import Actor, Credentials, Login, PersonName, Role, Scope
 from market.accounts.passwords import Hasher
+from market.audit import service as audit
+from market.audit.model import Action
 from market.errors import Conflict, InvalidInput, NotFound
 from market.i18n import N_, _
 
@@ -146,6 +149,14 @@ async def log_in(db: Database, hasher: Hasher, login: str, password: str) -> Cre
     return known
 
 
+async def tell(tx: Transaction, action: Action, account_id: int | None, *, login: str = "") -> None:
+    """Tell the audit trail of a log-in; what was typed as login is kept only as the account it belongs to."""
+    if account_id is None and (known := await queries.credentials(tx, login)) is not None:
+        account_id = known.id
+    actor = None if account_id is None else await queries.actor_by_id(tx, account_id)
+    await audit.record(tx, actor, action, f"account:{actor.id}" if actor else "")
+
+
 async def check_password(db: Database, hasher: Hasher, account_id: int, password: str) -> Credentials:
     """The account, if that is its password: asked again before something that would let a stranger keep it.
 
@@ -221,17 +232,21 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def create_token(tx: Transaction, login: str, name: str, days: int) -> str:
+async def create_token(tx: Transaction, login: str, name: str, days: int, scopes: Sequence[str] = ()) -> str:
     """A new API token of the account; it cannot be read again.
 
     Raises:
         NotFound: there is no such account.
+        InvalidInput: a scope is none.
     """
     actor = await queries.actor_by_login(tx, login)
     if actor is None:
         raise NotFound(_("没有登录名为 {login} 的账号。", login=login))
+    if not all(_fits(scope, Scope) for scope in scopes):
+        raise InvalidInput(fields={"scopes": _("请写 read、write，或某一类的权限，例如 needs:read。")})
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    await queries.insert_token(tx, actor.id, name, hash_token(token), datetime.now(UTC) + timedelta(days=days))
+    expires_at = datetime.now(UTC) + timedelta(days=days)
+    await queries.insert_token(tx, actor.id, name, hash_token(token), expires_at, scopes)
     return token
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from msgspec import Struct
 
 from infra.db import Transaction
+from market.audit import service as audit
+from market.audit.model import TERMINAL, Action
 from market.calendars import queries
 from market.calendars.model import Calendar, Calendars, Hours, Period
 from market.errors import InvalidInput
@@ -92,6 +94,7 @@ async def set_hours(tx: Transaction, region_code: str, hours: Hours) -> None:
         raise InvalidInput(fields={"region_code": _("没有代码为 {region_code} 的地区。", region_code=region_code)})
     if hours.opens >= hours.closes:
         raise InvalidInput(fields={"closes": _("下班时间要晚于上班时间。")})
+    await audit.record(tx, None, Action.SET_CALENDAR, f"calendar:{region_code}", role=TERMINAL)
     await queries.set_hours(tx, region_code, hours)
 
 

@@ -3,12 +3,15 @@
 What was told stays told (docs/decisions/0013-deadlines.md): a deadline may move later, never earlier.
 """
 
+from collections import Counter
 from datetime import date, datetime, time
 
 from msgspec import Struct
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import Action
 from market.calendars import service as calendars
 from market.calendars.model import ZONE, Period
 from market.calendars.service import Deadlines
@@ -92,6 +95,8 @@ async def announce(tx: Transaction, actor: Actor, raw: bytes, name: str) -> Anno
     days = await importing.load_days(tx, sheet, actor.node_prefix or "")
     after = await calendars.deadlines(tx)
     changes = await _changes(tx, before, after, days)
+    for code, count in Counter(one.region_code for one in changes).items():
+        await audit.record(tx, actor, Action.SET_CALENDAR, f"calendar:{code}", days=count)
     found = await _open(tx, changes)
     shifts, kept = [], 0
     for one in found:

@@ -9,6 +9,8 @@ from msgspec import structs
 
 from infra.db import Transaction
 from market import data
+from market.audit import service as audit
+from market.audit.model import TERMINAL, Action
 from market.catalogue import queries as catalogue
 from market.catalogue import service as catalogue_service
 from market.catalogue.model import Guide, ItemContent, ItemList
@@ -80,6 +82,7 @@ async def import_file(
     report = await load_sheet(tx, await asyncio.to_thread(files.read, path), kind, progress)
     if dry_run:
         raise DryRun(report)
+    await audit.record(tx, None, Action.IMPORT, report.kind, role=TERMINAL, added=report.added, revised=report.revised)
     return report
 
 

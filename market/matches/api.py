@@ -59,7 +59,7 @@ async def _need_after(
 
     async def acted() -> Need:
         await act()
-        return await needs.find(tx, actor_of(request), need_id)
+        return await needs.show(tx, actor_of(request), need_id)
 
     return await once(request, tx, acted)
 

@@ -90,7 +90,7 @@ async def open_work(tx: Transaction, actor: Actor, need_id: int, *, pick: int | 
     Raises:
         NotFound: the need is not the actor's to see.
     """
-    need = await needs.find(tx, actor, need_id)
+    need = await needs.show(tx, actor, need_id)
     match = await queries.latest(tx, need.id)
     run = await queries.latest_run(tx, need.id)
     candidates = await queries.candidates(tx, run.id) if run else []

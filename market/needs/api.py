@@ -52,7 +52,7 @@ async def listing(
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
 async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
     """One need."""
-    return await service.find(tx, actor_of(request), need_id)
+    return await service.show(tx, actor_of(request), need_id)
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
@@ -62,7 +62,12 @@ async def history(request: AppRequest, tx: NamedDependency[Transaction], need_id
     return await service.history(tx, actor_of(request), need)
 
 
-@post("/{need_id:int}/resubmit", status_code=200, summary="Complete a returned need")
+@post(
+    "/{need_id:int}/resubmit",
+    guards=[allow(Role.ENTERPRISE, Role.CLERK)],
+    status_code=200,
+    summary="Complete a returned need",
+)
 async def resubmit(
     request: AppRequest,
     tx: NamedDependency[Transaction],
@@ -123,7 +128,7 @@ async def _after(
 
     async def acted() -> Need:
         await act()
-        return await service.find(tx, actor_of(request), need_id)
+        return await service.show(tx, actor_of(request), need_id)
 
     return await once(request, tx, acted)
 

@@ -168,7 +168,7 @@ async def _page(
     shown: Shown, *, form: str = "", typed: Mapping[str, Any] | None = None, error: DomainError | None = None
 ) -> Template:
     actor = actor_of(shown.request)
-    need = await service.find(shown.tx, actor, shown.need_id)
+    need = await service.show(shown.tx, actor, shown.need_id)
     match = await matches.current(shown.tx, actor, need)
     codes = dict.fromkeys((*need.item_codes, *need.understanding.item_codes))
     return page(

@@ -9,6 +9,8 @@ from msgspec import structs
 from infra import outbox
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import RECEIPT, Action
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
@@ -110,6 +112,18 @@ async def find(tx: Transaction, actor: Actor, need_id: int) -> Need:
     need = await queries.find(tx, actor, need_id)
     if need is None:
         raise NotFound
+    return need
+
+
+async def show(tx: Transaction, actor: Actor, need_id: int) -> Need:
+    """The need to be shown, contact included; that somebody else looks at it is recorded, once a request.
+
+    Raises:
+        NotFound: as ``find``.
+    """
+    need = await find(tx, actor, need_id)
+    if actor.enterprise_id != need.enterprise_id:
+        await audit.record(tx, None if actor.by_receipt else actor, Action.VIEW, f"need:{need.id}", role=RECEIPT)
     return need
 
 

@@ -2,6 +2,8 @@
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import Action
 from market.errors import Conflict, Forbidden, NotFound
 from market.i18n import _
 from market.notices import queries
@@ -28,7 +30,9 @@ async def publish(tx: Transaction, actor: Actor, form: NoticeForm) -> int:
     """
     if actor.role is not Role.COORDINATOR or actor.node_id is None:
         raise Forbidden
-    return await queries.insert(tx, actor.node_id, form, actor.id)
+    notice_id = await queries.insert(tx, actor.node_id, form, actor.id)
+    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="publish")
+    return notice_id
 
 
 async def revise(tx: Transaction, actor: Actor, notice_id: int, version: int, form: NoticeForm) -> None:
@@ -41,6 +45,7 @@ async def revise(tx: Transaction, actor: Actor, notice_id: int, version: int, fo
     await own(tx, actor, notice_id)
     if not await queries.update(tx, notice_id, version, form):
         raise Conflict(_("这条公告刚刚被同事修改过。您填写的内容还在下面，请核对后再保存。"))
+    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="revise", version=version + 1)
 
 
 async def withdraw(tx: Transaction, actor: Actor, notice_id: int) -> None:
@@ -50,7 +55,8 @@ async def withdraw(tx: Transaction, actor: Actor, notice_id: int) -> None:
         NotFound: it is another node's.
     """
     await own(tx, actor, notice_id)
-    await queries.withdraw(tx, notice_id)
+    if await queries.withdraw(tx, notice_id):
+        await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="withdraw")
 
 
 async def own(tx: Transaction, actor: Actor, notice_id: int) -> Notice:

@@ -139,7 +139,7 @@ async def _page(
 ) -> Template:
     actor = await receipts.holder(tx, services(request).secret, need_id, code)
     deadlines = await services(request).deadlines.get(tx)
-    need = await needs.find(tx, actor, need_id)
+    need = await needs.show(tx, actor, need_id)
     match = await matches.current(tx, actor, need)
     return page(
         "counter/holder.html",

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import Action
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
 from market.deadlines.model import LimitKind
@@ -31,11 +33,11 @@ from market.ratings.model import (
     RectificationAction,
     Ruling,
     Step,
-    indicators,
     next_rating_state,
     next_state,
     seen_by,
 )
+from market.ratings.scale import indicators
 from market.ratings.suspicion import Hint, hints
 
 OBSERVED_DAYS, OBSERVED_ROWS = 180, 20_000
@@ -166,6 +168,7 @@ async def rule(tx: Transaction, actor: Actor, rating_id: int, ruling: Ruling, de
     _check_role(actor, RatingAction.WITHHOLD)
     rating, need = await to_act(tx, actor, rating_id)
     await _move(tx, rating, RatingAction.KEEP if ruling.keep else RatingAction.WITHHOLD, actor, ruling.note)
+    await audit.record(tx, actor, Action.RULE_ON_RATING, f"rating:{rating.id}", kept="yes" if ruling.keep else "no")
     await limits.finish(tx, need.id, LimitKind.RATING_RULING)
     if ruling.keep:
         await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.RATING_REPLY)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import Action
 from market.errors import Forbidden, InvalidInput, NotFound
 from market.i18n import _
 from market.regions import queries as regions
@@ -37,6 +39,7 @@ async def change(tx: Transaction, actor: Actor, region_code: str, changes: Itera
     await in_force(tx, region_code)
     wrong = {}
     for one in changes:
+        await audit.record(tx, actor, Action.SET_RULE, f"rule:{region_code}", name=one.name, days=one.working_days)
         if one.working_days is not None:
             await queries.put(tx, one.name, region_code, one.working_days, actor.login)
         elif region_code == NATION:

@@ -87,7 +87,11 @@ async def notice(
     return await once(request, tx, lambda: service.give_notice(tx, actor, data, deadlines), status=201)
 
 
-@post("/supervisions/{supervision_id:int}/{action:str}", guards=READERS, summary="Take a supervision's next step")
+@post(
+    "/supervisions/{supervision_id:int}/{action:str}",
+    guards=[allow(Role.INSTITUTION, Role.COORDINATOR)],
+    summary="Take a supervision's next step",
+)
 async def step(
     request: AppRequest,
     tx: NamedDependency[Transaction],

@@ -53,6 +53,7 @@ ROWS = 30
 READERS = [allow(Role.INSTITUTION, Role.COORDINATOR, Role.ADMIN)]
 STAFF = [allow(Role.COORDINATOR, Role.ADMIN)]
 NODE = [allow(Role.COORDINATOR)]
+BOTH_SIDES = [allow(Role.INSTITUTION, Role.COORDINATOR)]
 A = SupervisionAction
 PRIMARY = (A.PLAN, A.CHECK, A.CLOSE)
 """The step that each state waits for; the others are behind a fold."""
@@ -115,7 +116,7 @@ async def show(
     return await _page(tx, actor, await service.find(tx, actor, supervision_id), deadlines)
 
 
-@post("/supervision/{supervision_id:int}/{action:str}", guards=READERS)
+@post("/supervision/{supervision_id:int}/{action:str}", guards=BOTH_SIDES)
 async def step(
     request: AppRequest,
     tx: NamedDependency[Transaction],

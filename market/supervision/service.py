@@ -9,6 +9,8 @@ from msgspec import structs
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
+from market.audit import service as audit
+from market.audit.model import Action
 from market.calendars.model import ZONE, Period
 from market.calendars.service import Deadlines
 from market.errors import Forbidden, InvalidInput, NotFound
@@ -73,7 +75,7 @@ async def change(
     """
     if actor.role not in (Role.COORDINATOR, Role.ADMIN) or not region_code.startswith(actor.node_prefix or ""):
         raise Forbidden(_("这个地区不在您的辖区内，不能修改它的督导规则。"))
-    await in_force(tx, region_code)
+    before = await in_force(tx, region_code)
     wrong = {}
     for one in changes:
         if one.own:
@@ -84,7 +86,13 @@ async def change(
             await queries.forget_rule(tx, one.name, region_code)
     if wrong:
         raise InvalidInput(fields=wrong)
-    return await in_force(tx, region_code)
+    after = await in_force(tx, region_code)
+    for rule in after:
+        if rule not in before:
+            await audit.record(
+                tx, actor, Action.SET_SUPERVISION_RULE, f"supervision_rule:{region_code}", name=rule.name
+            )
+    return after
 
 
 async def flag(tx: Transaction, today: date) -> int:
@@ -161,6 +169,7 @@ async def give_notice(tx: Transaction, actor: Actor, notice: Notice, deadlines: 
     reasons = await queries.flags(tx, subject.id)
     clock = _clock(deadlines, S.NOTICED, subject.region_code)
     made = await queries.insert(tx, subject.id, actor.node_id, reasons, clock, actor_id=actor.id, note=notice.note)
+    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{made}", step=A.NOTICE)
     return await find(tx, actor, made)
 
 
@@ -182,6 +191,7 @@ async def step(
     await queries.move(
         tx, found.id, before=found.state, action=action, after=after, actor_id=actor.id, note=note, clock=clock
     )
+    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{found.id}", step=action)
     return await find(tx, actor, supervision_id)
 
 

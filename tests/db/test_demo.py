@@ -131,7 +131,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def demo(clone: Clone, questions: Path) -> AsyncIterator[Database]:
     """A database with the shipped facts and the demo, and nothing else."""
     settings = await clone()
-    database = open_database(settings)
+    database = open_database(settings, owner=True)
     async with database.transaction() as tx:
         await tx.execute(WORLD)  # the items too, which may belong to institutions
         await load_facts(tx)

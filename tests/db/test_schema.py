@@ -13,7 +13,7 @@ import pytest
 import infra
 import market
 from infra.db import Database, Transaction
-from infra.migrate import MigrationError, migrate, pending, shipped
+from infra.migrate import Migration, MigrationError, migrate, pending, shipped
 from infra.schema import PATH, dump
 from infra.settings import Settings
 from market.deadlines.model import TRANSITIONS as DEADLINE_TRANSITIONS
@@ -101,7 +101,7 @@ async def test_columns_are_the_structs_fields(tx: Transaction, statement: str, s
 
 async def test_schema_sql_is_what_the_migrations_make(settings: Settings) -> None:
     assert settings.database_url is not None
-    assert dump(settings.database_url) == PATH.read_text(), "run: make schema"
+    assert dump(settings.owner_url) == PATH.read_text(), "run: make schema"
 
 
 async def test_transitions_are_the_models(tx: Transaction) -> None:
@@ -119,13 +119,53 @@ async def test_transitions_are_the_models(tx: Transaction) -> None:
 
 
 async def test_migrating_twice_changes_nothing(clone: Clone) -> None:
-    database = open_database(await clone())
+    database = open_database(await clone(), owner=True)
     assert await migrate(database) == []
     await database.close()
 
 
+async def test_a_migration_that_fails_leaves_everything_as_it_was(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = await clone()
+    database = open_database(settings, owner=True)
+    before = dump(settings.owner_url)
+    good = Migration("9001_good.sql", "CREATE TABLE good (id integer)")
+    bad = Migration("9002_bad.sql", "CREATE TABLE half (id integer); UPDATE needs SET state = 'done'; SELECT 1 / 0;")
+    monkeypatch.setattr("infra.migrate.shipped", lambda: [*shipped(), bad])
+    with pytest.raises(MigrationError, match="division by zero"):
+        await migrate(database)
+    assert dump(settings.owner_url) == before
+    # Of two that are pending the first stands by itself, and is not applied again.
+    monkeypatch.setattr("infra.migrate.shipped", lambda: [*shipped(), good, bad])
+    with pytest.raises(MigrationError, match="9002_bad"):
+        await migrate(database)
+    assert "CREATE TABLE public.good" in dump(settings.owner_url)
+    assert "public.half" not in dump(settings.owner_url)
+    monkeypatch.setattr("infra.migrate.shipped", lambda: [*shipped(), good])
+    assert await migrate(database) == []
+    await database.close()
+
+
+async def test_a_migration_does_not_hold_up_the_release_that_serves(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for migration in shipped()[1:]:
+        assert "SET LOCAL lock_timeout = '3s';" in migration.sql, migration.name
+    # It gives up and can be tried again, where a long transaction has the table, so that nobody queues up behind it.
+    database = open_database(await clone(), owner=True)
+    adding = Migration("9001_adding.sql", "SET LOCAL lock_timeout = '50ms'; ALTER TABLE needs ADD COLUMN extra text")
+    monkeypatch.setattr("infra.migrate.shipped", lambda: [*shipped(), adding])
+    async with database.transaction() as tx:
+        await tx.fetch("SELECT id FROM needs FOR UPDATE")
+        with pytest.raises(MigrationError, match="lock timeout"):
+            await migrate(database)
+    assert await migrate(database) == ["9001_adding.sql"]
+    await database.close()
+
+
 async def test_an_edited_or_unknown_migration_is_refused(clone: Clone) -> None:
-    database: Database = open_database(await clone())
+    database: Database = open_database(await clone(), owner=True)
     connection = await database.connect()
     await connection.execute("UPDATE migrations SET sha256 = 'other' WHERE name = $1", shipped()[0].name)
     with pytest.raises(MigrationError, match="edited"):

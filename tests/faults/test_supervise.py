@@ -88,7 +88,7 @@ async def eventually(check: Callable[[], Any], seconds: float) -> Any:
 
 
 async def query(settings: Settings, sql: str) -> Any:
-    connection = await asyncpg.connect(settings.database_url, timeout=2)
+    connection = await asyncpg.connect(settings.owner_url, timeout=2)
     try:
         return await connection.fetchval(sql)
     finally:
@@ -105,7 +105,7 @@ def test_killed_postmaster_is_back_with_its_data_though_a_backend_is_busy(data_d
         await query(settings, "CREATE TABLE t (word text)")
         await query(settings, "INSERT INTO t VALUES ('kept')")
         # A loop that never waits does not notice that its postmaster died.
-        busy = await asyncpg.connect(settings.database_url)
+        busy = await asyncpg.connect(settings.owner_url)
         endless = asyncio.create_task(busy.execute("DO $$ BEGIN LOOP END LOOP; END $$"))
         await asyncio.sleep(0.2)
         os.kill(pid_of(data_dir, "postgres"), signal.SIGKILL)

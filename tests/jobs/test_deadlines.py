@@ -58,10 +58,12 @@ LAPSES = "SELECT count(*) AS rows, count(DISTINCT payload) AS matches FROM outbo
 @pytest.fixture
 async def outage(clone: Clone) -> Database:
     """A database in which a lot became due while nobody kept time."""
-    database = open_database(await clone(), size=6)
-    async with database.transaction() as tx:
+    settings = await clone()
+    owner = open_database(settings, owner=True)
+    async with owner.transaction() as tx:
         await tx.execute(FILL)
-    return database
+    await owner.close()
+    return open_database(settings, size=6)
 
 
 async def kill_a_mover(database: Database) -> int:

@@ -39,7 +39,7 @@ def say(line: str) -> None:
 
 def query(settings: Settings, sql: str) -> Any:
     async def fetch() -> Any:
-        connection = await asyncpg.connect(settings.database_url)
+        connection = await asyncpg.connect(settings.owner_url)
         try:
             return await connection.fetchval(sql)
         finally:
