@@ -47,7 +47,7 @@ NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
     "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
-    "/mail/stop",
+    "/mail/stop", "/join",
 }  # fmt: skip
 """Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, signature."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
@@ -109,6 +109,21 @@ async def _strangers(tx: Transaction) -> None:
     )
 
 
+async def _colleague(tx: Transaction) -> None:
+    """Another account of the enterprise: one that it may close."""
+    firm = await tx.fetchval("SELECT enterprise_id FROM accounts WHERE login = 'enterprise'")
+    await accounts.insert(
+        tx,
+        login="colleague",
+        password_hash="",
+        name="同事",
+        role="enterprise",
+        enterprise_id=firm,
+        institution_id=None,
+        node_id=None,
+    )
+
+
 async def _revision(tx: Transaction, actor: Any, name: str, item_list: str) -> int:
     code = None if actor.institution_id else f"GD-2030-{name}"
     form = NewRevision(item_code=code, name=f"事项{name}", item_group="专利", item_list=ItemList(item_list))
@@ -146,6 +161,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
     """One of each kind within reach of each role, and one beyond."""
     async with db.transaction() as tx:
         await _strangers(tx)
+        await _colleague(tx)
     async with db.reading() as tx:
         world = await World.read(tx)
     party = Party(name="窗口来人", region_code="440305", contact_name="来人", contact_phone="0755-00000009")
@@ -199,9 +215,10 @@ async def objects(db: Database, settings: Settings) -> Objects:
         {"institution_id": behind[name], "supervision_id": supervised[name].id}
         for name in ("institution", "provincial")
     )
+    colleague = {"own": world.actors["colleague"].id, "foreign": world.actors["stranger"].id}
     clerks = {"need_id": needs["clerk"], "match_id": match["clerk"], "rating_id": rated["clerk"]}
     own = {
-        "enterprise": near,
+        "enterprise": near | {"account_id": colleague["own"]},
         "institution": near
         | {"revision_id": drafts["institution"], "offering_id": offering[0]}
         | led
@@ -215,7 +232,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
     foreign = {
-        "enterprise": far,
+        "enterprise": far | {"account_id": colleague["foreign"]},
         "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
         | far_led
