@@ -23,7 +23,8 @@ def sitemap(address: str, published: Iterable[tuple[str, datetime]]) -> bytes:
         _add(root, address + path)
     for path, at in published:
         _add(root, address + path, at)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
 
 
 def robots(address: str) -> str:
