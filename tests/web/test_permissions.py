@@ -97,28 +97,24 @@ async def _strangers(tx: Transaction) -> None:
         contact_name="陌生人",
         contact_phone="020-0000000",
     )
-    await accounts.insert(
-        tx,
-        login="stranger",
-        password_hash="",
-        name="陌生人",
-        role="enterprise",
-        enterprise_id=firm,
-        institution_id=None,
-        node_id=None,
-    )
+    await _of_enterprise(tx, "stranger", firm)
 
 
 async def _colleague(tx: Transaction) -> None:
     """Another account of the enterprise: one that it may close."""
-    firm = await tx.fetchval("SELECT enterprise_id FROM accounts WHERE login = 'enterprise'")
+    await _of_enterprise(
+        tx, "colleague", await tx.fetchval("SELECT enterprise_id FROM accounts WHERE login = 'enterprise'")
+    )
+
+
+async def _of_enterprise(tx: Transaction, login: str, enterprise_id: int | None) -> None:
     await accounts.insert(
         tx,
-        login="colleague",
+        login=login,
         password_hash="",
-        name="同事",
+        name="陌生人",
         role="enterprise",
-        enterprise_id=firm,
+        enterprise_id=enterprise_id,
         institution_id=None,
         node_id=None,
     )
