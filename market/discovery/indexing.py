@@ -206,16 +206,24 @@ async def rebuild(
     async with database.transaction() as tx:
         total = await queries.count(tx, index)
 
+    async def read(after: str) -> tuple[list[Document], str]:
+        async with database.transaction() as tx:
+            return await documents.page(tx, index, after, PAGE)
+
     async def pages() -> AsyncIterator[list[Document]]:
-        done, after = 0, ""
-        while True:
-            async with database.transaction() as tx:
-                page, after = await documents.page(tx, index, after, PAGE)
-            if not page:
-                return
-            yield page
-            done += len(page)
-            if progress is not None:
-                await progress(done, max(done, total))
+        done, coming = 0, asyncio.create_task(read(""))
+        try:
+            while True:
+                page, after = await coming
+                if not page:
+                    return
+                # The next page is read while this one is written: the database works beside this process.
+                coming = asyncio.create_task(read(after))
+                yield page
+                done += len(page)
+                if progress is not None:
+                    await progress(done, max(done, total))
+        finally:
+            coming.cancel()
 
     return await writer.rebuild(index, pages())
