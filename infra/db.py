@@ -167,7 +167,9 @@ class Database:
 
     async def _acquire(self) -> Connection:
         try:
-            await asyncio.wait_for(self._slots.acquire(), self._wait)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the slot.
+            async with asyncio.timeout(self._wait):
+                await self._slots.acquire()
         except TimeoutError:
             raise DatabaseUnavailable(f"no database connection came free in {self._wait:g} s") from None
         while self._free:
