@@ -79,7 +79,8 @@ class Clock:
         Raises:
             TimeoutError: nothing happened to it.
         """
-        return await asyncio.wait_for(self._future(need_id), TIMEOUT_SECONDS)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await self._future(need_id)
 
     def _future(self, need_id: int) -> "asyncio.Future[tuple[float, str]]":
         return self._moved.setdefault(need_id, asyncio.get_running_loop().create_future())

@@ -29,7 +29,7 @@ const manifest = {
 };
 
 const context = await esbuild.context({
-  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "icon.svg"].map((name) => `${SOURCE}/${name}`).concat(FONT),
+  entryPoints: ["app.js", "app.css", "api-docs.js", "plots.js", "staff.js", "live.js", "icon.svg"].map((name) => `${SOURCE}/${name}`).concat(FONT),
   outdir: DIST,
   entryNames: "[name]-[hash]",
   bundle: true,

@@ -21,8 +21,8 @@ Record = asyncpg.Record
 class Connection(asyncpg.Connection):
     """One connection to PostgreSQL."""
 
-    channel_to_notify: str | None = None
-    """Set by whoever wants a NOTIFY on that channel once the transaction has committed."""
+    channels_to_notify: frozenset[str] = frozenset()
+    """Added to by whoever wants a NOTIFY on a channel once the transaction has committed."""
 
 
 Transaction = Connection
@@ -143,9 +143,9 @@ class Database:
         Not within the transaction: PostgreSQL lets transactions that notify commit only one after another, each with
         an fsync of its own, which costs two thirds of the submissions a second (docs/decisions/0001-outbox.md).
         """
-        channel, connection.channel_to_notify = connection.channel_to_notify, None
-        if channel is not None:
-            self._unheard.add(channel)
+        channels, connection.channels_to_notify = connection.channels_to_notify, frozenset()
+        if channels:
+            self._unheard |= channels
             if self._notifying is None or self._notifying.done():
                 self._notifying = asyncio.create_task(self._notify_all())
 
@@ -167,7 +167,8 @@ class Database:
 
     async def _acquire(self) -> Connection:
         try:
-            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the slot.
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the free slot, and whoever
+            # was to end goes on for good.
             async with asyncio.timeout(self._wait):
                 await self._slots.acquire()
         except TimeoutError:
@@ -190,7 +191,7 @@ class Database:
         self._slots.release()
 
     async def _roll_back(self, connection: Connection) -> None:
-        connection.channel_to_notify = None
+        connection.channels_to_notify = frozenset()
         try:
             await connection.execute("ROLLBACK")
         except BaseException as error:
@@ -210,7 +211,7 @@ async def start_over(tx: Transaction) -> None:
     For telling somebody why a step was refused: a part of it may be written, or an error have ended the transaction.
     A second connection for that, while this one is held, would let a few refusals use up all there are.
     """
-    tx.channel_to_notify = None
+    tx.channels_to_notify = frozenset()
     await tx.execute("ROLLBACK")
     await tx.execute("BEGIN")
 

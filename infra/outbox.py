@@ -18,7 +18,11 @@ INDEX = "index"
 """Topic of the changes that one indexer takes in batches, past relay and lease (market/discovery/indexing.py)."""
 TELL = "tell"
 """Topic of the events that people are told of, taken in batches as well (workers/notify.py)."""
-ADD = "INSERT INTO outbox (topic, payload, request_id) VALUES ($1, $2, $3)"
+# What is leased until some moment is not sent before it.
+ADD = """
+INSERT INTO outbox (topic, payload, request_id, leased_until)
+VALUES ($1, $2, $3, CASE WHEN $4::float8 > 0 THEN now() + make_interval(secs => $4::float8) ELSE '-infinity' END)
+"""
 LEASE = """
 UPDATE outbox SET attempt = attempt + 1, leased_by = $4, leased_until = now() + make_interval(secs => $2)
 WHERE id IN (
@@ -115,15 +119,15 @@ class LeaseLost(Exception):
     """The row was leased to another attempt; this attempt must leave no effect."""
 
 
-async def add(tx: Transaction, topic: str, **payload: Any) -> None:
-    """Ask for background work on ``topic`` once ``tx`` commits."""
-    await tx.execute(ADD, topic, payload, request_id())
+async def add(tx: Transaction, topic: str, *, after: float = 0.0, **payload: Any) -> None:
+    """Ask for background work on ``topic`` once ``tx`` commits, and no sooner than ``after`` seconds from now."""
+    await tx.execute(ADD, topic, payload, request_id(), after)
     wake_relay(tx)
 
 
 def wake_relay(tx: Transaction) -> None:
     """Have the relay told once ``tx`` commits; for statements that write outbox rows themselves."""
-    tx.channel_to_notify = CHANNEL
+    tx.channels_to_notify |= {CHANNEL}
 
 
 async def lease(tx: Transaction, *, holder: str, limit: int, seconds: float, attempts: int) -> list[Row]:

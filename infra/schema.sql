@@ -73,6 +73,7 @@ CREATE TABLE public.needs (
     due_provisional boolean NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     offered_to bigint,
+    rights text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
     CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
 )
@@ -722,6 +723,28 @@ CREATE TABLE public.fact_editions (
     stored_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.held_decisions (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    actor_id bigint NOT NULL,
+    match_id bigint,
+    offering_id bigint,
+    reason text DEFAULT ''::text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    send_at timestamp with time zone NOT NULL,
+    failed text DEFAULT ''::text NOT NULL,
+    CONSTRAINT held_decisions_check CHECK (((match_id IS NULL) <> (offering_id IS NULL)))
+);
+
+ALTER TABLE public.held_decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.held_decisions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.idempotency_keys (
     account_id bigint NOT NULL,
     key text NOT NULL,
@@ -845,6 +868,24 @@ CREATE TABLE public.ledger_closings (
     closed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.ledger_corrections (
+    id bigint NOT NULL,
+    institution_id bigint NOT NULL,
+    period text NOT NULL,
+    figures text NOT NULL,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.ledger_corrections ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_corrections_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ledger_rows (
     institution_id bigint NOT NULL,
     period text NOT NULL,
@@ -921,7 +962,7 @@ CREATE TABLE public.messages (
     read_at timestamp with time zone,
     for_digest boolean DEFAULT false NOT NULL,
     digest_id bigint,
-    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'account'::text])))
+    CONSTRAINT messages_subject_check CHECK ((subject = ANY (ARRAY['needs'::text, 'deadlines'::text, 'ratings'::text, 'lists'::text, 'supervision'::text, 'account'::text])))
 )
 WITH (fillfactor='85');
 
@@ -998,6 +1039,26 @@ CASE state
     ELSE true
 END),
     CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
+);
+
+CREATE TABLE public.need_letters (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    match_id bigint,
+    author_id bigint NOT NULL,
+    text text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT need_letters_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000)))
+);
+
+ALTER TABLE public.need_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.need_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1254,6 +1315,25 @@ CREATE TABLE public.regions (
     CONSTRAINT regions_check CHECK (((parent_code IS NULL) = (level = 0))),
     CONSTRAINT regions_code_check CHECK ((code ~ '^[0-9]{6}$'::text)),
     CONSTRAINT regions_level_check CHECK (((level >= 0) AND (level <= 3)))
+);
+
+CREATE TABLE public.saved_filters (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_filters_name_check CHECK (((length(name) >= 1) AND (length(name) <= 30))),
+    CONSTRAINT saved_filters_query_check CHECK ((length(query) <= 2000))
+);
+
+ALTER TABLE public.saved_filters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.saved_filters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.searches (
@@ -1524,6 +1604,12 @@ END) NOT VALID;
 ALTER TABLE ONLY public.fact_editions
     ADD CONSTRAINT fact_editions_pkey PRIMARY KEY (sha256);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_key UNIQUE (need_id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key);
 
@@ -1557,6 +1643,12 @@ ALTER TABLE ONLY public.item_revisions
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_pkey PRIMARY KEY (region_code, period);
 
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_period_figures_key UNIQUE (institution_id, period, figures);
+
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ledger_rows
     ADD CONSTRAINT ledger_rows_pkey PRIMARY KEY (institution_id, period, item_code, frozen);
 
@@ -1583,6 +1675,9 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_pkey PRIMARY KEY (id);
 
 ALTER TABLE public.needs
     ADD CONSTRAINT needs_offered_to_check CHECK (((offered_to IS NULL) OR ((owner_id IS NOT NULL) AND (offered_to <> owner_id)))) NOT VALID;
@@ -1652,6 +1747,12 @@ ALTER TABLE ONLY public.region_rules
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_name_key UNIQUE (account_id, name);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.searches
     ADD CONSTRAINT searches_pkey PRIMARY KEY (day, text);
@@ -1747,6 +1848,8 @@ CREATE UNIQUE INDEX events_send_back_once ON public.events USING btree (match_id
 
 CREATE INDEX events_taken_back ON public.events USING btree (match_id, id) WHERE (action = ANY (ARRAY['rework'::text, 'withhold'::text]));
 
+CREATE INDEX held_decisions_actor_id ON public.held_decisions USING btree (actor_id);
+
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX item_events_revision_id ON public.item_events USING btree (revision_id, id);
@@ -1780,6 +1883,8 @@ CREATE INDEX messages_unread ON public.messages USING btree (account_id, id) WHE
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
 CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
+
+CREATE INDEX need_letters_need_id ON public.need_letters USING btree (need_id, id);
 
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
@@ -1893,6 +1998,8 @@ CREATE TRIGGER item_revisions_moves BEFORE INSERT OR UPDATE OF state ON public.i
 
 CREATE TRIGGER ledger_closings_frozen BEFORE DELETE OR UPDATE ON public.ledger_closings FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
+CREATE TRIGGER ledger_corrections_tell AFTER INSERT ON public.ledger_corrections FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
+
 CREATE TRIGGER ledger_rows_frozen BEFORE DELETE OR UPDATE ON public.ledger_rows FOR EACH ROW WHEN (old.frozen) EXECUTE FUNCTION public.refuse_change_of_closed();
 
 CREATE TRIGGER matches_count AFTER INSERT OR UPDATE OF state ON public.matches FOR EACH ROW EXECUTE FUNCTION public.count_match();
@@ -1902,6 +2009,10 @@ CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches 
 CREATE TRIGGER model_steps_audit AFTER INSERT ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.audit_step('model_step', 'model', 'version');
 
 CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_immutable BEFORE DELETE OR UPDATE ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_tell AFTER INSERT ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
@@ -1950,6 +2061,8 @@ CREATE TRIGGER service_items_log AFTER INSERT OR UPDATE OF version, withdrawn_on
 CREATE TRIGGER service_items_stamp AFTER INSERT OR UPDATE OF version, withdrawn_on ON public.service_items FOR EACH STATEMENT EXECUTE FUNCTION public.move_catalogue_stamp();
 
 CREATE TRIGGER supervision_events_frozen BEFORE DELETE OR UPDATE ON public.supervision_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER supervision_events_tell AFTER INSERT ON public.supervision_events FOR EACH ROW WHEN ((((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text)) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER supervisions_moves BEFORE INSERT OR UPDATE OF state ON public.supervisions FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('supervision');
 
@@ -2015,6 +2128,18 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
+
+ALTER TABLE ONLY public.held_decisions
+    ADD CONSTRAINT held_decisions_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES public.offerings(id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
@@ -2054,6 +2179,9 @@ ALTER TABLE ONLY public.item_revisions
 ALTER TABLE ONLY public.ledger_closings
     ADD CONSTRAINT ledger_closings_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
 
+ALTER TABLE ONLY public.ledger_corrections
+    ADD CONSTRAINT ledger_corrections_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institutions(id);
+
 ALTER TABLE ONLY public.matches
     ADD CONSTRAINT matches_institution_id_institution_version_fkey FOREIGN KEY (institution_id, institution_version) REFERENCES public.institution_versions(institution_id, version);
 
@@ -2089,6 +2217,15 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
@@ -2185,6 +2322,9 @@ ALTER TABLE ONLY public.rectifications
 
 ALTER TABLE ONLY public.regions
     ADD CONSTRAINT regions_parent_code_fkey FOREIGN KEY (parent_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.saved_filters
+    ADD CONSTRAINT saved_filters_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.second_factors
     ADD CONSTRAINT second_factors_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);

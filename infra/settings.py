@@ -96,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Exports by one account; by one address five times as many. 0: any number."""
     requests_at_once: Positive = 256
     """Requests a web process works on; one more is answered 503 at once."""
-    body_bytes: Positive = 262_144
-    """Largest body of a request."""
+    body_bytes: Positive = 1_048_576
+    """Largest body of a request: a form of eleven fields, each with 10,000 Chinese characters, is told and kept."""
     oidc_issuer: str | None = None
     """OpenID provider people may log in with, as an address. None: passwords only."""
     oidc_client_id: str | None = None
@@ -120,6 +120,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Candidates closer than so many points change places by chance, for learning; 2 is light, 0 leaves it to ties."""
     prices_hours: NotNegative = 24.0
     """How long the prices of a plan count for what is proposed to single needs; 0: never."""
+    undo_seconds: NotNegative = 10.0
+    """How long a coordinator's approval can be taken back before it is sent; 0: sent at once."""
+    live_streams: Positive = 500
+    """Pages that each web process tells of changes as they happen; those beyond look by the clock."""
     promote_nightly: bool = False
     """Let the nightly job move models up the ladder, a step a night, where evidence allows. False: only people do."""
     audit_days: Annotated[int, Meta(ge=180)] = 400

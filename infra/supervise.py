@@ -125,7 +125,8 @@ class _Keeper:
         with suppress(ProcessLookupError):
             process.send_signal(program.stop_signal)
         try:
-            await asyncio.wait_for(process.wait(), program.stop_seconds)
+            async with asyncio.timeout(program.stop_seconds):
+                await process.wait()
         except TimeoutError:
             self._say(f"{program.name} did not stop within {program.stop_seconds:.0f} s and was killed")
             with suppress(ProcessLookupError):

@@ -43,6 +43,7 @@ from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.conversations import api as conversations_api
 from market.deadlines import api as deadlines_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
@@ -54,6 +55,7 @@ from market.i18n import _
 from market.institutions import api as institutions_api
 from market.ledger import api as ledger_api
 from market.lists import api as lists_api
+from market.live.hub import Hub
 from market.matches import api as matches_api
 from market.matches.ranking import CatalogueSource
 from market.messages import api as messages_api
@@ -106,6 +108,7 @@ HEADERS = {
 SECURE_HEADERS = {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}
 UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
 """Paths that need no account and no line in the log."""
+STREAMS = "/live/"
 
 log = structlog.get_logger()
 
@@ -168,7 +171,8 @@ class Application(Litestar):
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
             self.metrics.requests.labels(scope["method"], route, status).inc()
-            self.metrics.seconds.labels(route).observe(seconds)
+            if not scope["path"].startswith(STREAMS):  # open as long as somebody looks
+                self.metrics.seconds.labels(route).observe(seconds)
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
@@ -266,11 +270,16 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         catalogue=CatalogueSource(settings.own_words, finder),
         finder=finder,
         metrics=Metrics(),
+        hub=Hub(database, most=settings.live_streams),
     )
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
+        listening = asyncio.create_task(held.hub.run())
         yield
+        held.hub.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await engine.aclose()
         await database.close()
         await redis.aclose()
@@ -333,6 +342,7 @@ def _api() -> Router:
             audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
+            conversations_api.router(),
             discovery_api.router(),
             exporting_api.router(),
             feeds_api.router(),

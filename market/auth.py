@@ -19,6 +19,7 @@ from market import errors
 from market.accounts import queries
 from market.accounts.model import STAFF, Actor, Role, Session
 from market.accounts.service import hash_token
+from market.expired import nobody
 from market.i18n import _, known, speak
 from market.limiting import throttle
 
@@ -109,7 +110,7 @@ async def steering(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard that lets only those pass who say which model ranks."""
     actor: Actor | None = connection.user
     if actor is None:
-        raise errors.NotAuthenticated
+        raise await nobody(connection)
     if not actor.steers_models:
         raise errors.Forbidden
 
@@ -124,7 +125,7 @@ class Allow:
         """A coroutine, because Litestar would run a plain function in a thread for every request."""
         actor: Actor | None = connection.user
         if actor is None:
-            raise errors.NotAuthenticated
+            raise await nobody(connection)
         if self.roles and actor.role not in self.roles:
             raise errors.Forbidden
 

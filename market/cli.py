@@ -6,7 +6,7 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -103,8 +103,9 @@ def serve(settings: Settings) -> None:
 
     ready = embedded.with_urls(settings)
     configure_logs(ready.log_level, as_json=ready.log_json)
-    uvicorn.run(
-        create_app(ready, csrf_secret=secret_of(ready)),
+    app = create_app(ready, csrf_secret=secret_of(ready))
+    config = uvicorn.Config(
+        app,
         host=ready.host,
         port=ready.port,
         access_log=False,
@@ -114,6 +115,19 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
         server_header=False,
     )
+    _Server(config, app.state.services.hub.close).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends streams before it waits for requests to end: they would go on for ever."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 @main.command()

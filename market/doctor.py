@@ -16,8 +16,8 @@ from market.calendars import queries as calendars
 from market.data.language import OWN_FILES, LanguageError, load
 from market.deadlines import queries as deadlines
 from market.ledger import counting
+from market.messages import delivery_queries as deliveries
 from market.messages import mail
-from market.messages import queries as messages
 
 ENOUGH_BYTES = 1_000_000_000
 LATE_SECONDS = 60
@@ -183,7 +183,7 @@ async def _ledger(tx: Transaction) -> Finding:
 
 
 async def _deliveries(tx: Transaction) -> Finding:
-    backlog = await messages.backlog(tx)
+    backlog = await deliveries.backlog(tx)
     found = f"{backlog.waiting} waiting, oldest {backlog.oldest_seconds:.0f} s, {backlog.parked} parked"
     remedy = "is a worker running, does the mail server answer (zhipei mail test)? parked ones: zhipei mail retry"
     return Finding(

@@ -201,3 +201,11 @@ class AlreadyLinked(Conflict):
 
     slug = "already-linked"
     title = N_("已经关联过")
+
+
+class TooManyStreams(DomainError):
+    """同时打开的页面太多，这个页面改为每隔一会儿刷新一次。"""
+
+    status = 503
+    slug = "too-many-streams"
+    title = N_("打开的页面太多")

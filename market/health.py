@@ -12,7 +12,7 @@ from infra.observe import Metrics
 from market.deadlines import queries as deadlines
 from market.learning import queries as learning
 from market.learning.model import StoredHealth
-from market.messages import queries as messages
+from market.messages import delivery_queries as deliveries
 from market.needs import queries as needs
 from market.needs.model import NeedState
 from market.web import Services
@@ -51,7 +51,7 @@ async def metrics(held: Services) -> tuple[bytes, str]:
     async with held.db.reading() as tx:
         depth = await outbox.depth(tx)
         behind = await deadlines.behind(tx)
-        backlog = await messages.backlog(tx)
+        backlog = await deliveries.backlog(tx)
         counts = await needs.counts(tx, "")
         measured = await learning.health(tx)
     gauges.outbox_waiting.set(depth.waiting)

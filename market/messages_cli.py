@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import click
 
 from infra.settings import Settings, SettingsError
+from market.messages import delivery_queries
 from market.messages import mail as letters
-from market.messages import queries
 from market.messages.words import WORDS
 from market.terminal import Failure, in_transaction
 
@@ -41,4 +41,4 @@ def test(settings: Settings, address: str) -> None:
 @click.pass_obj
 def retry(settings: Settings) -> None:
     """Send parked letters and webhooks again."""
-    click.echo(f"{in_transaction(settings, queries.retry)} will be tried again")
+    click.echo(f"{in_transaction(settings, delivery_queries.retry)} will be tried again")

@@ -22,6 +22,7 @@ OWN: Mapping[Role | None, Sequence[tuple[str, str]]] = {
     Role.COORDINATOR: (
         ("/queue", N_("待处理")),
         ("/deadlines", N_("期限")),
+        ("/gaps", N_("供给缺口")),
         ("/lists", N_("清单审核")),
         ("/ratings", N_("评价")),
         ("/ledger", N_("台账")),

@@ -150,6 +150,7 @@ REACH: Mapping[str, Mapping[Role, Reach]] = {
     "institution_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "supervision_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "message_id": dict.fromkeys(Role, Reach.OWN),
+    "filter_id": {Role.COORDINATOR: Reach.OWN},
     "token_id": dict.fromkeys(Role, Reach.OWN),
     "session_id": dict.fromkeys(Role, Reach.OWN),
 }

@@ -23,9 +23,10 @@ class Mark(Struct, frozen=True):
 
 class Option(Struct, frozen=True, omit_defaults=True):
     """What to draw. ``x`` and ``y`` name the axes; ``percent``: values are shares, shown in percent; ``least`` and
-    ``most`` bound the values; ``sideways``: bars lie, for long names; ``diagonal``: the name of the line y = x."""
+    ``most`` bound the values; ``sideways``: bars lie, for long names; ``diagonal``: the name of the line y = x. Of
+    a heat map: ``rows`` down, ``categories`` across; its points are (column, row, value); ``scarce``: little is bad."""
 
-    kind: Literal["line", "bar", "scatter"]
+    kind: Literal["line", "bar", "scatter", "heatmap"]
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     x: str = ""
@@ -36,6 +37,8 @@ class Option(Struct, frozen=True, omit_defaults=True):
     marks: tuple[Mark, ...] = ()
     sideways: bool = False
     diagonal: str = ""
+    rows: tuple[str, ...] = ()
+    scarce: bool = False
 
 
 class Table(Struct, frozen=True):

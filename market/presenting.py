@@ -18,6 +18,7 @@ from msgspec import structs
 from market.accounts.model import COOKIES, LOOKS, ROLE_NAMES, Look
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
+from market.conversations import model as letters
 from market.deadlines import model as deadlines
 from market.i18n import LANGUAGES, LOCALES, TAGS, Words, _, _n, lang, plural
 from market.matches import model as matches
@@ -25,6 +26,7 @@ from market.navigation import navigation
 from market.needs import model as needs
 from market.ratings import model as ratings
 from market.ratings.figures import Tally
+from market.ratings.scale import LEVEL_NAMES
 from market.regions.model import NATION
 from market.web import came_from
 
@@ -40,6 +42,12 @@ MISSING_NAMES: Mapping[str, str] = Words(
     }
 )
 """What a need's text may lack, in words; the keys are matching's gaps."""
+STEPS: Mapping[str, Mapping[Any, str]] = {
+    "need": needs.ACTION_NAMES,
+    "rectification": ratings.ACTION_NAMES,
+    letters.MACHINE: letters.ACTION_NAMES,
+}
+"""Machines whose actions have words that need nothing added."""
 TOWARDS_INSTITUTION = frozenset(
     {
         matches.MatchAction.PROPOSE,
@@ -53,7 +61,7 @@ ASSIGNING = frozenset({matches.MatchAction.OVERRIDE, matches.MatchAction.APPROVE
 """Steps of a match that tell more than the need's own step."""
 NAMES = {
     "ITEM_LIST_NAMES": ITEM_LIST_NAMES,
-    "LEVEL_NAMES": ratings.LEVEL_NAMES,
+    "LEVEL_NAMES": LEVEL_NAMES,
     "MISSING_NAMES": MISSING_NAMES,
     "RIGHT_NAMES": RIGHT_NAMES,
     "ROLE_NAMES": ROLE_NAMES,
@@ -67,7 +75,7 @@ def install(environment: Environment) -> None:
     # What {% trans %} calls; it fills %(names)s, and not {names} as ``_`` does.
     environment.install_gettext_callables(_, plural, newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., Any]] = {"day": day, "month": month, "moment": moment, "iso_day": iso_day}
-    filters["full_day"] = full_day
+    filters |= {"full_day": full_day, "clock_time": clock_time}
     filters |= {"left": left, "late": late, "limit": limit, "number": number, "word": word, "listed": listed}
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
@@ -137,6 +145,11 @@ def moment(value: datetime) -> str:
     return f"{_date(local.date(), _('M月d日') if local.year == _today().year else _('y年M月d日'))} {local:%H:%M}"
 
 
+def clock_time(value: datetime) -> str:
+    """14:05, below a heading that says the day."""
+    return f"{value.astimezone(ZONE):%H:%M}"
+
+
 def number(value: float) -> str:
     """1,234.5 as the reader's language writes it."""
     return format_decimal(value, locale=LOCALES[lang()])
@@ -173,17 +186,15 @@ def json(value: object) -> str:
 
 def event(step: needs.Event) -> str:
     """What was done, in words."""
-    if step.machine == "need":
-        return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    if step.machine in STEPS:
+        return STEPS[step.machine][step.action]
     if step.machine == "deadline":
         limit = deadlines.KIND_NAMES[deadlines.LimitKind(step.data["limit"])]
         return deadlines.ACTION_NAMES[deadlines.DeadlineAction(step.action)].format(limit=limit)
-    if step.machine == "rectification":
-        return ratings.ACTION_NAMES[ratings.RectificationAction(step.action)]
     if step.machine == "rating":
         words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
         level = step.data.get("level")
-        return _("{step}：{level}", step=words, level=ratings.LEVEL_NAMES[level]) if level else words
+        return _("{step}：{level}", step=words, level=LEVEL_NAMES[level]) if level else words
     action = matches.MatchAction(step.action)
     words = matches.ACTION_NAMES[action]
     if action not in TOWARDS_INSTITUTION:

@@ -34,6 +34,7 @@ from market.accounts.sessions import Sessions
 from market.calendars.service import Deadlines, DeadlinesSource
 from market.discovery.service import Finder
 from market.i18n import _
+from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
@@ -72,6 +73,7 @@ class Services(Struct, frozen=True, eq=False):
     catalogue: CatalogueSource
     finder: Finder
     metrics: Metrics
+    hub: Hub
 
 
 def services(request: AppRequest) -> Services:
@@ -276,12 +278,15 @@ async def go_once(
 ) -> Redirect:
     """Do what a form asks and go where ``act`` says; the same form posted again goes there too, and does nothing.
 
-    Only the same form: with another text, after the back button, it is another wish.
+    Only the same form: with another text, after the back button, it is another wish. A form without a ``key`` says
+    nothing of which one it is, and is done each time.
 
     Raises:
         Rejected: it was posted before.
         DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
+    if not form.get("key"):
+        return go(await act())
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
     fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
     key = f"form:{fingerprint.hex()}"

@@ -22,10 +22,12 @@ from market.discovery.indexing import Indexer
 from market.discovery.service import Finder
 from market.matches.ranking import CatalogueSource
 from market.messages.model import Channel
+from market.queue.holding import SEND_HELD
 from search.breaker import Breaker
 from workers.audit import chain_audit, forget_audit
 from workers.context import Context
 from workers.deadlines import KEEPING_SECONDS, keep_time, lapse_match
+from workers.held import send_held
 from workers.index import ask_for_rebuilds
 from workers.ledger import SECONDS as LEDGER_SECONDS
 from workers.ledger import ledger_nightly
@@ -40,6 +42,7 @@ JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
     "match_need": match_need,
     "make_plan": make_plan,
     LAPSE: lapse_match,
+    SEND_HELD: send_held,
 }
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24

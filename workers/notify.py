@@ -10,7 +10,7 @@ from infra import outbox
 from infra.db import Database, DatabaseUnavailable
 from infra.settings import Settings
 from market.calendars import service as calendars
-from market.messages import delivering, queries, service
+from market.messages import delivering, delivery_queries, queries, service
 from market.messages.model import Channel, Delivery
 from workers.context import Context
 
@@ -116,7 +116,7 @@ class Postman:
             await asyncio.sleep(rest)
         free = AT_ONCE[self._channel] - len(self._under_way)
         async with self._db.transaction() as tx:
-            leased = await queries.lease(tx, self._channel, free, delivering.LEASE_SECONDS)
+            leased = await delivery_queries.lease(tx, self._channel, free, delivering.LEASE_SECONDS)
         for delivery in leased:
             task = asyncio.create_task(self._carry(delivery))
             self._under_way.add(task)

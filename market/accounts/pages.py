@@ -153,6 +153,8 @@ async def log_out(request: AppRequest) -> Redirect:
     """End the session."""
     if request.user is not None:
         await _tell(request, Action.LOG_OUT, request.user.id)
+    if request.auth is not None:
+        services(request).hub.end(request.auth.token)
     await leave(request)
     answer = go("/")
     answer.set_cookie(cookie(services(request).settings, COOKIE, "", 0))

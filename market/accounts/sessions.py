@@ -78,6 +78,17 @@ class Sessions:
             return None
         return structs.replace(found, token=token, id=_hash(token)[:16])
 
+    async def lives(self, session: Session) -> bool:
+        """Whether the session goes on; this does not prolong it. A sealed one is left to its account's epoch."""
+        if time.time() - session.started > self._absolute:
+            return False
+        if session.token.startswith(SEALED):
+            return time.time() - session.started < EMERGENCY_SECONDS
+        try:
+            return bool(await self._redis.exists(self._session(_hash(session.token))))
+        except RedisError:
+            return False
+
     async def end(self, session: Session) -> bool:
         """End the session at once. False: it is sealed, or Redis is away, and only the account's epoch can end it."""
         if session.token.startswith(SEALED):

@@ -30,7 +30,7 @@ from market.i18n import _
 from market.institutions import queries as institutions
 from market.institutions.model import InstitutionFilter
 from market.matches.preview import MOST, fitting
-from market.matches.ranking import Catalogue, understand
+from market.matches.ranking import Catalogue, meant, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, NeedBody, Submission
 from market.notices import queries as notices
@@ -186,11 +186,9 @@ async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, 
 
 
 def _settled(wish: Wish, catalogue: Catalogue) -> Wish:
-    """Who strikes out what was misunderstood has looked at the rest, and means it."""
-    if not wish.without:
-        return wish
-    meant = wish.item_codes or understand(catalogue, wish.body).item_codes
-    return structs.replace(wish, item_codes=tuple(code for code in meant if code not in wish.without)[:MOST_ITEMS])
+    """The wish with the items that it means."""
+    codes = meant(catalogue, wish.body, wish.item_codes, wish.without)
+    return structs.replace(wish, item_codes=codes[:MOST_ITEMS])
 
 
 async def _log_in_first(request: AppRequest, wish: Wish) -> Redirect:

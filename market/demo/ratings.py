@@ -15,9 +15,10 @@ from market.demo.journal import Journal, Life
 from market.demo.rows import Provider, RatingRow
 from market.needs.model import Channel
 from market.ratings.model import RatingAction as R
-from market.ratings.model import RatingLevel, RectificationState, indicators
 from market.ratings.model import RectificationAction as A
+from market.ratings.model import RectificationState
 from market.ratings.rectification import LIMITS
+from market.ratings.scale import RatingLevel, indicators
 
 S = RectificationState
 

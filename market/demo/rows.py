@@ -8,7 +8,8 @@ from msgspec import Struct
 from market.demo.people import Enterprise
 from market.matches.model import MatchState
 from market.needs.model import Channel, NeedState, Understanding
-from market.ratings.model import RatingLevel, RatingState, RectificationState
+from market.ratings.model import RatingState, RectificationState
+from market.ratings.scale import RatingLevel
 from matching.types import Exclusion, Part
 
 

@@ -13,7 +13,7 @@ from market.discovery.params import count, of_page
 from market.discovery.service import Finder
 from market.institutions import service
 from market.institutions.model import InstitutionFilter
-from market.lists import service as lists
+from market.lists import taking_up
 from market.offerings import service as offerings
 from market.offerings.model import OfferingFilter
 from market.ratings import queries as rating_queries
@@ -53,7 +53,7 @@ async def show(tx: NamedDependency[Transaction], institution_id: PathId) -> Temp
         offered=await offerings.browse(tx, wanted, limit=MOST_OFFERINGS),
         rated=ratings.overall(await ratings.by_item(tx, institution_id)),
         said=await rating_queries.published(tx, institution_id, item_code=None, before=None, limit=SAID),
-        taken_up=(await lists.of_institution(tx, institution_id)).taken_up,
+        taken_up=(await taking_up.of_institution(tx, institution_id)).taken_up,
         specific=[item for item in await catalogue.of_institution(tx, institution_id) if item.withdrawn_on is None],
     )
 

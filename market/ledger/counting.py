@@ -188,6 +188,22 @@ JOIN institution_versions v ON v.institution_id = i.id AND v.version = i.version
 WHERE province_of(v.region_code) = $1
 ON CONFLICT DO NOTHING
 """
+# Closed months whose figures are others now, each set of figures once. Quarters and years are sums of them.
+CORRECT = f"""
+WITH now AS (
+    SELECT institution_id, period, ROW({_ROW})::text AS figures FROM ledger_rows WHERE NOT frozen AND item_code = ''
+), closed AS (
+    SELECT institution_id, period, ROW({_ROW})::text AS figures FROM ledger_rows WHERE frozen AND item_code = ''
+)
+INSERT INTO ledger_corrections (institution_id, period, figures)
+SELECT i.id, g.period, md5(coalesce(n.figures, ''))
+FROM ledger_closings g JOIN institution_versions v ON province_of(v.region_code) = g.region_code
+JOIN institutions i ON i.id = v.institution_id AND i.version = v.version
+LEFT JOIN now n ON n.institution_id = i.id AND n.period = g.period
+LEFT JOIN closed c ON c.institution_id = i.id AND c.period = g.period
+WHERE g.period ~ '-' AND n.figures IS DISTINCT FROM c.figures
+ON CONFLICT DO NOTHING
+"""
 REMEMBER = "CREATE TEMPORARY TABLE ledger_before ON COMMIT DROP AS SELECT * FROM ledger_rows WHERE NOT frozen"
 DIFFERENT = """
 SELECT count(*) FROM (
@@ -310,6 +326,11 @@ async def closed(tx: Transaction, province: str) -> set[str]:
 async def close(tx: Transaction, province: str, periods: Sequence[str], at: datetime) -> None:
     """Freeze the province's figures of these periods as they stand."""
     await tx.execute(CLOSE, province, periods, at)
+
+
+async def correct(tx: Transaction) -> None:
+    """Note the closed months whose figures have become others; whoever they are of is told (market.messages)."""
+    await tx.execute(CORRECT)
 
 
 async def remember(tx: Transaction) -> None:

@@ -16,7 +16,7 @@ from market.ledger import printing
 from market.ledger.figures import COUNTS, NAMES, Figures, measures, plain_row
 from market.ledger.model import Ledger, ListLine
 from market.ledger.periods import Period
-from market.ratings.model import LEVEL_NAMES, RatingLevel
+from market.ratings.scale import LEVEL_NAMES, RatingLevel
 
 Cell = str | int | float | None
 

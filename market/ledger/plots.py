@@ -8,7 +8,7 @@ from market.ledger.figures import NAMES, total
 from market.ledger.model import Ledger
 from market.ledger.periods import Period, month_of
 from market.plots import Option, Plot, Series, Table, share
-from market.ratings.model import LEVEL_NAMES, RatingLevel
+from market.ratings.scale import LEVEL_NAMES, RatingLevel
 
 MOST_BARS = 12
 """Days of which the spread has a bar; what took longer stands in the last."""

@@ -50,6 +50,7 @@ async def bring_up_to_date(tx: Transaction, deadlines: Deadlines, *, whole: bool
         cells = len(dirty)
     now = datetime.now(UTC)
     closed = await close_due(tx, deadlines, now)
+    await counting.correct(tx)
     await counting.save(tx, upto, deadlines.stamp, now)
     return Recorded(upto, cells, closed)
 

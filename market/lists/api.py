@@ -10,7 +10,7 @@ from msgspec import Struct
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
-from market.lists import queries, service
+from market.lists import queries, service, taking_up
 from market.lists.model import (
     Lists,
     Move,
@@ -116,7 +116,7 @@ async def withdraw(
 @get("/take-ups", guards=INSTITUTIONS, summary="List what you have taken up")
 async def taken(request: AppRequest, tx: NamedDependency[Transaction]) -> list[TakeUp]:
     """The common list, and since when your institution has taken up each item."""
-    return await service.common(tx, actor_of(request))
+    return await taking_up.common(tx, actor_of(request))
 
 
 @post("/take-ups", status_code=200, guards=INSTITUTIONS, summary="Take up the common list")
@@ -125,8 +125,8 @@ async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: J
     actor = actor_of(request)
 
     async def act() -> list[TakeUp]:
-        await service.take_up(tx, actor, data.item_codes)
-        return await service.common(tx, actor)
+        await taking_up.take_up(tx, actor, data.item_codes)
+        return await taking_up.common(tx, actor)
 
     return await once(request, tx, act)
 
@@ -134,7 +134,7 @@ async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: J
 @get("/institutions/{institution_id:int}/lists", summary="Show an institution's lists")
 async def of_institution(tx: NamedDependency[Transaction], institution_id: PathId) -> Lists:
     """What an institution has taken up of the common list, and its specific list. Public."""
-    return await service.of_institution(tx, institution_id)
+    return await taking_up.of_institution(tx, institution_id)
 
 
 def router() -> Router:

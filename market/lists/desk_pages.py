@@ -32,7 +32,7 @@ from market.guides import queries as guide_queries
 from market.guides import service as guides
 from market.guides.model import ChannelForm
 from market.i18n import Words, _
-from market.lists import queries, service
+from market.lists import queries, service, taking_up
 from market.lists.model import (
     OPEN,
     ContentForm,
@@ -45,7 +45,7 @@ from market.lists.model import (
 )
 from market.matches import queries as matches
 from market.matches.model import DeclineCount
-from market.web import AppRequest, PathId, Rejected, actor_of, go, page, page_of, read_cursor
+from market.web import AppRequest, PathId, Rejected, actor_of, go, go_once, one_time_key, page, page_of, read_cursor
 
 STAFF = [allow(Role.INSTITUTION, Role.COORDINATOR, Role.ADMIN)]
 WRITERS = [allow(Role.INSTITUTION, Role.ADMIN)]
@@ -92,7 +92,7 @@ async def _desk(
         to_review=to_review,
         on_their_way=[one for one in on_their_way if one not in to_review],
         ended=page_of(ended, ENDED_ROWS, lambda one: one.id),
-        common=await service.common(tx, actor) if mine else None,
+        common=await taking_up.common(tx, actor) if mine else None,
         declines=await _declines(tx, mine) if mine else {},
         kept=await _kept(tx, actor),
         done=done,
@@ -118,11 +118,15 @@ async def new(
 
 @post("/new", guards=WRITERS)
 async def add(request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]) -> Redirect:
-    """Keep a new draft."""
+    """Keep a new draft; a double click keeps one."""
     actor = actor_of(request)
     item = await catalogue.item(tx, str(data.get("item_code", "")))
+
+    async def act() -> str:
+        return f"/lists/{await service.draft(tx, actor, _decoded(NewRevision, data))}"
+
     try:
-        return go(f"/lists/{await service.draft(tx, actor, _decoded(NewRevision, data))}")
+        return await go_once(tx, actor, data, act)
     except (InvalidInput, Conflict) as error:
         raise Rejected(await _form(tx, actor, data, item=item, error=error)) from None
 
@@ -149,9 +153,13 @@ async def save(
 ) -> Redirect:
     """Keep the draft as changed."""
     actor = actor_of(request)
-    try:
+
+    async def act() -> str:
         await service.save(tx, actor, revision_id, _decoded(Save, data))
-        return go(f"/lists/{revision_id}")
+        return f"/lists/{revision_id}"
+
+    try:
+        return await go_once(tx, actor, data, act)
     except EditedMeanwhile as error:
         revision = await service.find(tx, actor, revision_id)
         seen = await queries.edit(tx, revision_id, int(data["edit"]))
@@ -171,18 +179,21 @@ async def move(
 ) -> Redirect:
     """Submit, take back, discard, approve or send back."""
     actor = actor_of(request)
+
+    async def act() -> str:
+        return f"/lists?done={await service.move(tx, actor, revision_id, decode(Move, data))}"
+
     try:
-        after = await service.move(tx, actor, revision_id, decode(Move, data))
+        return await go_once(tx, actor, {**data, "path": request.url.path}, act)
     except (InvalidInput, Conflict) as error:
         raise Rejected(await _show(tx, actor, revision_id, values=data, error=error)) from None
-    return go(f"/lists?done={after}")
 
 
 @get("/withdraw", guards=WRITERS)
 async def ask_to_withdraw(request: AppRequest, tx: NamedDependency[Transaction], item: FromQuery[str] = "") -> Template:
     """Why, and from when on."""
     found = await service.own_item(tx, actor_of(request), item)
-    return page("lists/withdraw.html", item=found, values={}, errors={})
+    return page("lists/withdraw.html", item=found, values={"key": one_time_key()}, errors={})
 
 
 @post("/withdraw", guards=WRITERS)
@@ -190,8 +201,12 @@ async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], data: 
     """Send an item's withdrawal to review."""
     actor = actor_of(request)
     item = await service.own_item(tx, actor, str(data.get("item_code", "")))
+
+    async def act() -> str:
+        return f"/lists/{await service.withdraw(tx, actor, item.code, decode(Withdrawal, data))}"
+
     try:
-        revision_id = await service.withdraw(tx, actor, item.code, decode(Withdrawal, data))
+        return await go_once(tx, actor, data, act)
     except (InvalidInput, Conflict) as error:
         notice = None if error.fields else ("bad", error.detail)
         raise Rejected(
@@ -204,7 +219,6 @@ async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], data: 
                 notice=notice,
             )
         ) from None
-    return go(f"/lists/{revision_id}")
 
 
 @post("/take-up", guards=INSTITUTIONS)
@@ -213,7 +227,7 @@ async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: U
     code = str(data.get("item_code", ""))
     if not code and data.get("all") != "true":
         return go("/lists#common")
-    await service.take_up(tx, actor_of(request), (code,) if code else None)
+    await taking_up.take_up(tx, actor_of(request), (code,) if code else None)
     return go("/lists?done=taken_up#common")
 
 
@@ -270,6 +284,7 @@ async def _show(
         reviewer=service.reviews(actor, revision),
         wrote=actor.id in revision.writers,
         values=values or {},
+        key=one_time_key(),
         errors=error.fields if error else {},
         labels=LABELS,
         notice=("bad", error.detail) if error and not error.fields else None,
@@ -314,6 +329,7 @@ async def _form(
         own=actor.institution_id is not None,
         list_names=choices,
         groups=sorted({one.item_group for one in known}),
+        key=values.get("key") or one_time_key(),
         limit_hint=_(LIMIT_HINT),
         right_names=RIGHT_NAMES,
         stage_names=STAGE_NAMES,

@@ -1,6 +1,7 @@
 """The institution's desk: what to take, decline and deliver, in place."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Router, get, post
@@ -15,11 +16,24 @@ from market.auth import allow
 from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
+from market.i18n import _n
 from market.matches import queries, service
-from market.matches.model import Delivery, MatchState, Remark
+from market.matches.model import Delivery, DeskRow, MatchState, Remark
 from market.matches.pages import Draft
 from market.supervision import queries as supervisions
-from market.web import AppRequest, IdQuery, PathId, Rejected, actor_of, go, page, page_of, read_cursor, services
+from market.web import (
+    AppRequest,
+    IdQuery,
+    PathId,
+    Rejected,
+    actor_of,
+    go_once,
+    one_time_key,
+    page,
+    page_of,
+    read_cursor,
+    services,
+)
 
 URGENT_ROWS = 50
 ENDED_ROWS = 20
@@ -58,6 +72,8 @@ async def _desk(
         status=status,
         todo=todo[:URGENT_ROWS],
         more=len(todo) > URGENT_ROWS,
+        key=one_time_key(),
+        sums=_sums(todo[:URGENT_ROWS]),
         ended=page_of(ended, ENDED_ROWS, lambda row: row.id),
         done=done and await queries.find(tx, done, institution_id=actor.institution_id),
         supervision=await supervisions.open_of(tx, actor.institution_id or 0),
@@ -67,12 +83,27 @@ async def _desk(
     )
 
 
+def _sums(todo: Sequence[DeskRow]) -> list[tuple[str, int, str]]:
+    """What there is to do, as (words, how many, the class that colours it)."""
+    late = sum(row.due_at is not None and row.due_at < datetime.now(UTC) for row in todo)
+    taking = sum(row.state is MatchState.APPROVED for row in todo)
+    serving = sum(row.state is MatchState.ACCEPTED for row in todo)
+    asked = len(todo) - taking - serving
+    return [
+        (_n("{n} 件已超期", late), late, "bad"),
+        (_n("{n} 件等您受理", taking), taking, ""),
+        (_n("{n} 件在办", serving), serving, ""),
+        (_n("{n} 件等骨干节点答复谢绝申请", asked), asked, ""),
+    ]
+
+
 @post("/matches/{match_id:int}/accept", guards=[allow(Role.INSTITUTION)])
 async def accept(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
     match_id: PathId,
+    data: URLEncodedBody[Form],
 ) -> Redirect:
     """Take what was assigned."""
     actor = actor_of(request)
@@ -80,7 +111,7 @@ async def accept(
     async def act() -> None:
         await service.accept(tx, actor, match_id, deadlines)
 
-    return await _act(request, tx, match_id, act, Draft())
+    return await _act(request, tx, match_id, act, Draft(values=data))
 
 
 @post("/matches/{match_id:int}/decline", guards=[allow(Role.INSTITUTION)])
@@ -125,11 +156,16 @@ async def _act(
     Raises:
         Rejected: with the desk, what was typed and what stood in the way.
     """
-    try:
+
+    async def once() -> str:
         await act()
+        return f"/desk?done={match_id}#m-{match_id}"
+
+    try:
+        # The path says what is asked of which match: the page has one key for all of its forms.
+        return await go_once(tx, actor_of(request), {**draft.values, "path": request.url.path}, once)
     except (InvalidInput, Conflict) as error:
         raise Rejected(await _again(request, tx, draft, error)) from None
-    return go(f"/desk?done={match_id}")
 
 
 async def _again(request: AppRequest, tx: Transaction, draft: Draft, error: DomainError) -> Template:

@@ -268,13 +268,22 @@ class DeskRow(Struct, frozen=True, kw_only=True):
     body: str
     enterprise_name: str
     offering_title: str
+    promised_days: int | None
     item_name: str
     item_list: ItemList
+    promised_limit: Limit | None
+    statutory_limit: Limit | None
     due_at: datetime | None
     due_provisional: bool
     created_at: datetime
     bound: bool
     """As in Match."""
+
+    @property
+    def promise(self) -> Limit | None:
+        """What ``Match.delivery`` counts from, for words: the promise, or else the law; None where nothing is said."""
+        offered = None if self.promised_days is None else Limit(self.promised_days, "working_day")
+        return offered or self.promised_limit or self.statutory_limit
 
     @property
     def state_name(self) -> str:

@@ -1,82 +1,45 @@
-"""The coordinator's pages: the queue, and one need with its candidates."""
+"""The coordinator's page of one need with its candidates, and what may be decided there."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, URLEncodedBody
+from litestar.params import URLEncodedBody
 from litestar.response import Redirect, Template
 from msgspec import Struct
 
 from infra.db import Transaction, start_over
-from market.accounts.model import Actor, Role
+from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
+from market.catalogue import queries as catalogue
+from market.conversations.service import at_need as conversation
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
-from market.i18n import Words, lang
-from market.matches import queries, service, work
+from market.i18n import N_, _, lang
+from market.matches import service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
-from market.needs import queries as needs
-from market.needs.model import NeedRow, NeedState
-from market.plans import queries as plans
+from market.queue import holding
+from market.queue import queries as queue
+from market.queue.model import ALL, TABS, Decision, Tab
 from market.ratings import service as ratings
 from market.web import (
     AppRequest,
-    IdQuery,
-    Page,
     PathId,
     Rejected,
     actor_of,
     go,
     one_time_key,
     page,
-    page_of,
-    read_cursor,
     services,
 )
 
-QUEUE_ROWS = 30
+HELD = ("approve", "override")
+"""Forms whose decisions can be taken back."""
+TOO_LATE = N_("这个决定已经派出，不能再撤回。需要改的话，可以改派。")
 Form = dict[str, Any]
-
-
-class Tab(StrEnum):
-    """What a queue is looked at for."""
-
-    OPEN = "open"
-    RANKING = "ranking"
-    ASSIGNED = "assigned"
-    SERVING = "serving"
-    DELIVERED = "delivered"
-    RETURNED = "returned"
-    ENDED = "ended"
-
-
-TABS: Mapping[Tab, tuple[NeedState, ...]] = {
-    Tab.OPEN: (NeedState.PROPOSED, NeedState.UNMATCHED),
-    Tab.RANKING: (NeedState.SUBMITTED,),
-    Tab.ASSIGNED: (NeedState.ASSIGNED,),
-    Tab.SERVING: (NeedState.SERVING,),
-    Tab.DELIVERED: (NeedState.DELIVERED,),
-    Tab.RETURNED: (NeedState.RETURNED,),
-    Tab.ENDED: (NeedState.COMPLETED, NeedState.WITHDRAWN, NeedState.CLOSED),
-}
-
-
-TAB_NAMES: Mapping[Tab, str] = Words(
-    {
-        Tab.OPEN: "等我审核",
-        Tab.RANKING: "正在匹配",
-        Tab.ASSIGNED: "等机构受理",
-        Tab.SERVING: "办理中",
-        Tab.DELIVERED: "等企业确认",
-        Tab.RETURNED: "退回补正",
-        Tab.ENDED: "已结束",
-    }
-)
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -85,48 +48,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     form: str = ""
     values: Mapping[str, Any] = {}
     errors: Mapping[str, str] = {}
-
-
-@get("/queue", guards=[allow(Role.COORDINATOR)])
-async def queue(
-    request: AppRequest,
-    tx: NamedDependency[Transaction],
-    deadlines: NamedDependency[Deadlines],
-    tab: FromQuery[Tab] = Tab.OPEN,
-    cursor: FromQuery[str | None] = None,
-    done: IdQuery = None,
-    number: FromQuery[str] = "",
-) -> Template | Redirect:
-    """The needs of the coordinator's node and those below it, by deadline. ``number``: go to that one."""
-    actor = actor_of(request)
-    if number.strip().isdecimal():
-        return go(f"/needs/{int(number)}")
-    prefix = _prefix(actor)
-    counts = await needs.counts(tx, prefix)
-    return page(
-        "queue/list.html",
-        tab=tab,
-        tabs={one: (TAB_NAMES[one], sum(counts.get(s, 0) for s in within)) for one, within in TABS.items()},
-        rows=await _rows(tx, prefix, tab, cursor),
-        first=cursor is None,
-        declines=await queries.decline_requests(tx, prefix),
-        calendar=deadlines.calendar,
-        decided=done and await work.last_decision(tx, actor, done),
-        may_plan=counts.get(NeedState.PROPOSED, 0) > 0,
-        last_plan=actor.node_id and await plans.latest_id(tx, actor.node_id),
-        key=one_time_key(),
-    )
-
-
-async def _rows(tx: Transaction, prefix: str, tab: Tab, cursor: str | None) -> Page[NeedRow]:
-    states = list(TABS[tab])
-    if tab is Tab.ENDED:
-        before = read_cursor(cursor, int)
-        ended = await needs.ended_rows(tx, prefix, states, before=before, limit=QUEUE_ROWS + 1)
-        return page_of(ended, QUEUE_ROWS, lambda row: row.id)
-    after = read_cursor(cursor, tuple[datetime, int])
-    rows = await needs.queue(tx, prefix, states, after=after, limit=QUEUE_ROWS + 1)
-    return page_of(rows, QUEUE_ROWS, lambda row: (row.due_at, row.id))
 
 
 async def work_page(
@@ -151,10 +72,15 @@ async def work_page(
         status=status,
         work=opened,
         rating=await ratings.of_need(tx, actor, opened.need),
+        talk=await conversation(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
+        held=await queue.held_of_actor(tx, actor.id),
+        waiting=await queue.held_of_need(tx, need_id),
+        items={one.code: one.name for one in await catalogue.items(tx)} if opened.actions else {},
+        key=one_time_key(),
         draft=draft or Draft(),
-        notice=notice,
+        notice=notice or (("wait", _(TOO_LATE)) if asked.get("late") else None),
     )
 
 
@@ -166,13 +92,16 @@ async def approve(
     need_id: PathId,
     data: URLEncodedBody[Form],
 ) -> Redirect:
-    """Assign the proposed offering."""
+    """Assign the proposed offering, some seconds from now: until then it can be taken back."""
     actor = actor_of(request)
 
     async def act() -> None:
-        await service.approve(tx, actor, need_id, decode(Approval, data).match_id, deadlines)
+        decision = Decision(match_id=decode(Approval, data).match_id)
+        seconds = services(request).settings.undo_seconds
+        await holding.decide(tx, actor, need_id, decision, deadlines, seconds=seconds)
 
-    return await decide(request, tx, need_id, act, form="approve", typed=data)
+    then = _queue_at(str(data["back"])) if "back" in data else None
+    return await decide(request, tx, need_id, act, form="approve", typed=data, then=then)
 
 
 @post("/needs/{need_id:int}/override", guards=[allow(Role.COORDINATOR)])
@@ -183,12 +112,14 @@ async def override(
     need_id: PathId,
     data: URLEncodedBody[Form],
 ) -> Redirect:
-    """Assign another candidate, for a reason."""
+    """Assign another candidate, for a reason; it can be taken back as ``approve``."""
     actor = actor_of(request)
 
     async def act() -> None:
         form = decode(Override, data)
-        await service.override(tx, actor, need_id, form.offering_id, form.reason, deadlines)
+        decision = Decision(offering_id=form.offering_id, reason=form.reason)
+        seconds = services(request).settings.undo_seconds
+        await holding.decide(tx, actor, need_id, decision, deadlines, seconds=seconds)
 
     return await decide(request, tx, need_id, act, form="override", typed=data)
 
@@ -273,6 +204,18 @@ async def answer_decline(
     )
 
 
+def _queue_at(query: str) -> str:
+    """The queue as it was filtered, whatever was typed as its address."""
+    return f"/queue?{urlencode(parse_qsl(query))}"
+
+
+@get("/needs/{need_id:int}/next", guards=[allow(Role.COORDINATOR)])
+async def following(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Redirect:
+    """The need to work on after this one; the queue where there is none."""
+    found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
+    return go(f"/needs/{found}" if found else "/queue")
+
+
 async def decide(
     request: AppRequest,
     tx: Transaction,
@@ -294,10 +237,14 @@ async def decide(
         raise Rejected(
             await _again(request, tx, need_id, Draft(form=form, values=typed, errors=error.fields), error)
         ) from None
+    if form not in HELD:
+        await queue.forget(tx, need_id)  # what was decided before and is not sent is overtaken
     if then:
         return go(then)
-    following = await needs.next_in_queue(tx, _prefix(actor_of(request)), list(TABS[Tab.OPEN]), but=need_id)
-    return go(f"/needs/{following}?done={need_id}" if following else f"/queue?done={need_id}")
+    found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
+    # What can be taken back is told on every page of its author's until it is sent.
+    told = "" if form in HELD and services(request).settings.undo_seconds else f"?done={need_id}"
+    return go(f"/needs/{found}{told}" if found else f"/queue{told}")
 
 
 async def _again(request: AppRequest, tx: Transaction, need_id: int, draft: Draft, error: DomainError) -> Template:
@@ -308,11 +255,6 @@ async def _again(request: AppRequest, tx: Transaction, need_id: int, draft: Draf
     )
 
 
-def _prefix(actor: Actor) -> str:
-    assert actor.node_prefix is not None, "accounts' CHECK gives a coordinator a node"
-    return actor.node_prefix
-
-
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 19 else None
 
@@ -321,6 +263,6 @@ def router() -> Router:
     """The routes, for create_app."""
     return Router(
         "/",
-        route_handlers=[queue, approve, override, return_once, escalate, close, rank_again, answer_decline],
+        route_handlers=[following, approve, override, return_once, escalate, close, rank_again, answer_decline],
         include_in_schema=False,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from infra import live
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
@@ -125,8 +126,8 @@ WHERE f.id = ANY($1::bigint[])
 """
 DESK_ROW = f"""
 SELECT m.id, m.need_id, m.state, d.region_code, left(d.body, 200) AS body, e.name AS enterprise_name,
-       v.title AS offering_title, s.name AS item_name, s.item_list, m.due_at, m.due_provisional, m.created_at,
-       {BOUND} AS bound
+       v.title AS offering_title, v.promised_days, s.name AS item_name, s.item_list, s.promised_limit,
+       s.statutory_limit, m.due_at, m.due_provisional, m.created_at, {BOUND} AS bound
 FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id
 JOIN offering_versions v ON v.offering_id = m.offering_id AND v.version = m.offering_version
 JOIN service_item_versions s ON s.item_code = m.item_code AND s.version = m.item_version
@@ -268,6 +269,7 @@ async def move(
         await tx.execute(MOVE, match_id, before, action, after, actor_id, note, data, request_id())
     except asyncpg.PostgresError as error:
         raise _known(error) from error
+    live.tell(tx)
 
 
 async def not_due(tx: Transaction, match_id: int) -> None:

@@ -153,6 +153,7 @@ async def read(tx: Transaction, source: CatalogueSource, need_id: int) -> Job | 
         region_code=need.region_code,
         territory=need.node_region,
         item_codes=need.item_codes,
+        rights=need.rights,
         audience=enterprise.kind,
         industry=enterprise.industry,
         days_left=await _days_left(tx, need),
@@ -197,6 +198,15 @@ def compute(job: Job, *, top: int, gap: float) -> Outcome:
 def understand(known: Catalogue, text: str) -> Understanding:
     """What the platform reads out of ``text``."""
     return _stored(known.understander.understand(text))
+
+
+def meant(known: Catalogue, text: str, chosen: tuple[str, ...], without: tuple[str, ...]) -> tuple[str, ...]:
+    """The items that a text is about, as far as a person said: who strikes out what was misunderstood has looked at the
+    rest, and means it; who strikes out nothing has chosen what is ticked, if anything.
+    """
+    if not without:
+        return chosen
+    return tuple(code for code in chosen or understand(known, text).item_codes if code not in without)
 
 
 def _stored(found: Understood) -> Understanding:

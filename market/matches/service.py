@@ -136,10 +136,13 @@ async def escalate(tx: Transaction, actor: Actor, need_id: int, note: str, deadl
     await needs.ask_for_ranking(tx, need.id)
 
 
-async def rank_again(tx: Transaction, actor: Actor, need_id: int) -> None:
-    """Have the need ranked anew, for instance after an institution has published what was lacking."""
+async def rank_again(tx: Transaction, actor: Actor, need_id: int, **data: Any) -> None:
+    """Have the need ranked anew, for instance after an institution has published what was lacking.
+
+    ``data``: what the event tells beside.
+    """
     need = await needs.find_to_act(tx, actor, need_id, NeedAction.RANK_AGAIN)
-    await _decide(tx, need, NeedAction.RANK_AGAIN, actor)
+    await _decide(tx, need, NeedAction.RANK_AGAIN, actor, **data)
     await _end_live(tx, need, MatchAction.SUPERSEDE, actor)
     await needs.ask_for_ranking(tx, need.id)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from infra.db import Database, Transaction
 from infra.settings import Settings, SettingsError
-from market.messages import hooks, mail, queries, service
+from market.messages import delivery_queries, hooks, mail, queries, service
 from market.messages.mail import Fate
 from market.messages.model import Channel, Delivery, DeliveryState, Message, Purpose, wait_after
 from market.messages.signing import sign_hook
@@ -44,7 +44,7 @@ async def carry(database: Database, settings: Settings, delivery: Delivery) -> O
     A process that dies between the two leaves the row: it is sent again, with the same id, for receivers to drop.
     """
     async with database.reading() as tx:
-        messages = await queries.of_delivery(tx, delivery)
+        messages = await delivery_queries.of_delivery(tx, delivery)
     try:
         outcome = await attempt(settings, delivery, messages)
     except SettingsError as error:
@@ -125,14 +125,14 @@ async def settle(tx: Transaction, delivery: Delivery, outcome: Outcome, *, mails
     if outcome.state is DeliveryState.WAITING:
         seconds = AWAY_SECONDS if outcome.away else wait_after(delivery.failures + 1)
         next_at = datetime.now(UTC) + timedelta(seconds=seconds or 0)
-    mine = await queries.settle(
+    mine = await delivery_queries.settle(
         tx, delivery, outcome.state, next_at=next_at, failed=outcome.failed, error=outcome.error
     )
     if not mine or delivery.channel is not Channel.WEBHOOK or outcome.state is DeliveryState.DROPPED:
         return
     well = outcome.state is DeliveryState.SENT
     if await queries.hook_fared(tx, delivery.account_id, well=well, days=HOOK_DAYS, gone=outcome.gone):
-        await queries.drop(tx, delivery.account_id, Channel.WEBHOOK)
+        await delivery_queries.drop(tx, delivery.account_id, Channel.WEBHOOK)
         happened = Facts(
             source="deliveries",
             id=delivery.id,

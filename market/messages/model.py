@@ -19,6 +19,7 @@ class Subject(StrEnum):
     DEADLINES = "deadlines"
     RATINGS = "ratings"
     LISTS = "lists"
+    SUPERVISION = "supervision"
     ACCOUNT = "account"
 
 
@@ -28,6 +29,7 @@ SUBJECT_NAMES: Mapping[Subject, str] = Words(
         Subject.DEADLINES: "期限",
         Subject.RATINGS: "评价和整改",
         Subject.LISTS: "事项清单",
+        Subject.SUPERVISION: "台账和督导",
         Subject.ACCOUNT: "账号",
     }
 )

@@ -15,7 +15,7 @@ from market.auth import allow
 from market.errors import DomainError
 from market.forms import decode
 from market.i18n import Words, lang
-from market.messages import queries, service
+from market.messages import delivery_queries, queries, service
 from market.messages.model import CHANNEL_NAMES, CHOICE_NAMES, PURPOSE_NAMES, SUBJECT_NAMES, Channel, Message, Subject
 from market.messages.service import AddressForm, ChoicesForm, Enclosed, HookForm
 from market.messages.signing import show_secret
@@ -44,6 +44,10 @@ HINTS = Words(
         "quiet_to": "请按 08:00 的样子填写时间。",
     }
 )
+NEVER_TOLD: Mapping[Subject, tuple[Role, ...]] = {
+    Subject.LISTS: (Role.ENTERPRISE, Role.CLERK),
+    Subject.SUPERVISION: (Role.ENTERPRISE, Role.CLERK, Role.ADMIN),
+}
 LinkAccount = Annotated[int, QueryParameter(name="account", ge=1, le=MOST_ID)]
 LinkSignature = Annotated[str, QueryParameter(name="signature", max_length=100)]
 LinkAt = Annotated[int, QueryParameter(name="at", ge=0, le=2**40)]
@@ -231,7 +235,7 @@ async def _settings_page(
         chosen=chosen,
         hook=hook,
         secret=secret,
-        log=await queries.log(tx, actor.id, LOG_ROWS),
+        log=await delivery_queries.log(tx, actor.id, LOG_ROWS),
         mails=held.smtp_url is not None,
         subjects=_subjects(actor.role),
         choices=CHOICE_NAMES,
@@ -241,9 +245,8 @@ async def _settings_page(
 
 
 def _subjects(role: Role) -> Mapping[Subject, str]:
-    """What the role may be told of: of item lists neither enterprises nor clerks."""
-    without = {Subject.LISTS} if role in (Role.ENTERPRISE, Role.CLERK) else set()
-    return {subject: name for subject, name in SUBJECT_NAMES.items() if subject not in without}
+    """What the role may be told of."""
+    return {subject: name for subject, name in SUBJECT_NAMES.items() if role not in NEVER_TOLD.get(subject, ())}
 
 
 def router() -> Router:

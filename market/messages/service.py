@@ -15,7 +15,7 @@ from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.errors import InvalidInput, NotFound, TooManyAttempts
 from market.i18n import _
-from market.messages import hooks, queries, signing
+from market.messages import delivery_queries, hooks, queries, signing
 from market.messages.model import (
     DEFAULT_CHOICE,
     DIGEST_AT,
@@ -32,7 +32,7 @@ from market.messages.model import (
     wants_digest,
     wants_now,
 )
-from market.messages.tellings import SUBJECTS, Address, Facts, Group, Telling, addresses, tellings
+from market.messages.tellings import SUBJECTS, Address, Audience, Facts, Group, Telling, addresses, tellings
 
 DAY_SECONDS = 24 * 3600
 LETTERS_A_DAY = 5
@@ -94,10 +94,14 @@ def _message(facts: Facts, telling: Telling, recipient: Recipient, now: datetime
         "due": facts.due_at,
         "institution": facts.institution_name,
         "node": facts.node_name,
-        "limit": facts.data.get("limit"),
+        "limit": facts.data.get("limit") or facts.data.get("step"),
         "rating_id": facts.rating_id if facts.of_rating else None,
         "revision_id": facts.revision_id,
         "item": facts.item_name,
+        "supervision_id": facts.supervision_id,
+        "period": facts.period,
+        "institution_id": facts.institution_id if facts.period else None,
+        "counter": (telling.to is Audience.PARTY and facts.at_counter) or None,
     }
     choice = recipient.choice(subject)
     by_mail = mails and recipient.mails
@@ -123,8 +127,8 @@ async def make_digests(tx: Transaction, deadlines: Deadlines, now: datetime) -> 
     Asked again the same day it makes none twice; what comes later waits for the next working day.
     """
     cut = datetime.combine(now.astimezone(ZONE).date(), DIGEST_AT, ZONE)
-    found = [_digest(one, deadlines, now) for one in await queries.digest_readers(tx, cut)]
-    return await queries.make_digests(tx, [one for one in found if one], cut)
+    found = [_digest(one, deadlines, now) for one in await delivery_queries.digest_readers(tx, cut)]
+    return await delivery_queries.make_digests(tx, [one for one in found if one], cut)
 
 
 def _digest(reader: DigestReader, deadlines: Deadlines, now: datetime) -> dict[str, Any] | None:
@@ -163,6 +167,10 @@ def link_of(message: Message, role: Role) -> str | None:
         return "/account/messages"
     if "revision_id" in data:
         return f"/lists/{data['revision_id']}"
+    if "supervision_id" in data:
+        return f"/supervision/{data['supervision_id']}"
+    if "period" in data:
+        return f"/ledger/{data['institution_id']}?period={data['period']}"
     if "rating_id" in data and role in STAFF_OF_RATINGS:
         return f"/ratings/{data['rating_id']}"
     return f"/needs/{message.need_id}" if message.readable else None
@@ -196,6 +204,7 @@ class ChoicesForm(Struct, frozen=True, kw_only=True):
     deadlines: Choice
     ratings: Choice
     lists: Choice = DEFAULT_CHOICE
+    supervision: Choice = DEFAULT_CHOICE
     account: Choice
     quiet_from: Clock
     quiet_to: Clock
@@ -217,15 +226,15 @@ async def set_address(tx: Transaction, actor: Actor, form: AddressForm) -> None:
     now = await queries.settings(tx, actor.id)
     if form.address is None:
         await queries.set_address(tx, actor.id, None, None)
-        await queries.drop(tx, actor.id, Channel.MAIL)
+        await delivery_queries.drop(tx, actor.id, Channel.MAIL)
         return
     if form.address == now.address and now.confirmed_at is not None:
         return
     await _check_asked(tx, actor, Purpose.CONFIRM)
     if form.address != now.address:
         await queries.set_address(tx, actor.id, form.address, secrets.token_bytes(32))
-        await queries.drop(tx, actor.id, Channel.MAIL)
-    await queries.deliver(tx, actor.id, Channel.MAIL, Purpose.CONFIRM)
+        await delivery_queries.drop(tx, actor.id, Channel.MAIL)
+    await delivery_queries.deliver(tx, actor.id, Channel.MAIL, Purpose.CONFIRM)
 
 
 async def set_choices(tx: Transaction, actor: Actor, form: ChoicesForm) -> None:
@@ -250,7 +259,7 @@ async def set_webhook(tx: Transaction, actor: Actor, form: HookForm, *, private:
         await queries.set_subjects(tx, actor.id, form.subjects)
         return None
     secret = secrets.token_bytes(32)
-    await queries.drop(tx, actor.id, Channel.WEBHOOK)
+    await delivery_queries.drop(tx, actor.id, Channel.WEBHOOK)
     await queries.set_webhook(tx, actor.id, form.url, secret, form.subjects)
     return secret
 
@@ -270,11 +279,11 @@ async def test(tx: Transaction, actor: Actor, channel: Channel) -> None:
     if not ready:
         raise NotFound
     await _check_asked(tx, actor, Purpose.TEST)
-    await queries.deliver(tx, actor.id, channel, Purpose.TEST)
+    await delivery_queries.deliver(tx, actor.id, channel, Purpose.TEST)
 
 
 async def _check_asked(tx: Transaction, actor: Actor, purpose: Purpose) -> None:
-    if await queries.asked_today(tx, actor.id, purpose) >= LETTERS_A_DAY:
+    if await delivery_queries.asked_today(tx, actor.id, purpose) >= LETTERS_A_DAY:
         raise TooManyAttempts(DAY_SECONDS, _("今天已经寄了好几次，请先查收，也看看垃圾邮件箱；明天可以再试。"))
 
 

@@ -20,7 +20,7 @@ class Audience(StrEnum):
     OWNER = "owner"
     """Whoever owns the need; while nobody does, the node's queue is where it waits."""
     NODE = "node"
-    """All coordinators of the node where the need lies."""
+    """All coordinators of the node where the need lies, or which supervises."""
     OFFERED = "offered"
     """To whom the need is offered."""
     OFFERER = "offerer"
@@ -129,6 +129,14 @@ TOLD: Mapping[tuple[str, str], tuple[Telling, ...] | Silence] = {
     ("item", "approve"): (Telling(Audience.WRITERS, "revision_approved"),),
     ("item", "publish"): (Telling(Audience.WRITERS, "revision_in_force"),),
     ("item", "discard"): OWN_DOING,
+    ("supervision", "notice"): (Telling(I, "supervision_notice", urgent=True),),
+    ("supervision", "plan"): (Telling(Audience.NODE, "supervision_plan", urgent=True),),
+    ("supervision", "send_back"): (Telling(I, "supervision_sent_back", urgent=True),),
+    ("supervision", "check"): (Telling(I, "supervision_checked"),),
+    ("supervision", "close"): (Telling(I, "supervision_closed"),),
+    ("supervision", "call_off"): (Telling(I, "supervision_called_off"),),
+    ("ledger", "correct"): (Telling(I, "ledger_corrected"),),
+    ("letter", "write"): tuple(Telling(to, "letter") for to in (P, I, O, Audience.NODE)),
     ("webhook", "disable"): (Telling(Audience.HIMSELF, "webhook_disabled", urgent=True),),
 }
 """Machine and action → who is told. A test holds it complete: an action that is added is told, or says why not."""
@@ -140,6 +148,9 @@ SUBJECTS: Mapping[str, Subject] = {
     "rating": Subject.RATINGS,
     "rectification": Subject.RATINGS,
     "item": Subject.LISTS,
+    "supervision": Subject.SUPERVISION,
+    "ledger": Subject.SUPERVISION,
+    "letter": Subject.NEEDS,
     "webhook": Subject.ACCOUNT,
 }
 GIVES_AWAY = frozenset({"rate", "add_remark"})
@@ -178,6 +189,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     revision_id: int | None = None
     item_name: str | None = None
+    supervision_id: int | None = None
+    period: str | None = None
+    """The closed month that was corrected."""
     writers: tuple[int, ...] = ()
     reviewers: tuple[int, ...] = ()
 

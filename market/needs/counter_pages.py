@@ -1,31 +1,37 @@
 """The clerk's counter: a need filed for somebody who stands there, and the receipt they take away (article 6)."""
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
 import segno
 from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect, Template
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from infra.db import Transaction
 from market.accounts.model import Actor, PersonName, Phone, Role
 from market.auth import allow
+from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
 from market.errors import InvalidInput
 from market.forms import decode, visible
 from market.i18n import N_
-from market.needs import receipts, service
-from market.needs.model import NeedBody, Submission
+from market.matches.ranking import Catalogue, meant
+from market.needs import queries, receipts, service
+from market.needs.model import NeedBody, NeedRow, Submission
+from market.regions import queries as region_queries
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, go_once, one_time_key, page, services
 
 HINTS = {"contact_phone": N_("请填写手机号，或带区号的座机号，例如 0755-12345678。")}
+MOST_ITEMS = 5
+MOST_STRUCK = 20
+MOST_TODAY = 50
 Form = dict[str, Any]
 
 
@@ -35,15 +41,19 @@ class Intake(Struct, frozen=True, kw_only=True):
     name: EnterpriseName
     uscc: str | None = None
     contact_name: PersonName
+    """Of a person without a code: that person, unless another is named."""
     contact_phone: Phone
     region_code: str
     body: NeedBody
+    item_codes: Annotated[tuple[str, ...], Meta(max_length=MOST_ITEMS)] = ()
+    without: Annotated[tuple[str, ...], Meta(max_length=MOST_STRUCK)] = ()
+    """Items that were understood and struck out."""
     wanted_by: date | None = None
 
 
 @get("/", guards=[allow(Role.CLERK)])
 async def counter(request: AppRequest, tx: NamedDependency[Transaction]) -> Template:
-    """The form."""
+    """The form, and what the clerk has registered today."""
     return await _form(tx, actor_of(request), {})
 
 
@@ -56,9 +66,11 @@ async def file(
 ) -> Redirect:
     """File the need once, however often the button is pressed, and show its receipt."""
     actor = actor_of(request)
+    # Not injected: Litestar would fetch it beside the deadlines, and a connection does one thing at a time.
+    catalogue = await services(request).catalogue.get(tx)
 
     async def act() -> str:
-        need = await service.submit(tx, actor, _submission(data), deadlines)
+        need = await service.submit(tx, actor, _submission(data, catalogue), deadlines)
         return f"/counter/{need.id}"
 
     try:
@@ -92,7 +104,7 @@ async def receipt(
     )
 
 
-def _submission(data: Form) -> Submission:
+def _submission(data: Form, catalogue: Catalogue) -> Submission:
     intake = _intake(data)
     party = Party(
         name=intake.name,
@@ -103,6 +115,7 @@ def _submission(data: Form) -> Submission:
     )
     return Submission(
         body=intake.body,
+        item_codes=meant(catalogue, intake.body, intake.item_codes, intake.without)[:MOST_ITEMS],
         wanted_by=intake.wanted_by,
         region_code=intake.region_code,
         contact_name=intake.contact_name,
@@ -115,10 +128,13 @@ def _intake(data: Form) -> Intake:
     """What was written down; a wrong code is told together with all else that is wrong."""
     code = visible(str(data.get("uscc", "")))
     wrong = uscc.problem(code) if code else {}
+    alone = not code and not visible(str(data.get("contact_name", "")))
     try:
-        intake = decode(Intake, data, HINTS)
+        intake = decode(Intake, {**data, "contact_name": data.get("name")} if alone else data, HINTS)
     except InvalidInput as error:
         wrong |= error.fields
+        if alone and "name" in wrong:  # said once, where it was left out
+            wrong.pop("contact_name", None)
     if wrong:
         raise InvalidInput(fields=wrong)
     return intake
@@ -127,23 +143,34 @@ def _intake(data: Form) -> Intake:
 async def _form(
     tx: Transaction, actor: Actor, values: Mapping[str, Any], *, errors: Mapping[str, str] | None = None
 ) -> Template:
+    assert actor.node_prefix is not None, "accounts' CHECK gives a clerk a node"
+    home = f"{actor.node_prefix:0<6}"
+    here = await region_queries.region(tx, home)
     return page(
         "counter/form.html",
         status=422 if errors else 200,
-        values=values,
+        values={"region_code": home, **values},
         errors=errors or {},
-        regions=_within(await regions.choices(tx), actor.node_prefix),
+        regions=({home: here.name} if here else {}) | _within(await regions.choices(tx), actor.node_prefix),
+        today=await _today(tx, actor),
         key=one_time_key(),
     )
 
 
-def _within(groups: regions.Choices, prefix: str | None) -> regions.Choices:
-    """Those of the regions whose codes begin with ``prefix``."""
-    assert prefix is not None, "accounts' CHECK gives a clerk a node"
-    kept = {
-        name: {code: one for code, one in group.items() if code.startswith(prefix)} for name, group in groups.items()
+async def _today(tx: Transaction, actor: Actor) -> list[NeedRow]:
+    """What the clerk has registered today, the last first."""
+    rows = await queries.visible_rows(tx, actor, state=None, before=None, limit=MOST_TODAY)
+    day = datetime.now(ZONE).date()
+    return [row for row in rows if row.created_at.astimezone(ZONE).date() == day]
+
+
+def _within(groups: regions.Choices, prefix: str) -> regions.Choices:
+    """Those of the regions whose codes begin with ``prefix``, but for the one that is all of it."""
+    inside = {
+        name: {code: one for code, one in group.items() if code.startswith(prefix) and code != prefix}
+        for name, group in groups.items()
     }
-    return {name: group for name, group in kept.items() if group}
+    return {name: group for name, group in inside.items() if group}
 
 
 def router() -> Router:

@@ -260,6 +260,8 @@ class Need(Struct, frozen=True, kw_only=True):
     version: int
     body: str
     item_codes: tuple[str, ...]
+    rights: tuple[RightKind, ...] = ()
+    """Kinds of right as the node corrected them; empty: as read from the text."""
     contact_name: str
     contact_phone: str
     region_code: str

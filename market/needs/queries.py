@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from infra import outbox
+from infra import live, outbox
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
 from market.accounts.model import Actor
@@ -13,7 +13,7 @@ from market.needs.model import Event, Need, NeedAction, NeedRow, NeedState, Unde
 
 NEED = """
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
-       n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
+       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
        d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.offered_to,
        n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
@@ -69,7 +69,7 @@ WITH fact AS (
     SELECT 'match_need', jsonb_build_object('need_id', id), $12::text FROM need
 )
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
-       n.item_codes, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
+       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
        d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.offered_to,
        n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM need n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
@@ -100,7 +100,7 @@ PARENT_NODE = "SELECT parent_id FROM nodes WHERE id = $1"
 SET_UNDERSTANDING = "UPDATE needs SET understanding = $2 WHERE id = $1"
 REWRITE = """
 UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, contact_name = coalesce($5, contact_name),
-                 contact_phone = coalesce($6, contact_phone)
+                 contact_phone = coalesce($6, contact_phone), rights = '{}'
 WHERE id = $1
 """
 ROW = """
@@ -117,25 +117,9 @@ VISIBLE_ROWS = f"""{ROW}
 WHERE {VISIBLE} AND ($6::text IS NULL OR n.state = $6::text) AND ($7::bigint IS NULL OR n.id < $7::bigint)
 ORDER BY n.id DESC LIMIT $8
 """
-# A queue is worked by deadline. The cursor is the last row's due_at and id.
-QUEUE = f"""{ROW}
-WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[])
-  AND ($3::timestamptz IS NULL OR (n.due_at, n.id) > ($3::timestamptz, $4::bigint))
-ORDER BY n.due_at, n.id LIMIT $5
-"""
-# What has ended is looked up, not worked: newest first. The cursor is the last row's id.
-ENDED_ROWS = f"""{ROW}
-WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[]) AND ($3::bigint IS NULL OR n.id < $3::bigint)
-ORDER BY n.id DESC LIMIT $4
-"""
 COUNTS = """
 SELECT n.state, count(*) AS n FROM needs n JOIN nodes d ON d.id = n.node_id
 WHERE starts_with(d.region_prefix, $1) GROUP BY n.state
-"""
-NEXT_IN_QUEUE = """
-SELECT n.id FROM needs n JOIN nodes d ON d.id = n.node_id
-WHERE starts_with(d.region_prefix, $1) AND n.state = ANY($2::text[]) AND n.id <> $3
-ORDER BY n.due_at, n.id LIMIT 1
 """
 EVENTS = """
 SELECT v.id, v.need_id, v.match_id, v.machine, v.from_state, v.action, v.to_state, a.name AS actor_name,
@@ -205,6 +189,7 @@ async def submit(
         clocks,
     )
     outbox.wake_relay(tx)
+    live.tell(tx)
     return one_or_none(Need, row)
 
 
@@ -233,6 +218,7 @@ async def move(
 ) -> None:
     """Move the need and write the event, in one statement. ``owner_id`` owns it if nobody does yet."""
     await tx.execute(MOVE, need_id, before, action, after, actor_id, owner_id, note, data, request_id())
+    live.tell(tx)
 
 
 async def hand(
@@ -248,6 +234,7 @@ async def hand(
 ) -> None:
     """Write who owns the need, to whom it is offered, and the event."""
     await tx.execute(HAND, need.id, need.state, action, owner_id, offered_to, actor.id, note, data, request_id())
+    live.tell(tx)
 
 
 async def parent_node(tx: Transaction, node_id: int) -> int | None:
@@ -287,30 +274,9 @@ async def visible_rows(
     return many(NeedRow, await tx.fetch(VISIBLE_ROWS, *_seer(actor), state, before, limit))
 
 
-async def queue(
-    tx: Transaction, prefix: str, states: list[NeedState], *, after: tuple[datetime, int] | None, limit: int
-) -> list[NeedRow]:
-    """Needs at nodes below ``prefix``, by deadline, after the row that ``after`` names."""
-    due_at, need_id = after or (None, None)
-    return many(NeedRow, await tx.fetch(QUEUE, prefix, states, due_at, need_id, limit))
-
-
-async def ended_rows(
-    tx: Transaction, prefix: str, states: list[NeedState], *, before: int | None, limit: int
-) -> list[NeedRow]:
-    """Needs at nodes below ``prefix`` that stand in one of these states, newest first, with ids below ``before``."""
-    return many(NeedRow, await tx.fetch(ENDED_ROWS, prefix, states, before, limit))
-
-
 async def counts(tx: Transaction, prefix: str) -> dict[NeedState, int]:
     """How many needs stand where, at nodes below ``prefix``."""
     return {NeedState(row["state"]): row["n"] for row in await tx.fetch(COUNTS, prefix)}
-
-
-async def next_in_queue(tx: Transaction, prefix: str, states: list[NeedState], *, but: int) -> int | None:
-    """The need to work on next."""
-    need_id: int | None = await tx.fetchval(NEXT_IN_QUEUE, prefix, states, but)
-    return need_id
 
 
 async def filed_at_counter(tx: Transaction, need_id: int) -> int | None:

@@ -31,7 +31,7 @@ async def publish(tx: Transaction, actor: Actor, form: NoticeForm) -> int:
     if actor.role is not Role.COORDINATOR or actor.node_id is None:
         raise Forbidden
     notice_id = await queries.insert(tx, actor.node_id, form, actor.id)
-    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", action="publish")
+    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="publish")
     return notice_id
 
 
@@ -45,7 +45,7 @@ async def revise(tx: Transaction, actor: Actor, notice_id: int, version: int, fo
     await own(tx, actor, notice_id)
     if not await queries.update(tx, notice_id, version, form):
         raise Conflict(_("这条公告刚刚被同事修改过。您填写的内容还在下面，请核对后再保存。"))
-    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", action="revise", version=version + 1)
+    await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="revise", version=version + 1)
 
 
 async def withdraw(tx: Transaction, actor: Actor, notice_id: int) -> None:
@@ -56,7 +56,7 @@ async def withdraw(tx: Transaction, actor: Actor, notice_id: int) -> None:
     """
     await own(tx, actor, notice_id)
     if await queries.withdraw(tx, notice_id):
-        await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", action="withdraw")
+        await audit.record(tx, actor, Action.NOTICE_STEP, f"notice:{notice_id}", step="withdraw")
 
 
 async def own(tx: Transaction, actor: Actor, notice_id: int) -> Notice:

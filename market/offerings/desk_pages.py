@@ -8,7 +8,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from infra.db import Transaction
 from market.accounts.model import Actor, Role
@@ -26,7 +26,7 @@ from market.offerings import queries, service
 from market.offerings.changes import all_in_words, differences
 from market.offerings.model import CHANNEL_NAMES, Offering, OfferingForm, OfferingState
 from market.regions import queries as regions
-from market.web import AppRequest, IdQuery, PathId, Rejected, Version, actor_of, go, page
+from market.web import AppRequest, IdQuery, PathId, Rejected, Version, actor_of, go, go_once, one_time_key, page
 
 OWN = [allow(Role.INSTITUTION)]
 Form = dict[str, Any]
@@ -84,15 +84,19 @@ async def new(request: AppRequest, tx: NamedDependency[Transaction], item: FromQ
 
 @post("/new", guards=OWN)
 async def add(request: AppRequest, tx: NamedDependency[Transaction], data: URLEncodedBody[Form]) -> Redirect | Template:
-    """Publish a new offering, keep it as a draft, or show how it will look."""
+    """Publish a new offering, once however often it is clicked, keep it as a draft, or show how it will look."""
     actor, raw = actor_of(request), with_guide(data)
     item = await catalogue_service.find(tx, str(data.get("item_code", "")))
+
+    async def act() -> str:
+        state = decode(StateForm, data).state
+        return f"/desk/offerings?done={await service.publish(tx, actor, form, state)}"
+
     try:
         form = decode(OfferingForm, raw)
         if "preview" in data:
-            return await _form(tx, actor, item, raw, shown=form)
-        state = decode(StateForm, data).state
-        return go(f"/desk/offerings?done={await service.publish(tx, actor, form, state)}")
+            return await _form(tx, actor, item, raw, shown=await _as_it_would_be(tx, actor, form))
+        return await go_once(tx, actor, data, act)
     except InvalidInput as error:
         raise Rejected(await _form(tx, actor, item, raw, error=error)) from None
 
@@ -109,16 +113,23 @@ async def edit(request: AppRequest, tx: NamedDependency[Transaction], offering_i
 async def revise(
     request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: URLEncodedBody[Form]
 ) -> Redirect | Template:
-    """Store a new version, or show how it will look."""
+    """Store a new version, published at once where that was asked for, or show how it will look."""
     actor, raw = actor_of(request), with_guide(data)
     offering = await service.own(tx, actor, offering_id)
     item = await catalogue_service.find(tx, offering.item_code)
+
+    async def act() -> str:
+        await service.revise(tx, actor, offering_id, form.version, form)
+        if "state" in data:
+            await service.set_state(tx, actor, offering_id, decode(StateForm, data).state)
+        return f"/desk/offerings?done={offering_id}"
+
     try:
         form = decode(Revision, raw)
         if "preview" in data:
-            return await _form(tx, actor, item, raw, offering=offering, shown=form)
-        await service.revise(tx, actor, offering_id, form.version, form)
-        return go(f"/desk/offerings?done={offering_id}")
+            shown = await _as_it_would_be(tx, actor, form)
+            return await _form(tx, actor, item, raw, offering=offering, shown=shown)
+        return await go_once(tx, actor, data, act)
     except EditedMeanwhile as error:
         # Shown once, what the others did counts as seen: the next save goes on top of it.
         newest, seen = await service.own(tx, actor, offering_id), await queries.find(tx, offering_id, form.version)
@@ -161,6 +172,22 @@ async def set_capacity(
     return go(f"/desk/offerings?done={offering_id}")
 
 
+async def _as_it_would_be(tx: Transaction, actor: Actor, form: OfferingForm) -> OfferingForm:
+    """The form with the guide that it would get.
+
+    Raises:
+        InvalidInput: it would be refused.
+    """
+    assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
+    return structs.replace(form, guide=await service.checked(tx, form, actor.institution_id))
+
+
+async def _changes(tx: Transaction, offering: Offering, form: OfferingForm) -> list[FieldDiff]:
+    """What the form would change in the offering."""
+    said = {name: getattr(form, name) for name in OfferingForm.__struct_fields__}
+    return await differences(tx, offering, structs.replace(offering, **said))
+
+
 async def _form(
     tx: Transaction,
     actor: Actor,
@@ -183,6 +210,9 @@ async def _form(
         item=item,
         offering=offering,
         shown=shown,
+        changes=await _changes(tx, offering, shown) if offering and shown else None,
+        home=home,
+        key=values.get("key") or one_time_key(),
         values=values,
         errors=error.fields if error else {},
         notice=("bad", error.detail) if isinstance(error, EditedMeanwhile) else None,

@@ -61,7 +61,7 @@ async def add(
     Raises:
         InvalidInput: by field.
     """
-    guide = await _check(tx, form, institution_id)
+    guide = await checked(tx, form, institution_id)
     offering_id = await queries.insert(tx, institution_id, form.item_code, state, form.capacity)
     await queries.insert_version(tx, offering_id, form, guide, created_by)
     return offering_id
@@ -78,7 +78,7 @@ async def revise(tx: Transaction, actor: Actor, offering_id: int, version: int, 
     offering = await own(tx, actor, offering_id)
     if form.item_code != offering.item_code:
         raise InvalidInput(fields={"item_code": _("服务事项不能更换，请另外发布一项服务。")})
-    guide = await _check(tx, form, offering.institution_id)
+    guide = await checked(tx, form, offering.institution_id)
     if not await queries.bump(tx, offering_id, version):
         raise EditedMeanwhile
     await queries.insert_version(tx, offering_id, form, guide, actor.id)
@@ -121,7 +121,7 @@ async def own(tx: Transaction, actor: Actor, offering_id: int) -> Offering:
     return offering
 
 
-async def _check(tx: Transaction, form: OfferingForm, institution_id: int) -> Guide:
+async def checked(tx: Transaction, form: OfferingForm, institution_id: int) -> Guide:
     """The guide the version will have.
 
     Raises:

@@ -1,6 +1,8 @@
 """Use cases of a plan: rule for pairs, have one made, look at it, cancel it, approve what is ticked."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from infra import outbox
 from infra.db import Transaction, savepoint
@@ -80,19 +82,22 @@ async def approve(tx: Transaction, actor: Actor, plan_id: int, need_ids: tuple[i
     offerings = {option.offering_id for pair in pairs for option in (pair.first, pair.planned)}
     await queries.lock(tx, [pair.need_id for pair in pairs], sorted(offerings))
     kept = [outcome for outcome in plan.outcomes if outcome.need_id not in {pair.need_id for pair in pairs}]
-    found = [await _try(tx, actor, plan, pair, deadlines) for pair in pairs]
+    found = [
+        await attempt(tx, actor, pair.need_id, partial(_approve, tx, actor, plan, pair, deadlines)) for pair in pairs
+    ]
     await queries.set_outcomes(tx, plan.id, [*kept, *found])
     return await find(tx, actor, plan_id)
 
 
-async def _try(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadlines: Deadlines) -> Outcome:
+async def attempt(tx: Transaction, actor: Actor, need_id: int, act: Callable[[], Awaitable[None]]) -> Outcome:
+    """Decide on one need of several, in a savepoint of its own: one that is refused undoes no other, and says why."""
     words = ""
     try:
         async with savepoint(tx):
-            await _approve(tx, actor, plan, pair, deadlines)
+            await act()
     except DomainError as error:
         words = next(iter(error.fields.values()), error.detail)
-    return Outcome(need_id=pair.need_id, approved=not words, words=words, actor_name=actor.name, at=datetime.now(UTC))
+    return Outcome(need_id=need_id, approved=not words, words=words, actor_name=actor.name, at=datetime.now(UTC))
 
 
 async def _approve(tx: Transaction, actor: Actor, plan: Plan, pair: Pair, deadlines: Deadlines) -> None:

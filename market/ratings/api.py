@@ -18,7 +18,6 @@ from market.matches.model import Remark
 from market.ratings import queries, rectification, service
 from market.ratings.figures import Figures, ItemTally, Tally, figures
 from market.ratings.model import (
-    SCALE,
     Finding,
     LaterRemark,
     Place,
@@ -31,6 +30,7 @@ from market.ratings.model import (
     Step,
     place,
 )
+from market.ratings.scale import SCALE
 from market.ratings.suspicion import Hint
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, address_hash, once, page_of, read_cursor
 

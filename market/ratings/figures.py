@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from market.ratings.model import RatingLevel
+from market.ratings.scale import RatingLevel
 
 PRIOR_COUNT = 10
 PRIOR_LEVEL = RatingLevel.SATISFIED

@@ -1,56 +1,18 @@
-"""A rating: its levels and indicators, its states, and the rectification that a bad one opens."""
+"""A rating: its states, and the rectification that a bad one opens; its levels and indicators are scale.py."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, structs
 
 from market.accounts.model import Role
-from market.data import RatingIndicatorData, RatingLevelData, load_rating_scale
 from market.deadlines.model import KIND_NAMES, LimitKind
 from market.errors import InvalidTransition
 from market.i18n import Words, _
 from market.needs.model import NOTE_LIMIT, OPTIONAL_TEXT, Channel, Note
-
-# the scale -----------------------------------------------------------------------------------------------------------
-
-
-class RatingLevel(IntEnum):
-    """The five levels of 好差评; names in SCALE."""
-
-    VERY_DISSATISFIED = 1
-    DISSATISFIED = 2
-    FAIRLY_SATISFIED = 3
-    SATISFIED = 4
-    VERY_SATISFIED = 5
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether it opens a rectification."""
-        return self <= RatingLevel.DISSATISFIED
-
-
-SCALE: tuple[RatingLevelData, ...] = load_rating_scale()
-"""The levels, best first, with their indicators; the national platform's."""
-LEVEL_NAMES: Mapping[RatingLevel, str] = Words(
-    {
-        RatingLevel.VERY_SATISFIED: "非常满意",
-        RatingLevel.SATISFIED: "满意",
-        RatingLevel.FAIRLY_SATISFIED: "基本满意",
-        RatingLevel.DISSATISFIED: "不满意",
-        RatingLevel.VERY_DISSATISFIED: "非常不满意",
-    }
-)
-"""As SCALE has them, which a test compares: here they can be told in English too."""
-INDICATOR_NAMES: Mapping[str, str] = {one.code: one.name for level in SCALE for one in level.indicators}
-
-
-def indicators(level: int, channel: Channel) -> list[RatingIndicatorData]:
-    """What can be ticked with a level, for a service that came in by this channel."""
-    return [one for of in SCALE if of.level == level for one in of.indicators if channel in one.channels]
-
+from market.ratings.scale import INDICATOR_NAMES, LEVEL_NAMES, RatingLevel
 
 # states --------------------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,10 @@ from market.ratings.model import (
     TRANSITIONS,
     Rating,
     RatingAction,
-    RatingLevel,
     RectificationAction,
     RectificationState,
-    indicators,
 )
+from market.ratings.scale import RatingLevel, indicators
 
 S = RectificationState
 

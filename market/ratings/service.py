@@ -33,11 +33,11 @@ from market.ratings.model import (
     RectificationAction,
     Ruling,
     Step,
-    indicators,
     next_rating_state,
     next_state,
     seen_by,
 )
+from market.ratings.scale import indicators
 from market.ratings.suspicion import Hint, hints
 
 OBSERVED_DAYS, OBSERVED_ROWS = 180, 20_000

@@ -1,5 +1,6 @@
 // Everything here is a convenience: each page works without it.
 import "htmx.org";
+import "./keys.js";
 
 // A second click must not send a form twice. The button keeps its name and value until the browser has read them.
 document.addEventListener("submit", (event) => {

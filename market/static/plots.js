@@ -1,13 +1,14 @@
 // Makes charts of the figures that templates/_plots.html writes, with the page's colours. Their data is in data-plot (see
 // market/plots.py); each figure's table stays, behind a fold. Drawn on canvas: ECharts' SVG and HTML tooltips would write
 // style attributes, which the content security policy refuses.
-import { BarChart, LineChart, ScatterChart } from "echarts/charts";
-import { GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { BarChart, HeatmapChart, LineChart, ScatterChart } from "echarts/charts";
+import { GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent, VisualMapContinuousComponent } from "echarts/components";
 import * as echarts from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
 echarts.use([
-  BarChart, LineChart, ScatterChart, GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent, CanvasRenderer,
+  BarChart, HeatmapChart, LineChart, ScatterChart, GridComponent, LegendPlainComponent, MarkLineComponent, TooltipComponent,
+  VisualMapContinuousComponent, CanvasRenderer,
 ]);
 
 const COLOURS = ["--accent", "--wait", "--ok", "--soft"];
@@ -42,6 +43,7 @@ function option(plot) {
   });
   const across = { nameLocation: "middle", nameGap: size * 2.2 };
   let [x, y] = plot.sideways ? [valueAxis(plot.x), categoryAxis(plot.y)] : [categoryAxis(plot.x), valueAxis(plot.y)];
+  if (plot.kind === "heatmap") return heat(plot, { token, text, told });
   if (plot.kind === "scatter") [x, y] = [valueAxis(plot.x), valueAxis(plot.y)];
   const several = plot.series.length > 1;
   // Room for the legend; for the name of the upright axis, or those of marks on lying bars.
@@ -62,6 +64,38 @@ function option(plot) {
     xAxis: { ...x, ...across },
     yAxis: y,
     series: plot.series.map((one, at) => series(plot, one, at, { token, text, told })),
+  };
+}
+
+// Rows down, columns across, each cell with its figure: colour alone tells nothing to some.
+function heat(plot, { token, text, told }) {
+  const [one] = plot.series;
+  const values = one.points.map(([, , value]) => value);
+  const most = Math.max(...values, 1);
+  const axis = (data, more) => ({ type: "category", data, axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, ...more });
+  return {
+    animation: false,
+    textStyle: text,
+    grid: { left: 4, right: 8, top: text.fontSize * 2.4, bottom: 4, containLabel: true },
+    tooltip: {
+      renderMode: "richText", confine: true, backgroundColor: token("--paper"), borderColor: token("--edge"),
+      textStyle: { ...text, color: token("--ink") },
+      formatter: ({ value: [x, y, value] }) => `${plot.rows[y]} · ${plot.categories[x]}\n${one.name} ${told(value)}`,
+    },
+    xAxis: axis(plot.categories, { position: "top", axisLabel: { ...text, color: token("--ink"), interval: 0 } }),
+    yAxis: axis(plot.rows, { inverse: true, axisLabel: { ...text, color: token("--ink"), interval: 0, width: 110, overflow: "truncate" } }),
+    visualMap: {
+      show: false, min: 0, max: most,
+      inRange: { color: plot.scarce ? [token("--bad"), token("--bad-wash"), token("--surface")] : [token("--surface"), token("--bad-wash"), token("--bad")] },
+    },
+    series: [{
+      type: "heatmap", name: one.name, itemStyle: { borderColor: token("--paper"), borderWidth: 2 },
+      data: one.points.map((point) => {
+        const strong = plot.scarce ? point[2] < most * 0.2 : point[2] > most * 0.8;
+        return { value: point, label: { color: strong ? token("--paper") : token("--ink") } };
+      }),
+      label: { ...text, show: true, formatter: ({ value }) => told(value[2]) },
+    }],
   };
 }
 
@@ -98,6 +132,7 @@ function draw(figure) {
   canvas.className = "plot-chart";
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", figure.querySelector("figcaption").innerText);
+  if (plot.rows) canvas.style.height = `${plot.rows.length * ROW + 48}px`;
   if (plot.sideways) canvas.style.height = `${plot.categories.length * ROW * Math.min(plot.series.length, 2) + 80}px`;
   figure.querySelector("figcaption").after(canvas);
   const table = figure.querySelector("details");

@@ -169,7 +169,7 @@ async def give_notice(tx: Transaction, actor: Actor, notice: Notice, deadlines: 
     reasons = await queries.flags(tx, subject.id)
     clock = _clock(deadlines, S.NOTICED, subject.region_code)
     made = await queries.insert(tx, subject.id, actor.node_id, reasons, clock, actor_id=actor.id, note=notice.note)
-    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{made}", action=A.NOTICE)
+    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{made}", step=A.NOTICE)
     return await find(tx, actor, made)
 
 
@@ -191,7 +191,7 @@ async def step(
     await queries.move(
         tx, found.id, before=found.state, action=action, after=after, actor_id=actor.id, note=note, clock=clock
     )
-    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{found.id}", action=action)
+    await audit.record(tx, actor, Action.SUPERVISION_STEP, f"supervision:{found.id}", step=action)
     return await find(tx, actor, supervision_id)
 
 

@@ -19,7 +19,8 @@ from market.ledger.figures import COUNTS, Figures, total
 from market.ledger.model import LedgerRow, Sort, What, ordered
 from market.ledger.periods import month_of, months_of, period
 from market.ratings import service as ratings
-from market.ratings.model import RatingForm, RatingLevel, Ruling
+from market.ratings.model import RatingForm, Ruling
+from market.ratings.scale import RatingLevel
 from tests.conftest import Clone, open_database
 from tests.factories import AID, World, serve
 from tests.ledger_oracle import Key, counted

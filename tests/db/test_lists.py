@@ -29,7 +29,7 @@ from market.importing import files
 from market.importing.columns import template
 from market.importing.model import DryRun, ImportFailed, Kind
 from market.importing.service import import_file, load_sheet
-from market.lists import queries, service
+from market.lists import queries, service, taking_up
 from market.lists.model import Move, NewRevision, Revision, RevisionAction, RevisionState, Save, Withdrawal
 from market.matches import queries as matches
 from market.matches import service as match_service
@@ -114,7 +114,7 @@ async def test_an_institutions_item_is_reviewed_by_its_node(tx: Transaction, wor
     assert [step.action for step in await queries.steps(tx, revision_id)] == ["draft", "submit", "approve", "publish"]
     (change,) = await newest(tx, 1)
     assert (change.action, change.item_code, change.institution_id) == ("published", code, writer.institution_id)
-    assert (await service.of_institution(tx, writer.institution_id or 0)).specific == (code,)
+    assert (await taking_up.of_institution(tx, writer.institution_id or 0)).specific == (code,)
 
 
 async def test_nobody_approves_what_he_wrote(tx: Transaction, world: World) -> None:
@@ -402,15 +402,15 @@ async def test_only_its_institution_offers_an_own_item(tx: Transaction, world: W
 
 async def test_who_publishes_under_a_common_item_has_taken_it_up(tx: Transaction, world: World) -> None:
     institution = world.actors["institution"]
-    taken = {one.item_code for one in await service.common(tx, institution) if one.taken_up_at}
+    taken = {one.item_code for one in await taking_up.common(tx, institution) if one.taken_up_at}
     assert taken == {"SZ-2024-27", "SZ-2024-30"}
-    assert await service.take_up(tx, institution, ("SZ-2024-10", AID)) == 1
-    assert await service.take_up(tx, institution, None) == 5
-    assert await service.take_up(tx, institution, None) == 0
+    assert await taking_up.take_up(tx, institution, ("SZ-2024-10", AID)) == 1
+    assert await taking_up.take_up(tx, institution, None) == 5
+    assert await taking_up.take_up(tx, institution, None) == 0
     with pytest.raises(InvalidInput, match="见各项"):
-        await service.take_up(tx, institution, (PATENT,))
+        await taking_up.take_up(tx, institution, (PATENT,))
     with pytest.raises(Forbidden):
-        await service.take_up(tx, world.actors["coordinator"], None)
+        await taking_up.take_up(tx, world.actors["coordinator"], None)
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await tx.execute("DELETE FROM take_ups")
 

@@ -15,7 +15,8 @@ from market.deadlines.model import DeadlineState as D
 from market.deadlines.model import LimitKind as K
 from market.needs import service as needs
 from market.ratings import service
-from market.ratings.model import Place, Rating, RatingFilter, RatingForm, RatingLevel, Ruling
+from market.ratings.model import Place, Rating, RatingFilter, RatingForm, Ruling
+from market.ratings.scale import RatingLevel
 from tests.factories import World, serve
 
 pytestmark = pytest.mark.anyio

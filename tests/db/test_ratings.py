@@ -13,9 +13,10 @@ from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.errors import AlreadyRated, Conflict, Forbidden, InvalidInput, InvalidTransition, NotFound
 from market.ratings import model, queries, rectification, service
-from market.ratings.model import Finding, Rating, RatingForm, RatingLevel, Revisit, Ruling
+from market.ratings.model import Finding, Rating, RatingForm, Revisit, Ruling
 from market.ratings.model import RectificationAction as A
 from market.ratings.model import RectificationState as S
+from market.ratings.scale import RatingLevel
 from market.regions.model import NATION
 from market.rules import service as rules
 from market.rules.model import RuleChange, RuleName

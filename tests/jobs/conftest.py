@@ -7,6 +7,9 @@ from contextlib import suppress
 import pytest
 
 from infra.settings import Settings
+from tests.conftest import Clone, open_database
+from tests.factories import World
+from tests.jobs.place import Place
 from workers.main import make_worker
 
 
@@ -20,3 +23,13 @@ async def worker(settings: Settings) -> AsyncIterator[None]:
         await running.close()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def place(clone: Clone) -> AsyncIterator[Place]:
+    settings = await clone()
+    database = open_database(settings, size=12)
+    async with database.reading() as tx:
+        world = await World.read(tx)
+    yield Place(database, settings, world)
+    await database.close()

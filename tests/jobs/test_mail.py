@@ -20,7 +20,7 @@ from market.calendars import service as calendars
 from market.calendars.model import ZONE
 from market.cli import main
 from market.errors import NotFound, TooManyAttempts
-from market.messages import delivering, mail, queries, service
+from market.messages import delivering, delivery_queries, mail, queries, service
 from market.messages.model import BACKOFF, Channel, Choice, Delivery, NewMessage, Purpose, Subject
 from market.messages.service import AddressForm, Enclosed
 from tests.conftest import Clone, open_database
@@ -103,7 +103,7 @@ async def write(database: Database, *actors: Actor, number: int = 1) -> None:
 async def carry(database: Database, settings: Settings) -> list[Delivery]:
     """One round of the postman's; what it carried."""
     async with database.transaction() as tx:
-        leased = await queries.lease(tx, Channel.MAIL, 10, 60)
+        leased = await delivery_queries.lease(tx, Channel.MAIL, 10, 60)
     await asyncio.gather(*(delivering.carry(database, settings, one) for one in leased))
     return leased
 
@@ -166,9 +166,9 @@ async def test_refused_for_good_it_is_parked(
     await hurry(database)
     assert await carry(database, settings_of) == []
     async with database.transaction() as tx:
-        assert (await queries.backlog(tx)).parked == 1
+        assert (await delivery_queries.backlog(tx)).parked == 1
         mailbox.to.clear()
-        assert await queries.retry(tx) == 1
+        assert await delivery_queries.retry(tx) == 1
     await carry(database, settings_of)
     assert (await last(database))[0] == "sent"
 
@@ -241,9 +241,9 @@ async def test_a_process_that_dies_sends_the_same_letter_again(
 ) -> None:
     await write(database, actor)
     async with database.transaction() as tx:
-        (first,) = await queries.lease(tx, Channel.MAIL, 10, 60)
+        (first,) = await delivery_queries.lease(tx, Channel.MAIL, 10, 60)
     async with database.reading() as tx:
-        messages = await queries.of_delivery(tx, first)
+        messages = await delivery_queries.of_delivery(tx, first)
     assert (await delivering.attempt(settings_of, first, messages)) is delivering.SENT  # and dies before noting it
     assert await carry(database, settings_of) == [], "nobody else has it while it is leased"
     async with database.transaction() as tx:
@@ -286,7 +286,7 @@ async def test_a_letter_read_or_stopped_meanwhile_is_not_sent(
     assert (await last(database))[0] == "dropped"
     await write(database, actor, number=2)
     async with database.transaction() as tx:
-        (leased,) = await queries.lease(tx, Channel.MAIL, 10, 60)
+        (leased,) = await delivery_queries.lease(tx, Channel.MAIL, 10, 60)
         await queries.stop_mail(tx, actor.id, KEY)
     await delivering.carry(database, settings_of, structs.replace(leased, confirmed=False))
     assert (await last(database))[0] == "dropped"
@@ -485,7 +485,7 @@ async def test_a_slow_server_holds_up_nothing_else(
             await asyncio.sleep(0.02)
         async with database.transaction() as tx:
             other = (await World.read(tx)).actors["office"]
-            await queries.deliver(tx, other.id, Channel.WEBHOOK, Purpose.TEST)
+            await delivery_queries.deliver(tx, other.id, Channel.WEBHOOK, Purpose.TEST)
         async with database.reading() as tx:  # other work goes on meanwhile
             assert await tx.fetchval("SELECT 1") == 1
     started = datetime.now(ZONE)

@@ -2,21 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from infra import outbox
-from infra.db import Database, Transaction
-from infra.settings import Settings
+from infra.db import Transaction
 from market.calendars import service as calendars
 from market.calendars.model import ZONE
 from market.lists import service as lists
 from market.lists.model import RevisionAction
-from market.matches import queries as match_queries
 from market.matches import service as matches
 from market.matches.model import OneTimeNotice
 from market.messages import queries, service
@@ -27,66 +23,19 @@ from market.needs import service as needs
 from market.needs.model import Submission
 from market.ratings import rectification
 from market.ratings import service as ratings
-from market.ratings.model import Finding, RatingForm, RatingLevel
-from tests.conftest import Clone, open_database
+from market.ratings.model import Finding, RatingForm
+from market.ratings.scale import RatingLevel
 from tests.db.test_lists import act, own_item
 from tests.db.test_lists import revision_of as draft
-from tests.factories import AID, PATENT, World, serve
+from tests.factories import AID, PATENT, serve
+from tests.jobs.place import Place
 from tests.web.test_pages_staff import file_need
 from workers import notify
 from workers.deadlines import move_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.commits]
 
-TOLD_SINCE = """
-SELECT a.login, m.kind FROM messages m JOIN accounts a ON a.id = m.account_id WHERE m.id > $1 ORDER BY m.id
-"""
 TEXT = "产品被人仿冒，想申请维权援助"
-
-
-class Place(Struct, frozen=True, eq=False):
-    """A database of a test's own, and who is there."""
-
-    db: Database
-    settings: Settings
-    world: World
-
-    async def told(self) -> list[tuple[str, str]]:
-        """Tell what has happened; who was told of what by that."""
-        async with self.db.reading() as tx:
-            last = await tx.fetchval("SELECT coalesce(max(id), 0) FROM messages")
-        while await notify.tell_batch(self.db, mails=True):
-            pass
-        async with self.db.reading() as tx:
-            return sorted((row["login"], row["kind"]) for row in await tx.fetch(TOLD_SINCE, last))
-
-    async def do(self, act: Any, login: str, *given: Any) -> Any:
-        """One use case in a transaction of its own, with the calendar as its last argument where it takes one."""
-        async with self.db.transaction() as tx:
-            due = [await calendars.deadlines(tx)] if "deadlines" in act.__annotations__ else []
-            return await act(tx, self.world.actors[login], *given, *due)
-
-    async def match_of(self, need_id: int) -> int:
-        """The need's last match."""
-        async with self.db.reading() as tx:
-            match = await match_queries.latest(tx, need_id)
-        assert match is not None
-        return match.id
-
-    async def count(self, sql: str, *given: Any) -> int:
-        """One number."""
-        async with self.db.reading() as tx:
-            return int(await tx.fetchval(sql, *given))
-
-
-@pytest.fixture
-async def place(clone: Clone) -> AsyncIterator[Place]:
-    settings = await clone()
-    database = open_database(settings, size=12)
-    async with database.reading() as tx:
-        world = await World.read(tx)
-    yield Place(database, settings, world)
-    await database.close()
 
 
 async def proposed(place: Place, item: str = AID) -> int:

@@ -35,7 +35,8 @@ from market.needs.model import NeedState, Submission
 from market.ratings import queries as rating_rows
 from market.ratings import rectification
 from market.ratings import service as ratings
-from market.ratings.model import Finding, RatingForm, RatingLevel, RectificationState, Revisit
+from market.ratings.model import Finding, RatingForm, RectificationState, Revisit
+from market.ratings.scale import RatingLevel
 from tests.conftest import Clone, open_database
 from tests.factories import AID, PATENT, World, serve
 from workers.deadlines import count_anew

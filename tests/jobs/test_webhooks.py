@@ -17,7 +17,7 @@ from infra.db import Database
 from infra.settings import Settings
 from market.accounts.model import Actor
 from market.errors import InvalidInput, NotFound
-from market.messages import delivering, hooks, queries, service
+from market.messages import delivering, delivery_queries, hooks, queries, service
 from market.messages.model import Channel, Subject
 from market.messages.service import HookForm
 from market.messages.signing import show_secret
@@ -130,7 +130,7 @@ async def tell(database: Database, actor: Actor, number: int = 1) -> None:
 
 async def carry(database: Database, settings: Settings) -> None:
     async with database.transaction() as tx:
-        leased = await queries.lease(tx, Channel.WEBHOOK, 10, 60)
+        leased = await delivery_queries.lease(tx, Channel.WEBHOOK, 10, 60)
     for one in leased:
         await delivering.carry(database, settings, one)
 

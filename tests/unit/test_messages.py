@@ -41,10 +41,11 @@ from market.messages.tellings import (
     addresses,
     tellings,
 )
-from market.messages.words import WORDS, render
+from market.messages.words import STEP_NAMES, WORDS, render
 from market.needs import model as needs
 from market.needs import service as need_service
 from market.ratings import model as ratings
+from market.supervision import model as supervision
 
 MACHINES: dict[str, Any] = {
     "need": needs.TRANSITIONS,
@@ -53,7 +54,10 @@ MACHINES: dict[str, Any] = {
     "rating": ratings.RATING_TRANSITIONS,
     "rectification": ratings.TRANSITIONS,
     "item": lists.TRANSITIONS,
+    "supervision": supervision.TRANSITIONS,
 }
+BY_THE_WAY = {("letter", "write"), ("webhook", "disable"), ("ledger", "correct")}
+"""What is told although no machine has it."""
 KINDS = {one.kind for told in TOLD.values() if not isinstance(told, Silence) for one in told}
 PLACES = {"about", "by", "institution", "node", "limit"}
 AT = datetime(2026, 11, 25, 2, tzinfo=UTC)
@@ -85,7 +89,7 @@ def facts(machine: str = "match", action: str = "approve", **more: Any) -> Facts
 def test_every_action_of_every_machine_is_told_or_says_why_not() -> None:
     happen = {(machine, action.value) for machine, table in MACHINES.items() for _, action in table}
     happen |= {("deadline", action.value) for action in deadlines.DeadlineAction}
-    assert set(TOLD) == happen | {("webhook", "disable")}
+    assert set(TOLD) == happen | BY_THE_WAY
     for told in TOLD.values():
         assert told.why if isinstance(told, Silence) else told, "neither told nor explained"
     assert {machine for machine, _ in TOLD} == set(SUBJECTS)
@@ -130,7 +134,7 @@ def test_audiences_are_found_where_the_event_says() -> None:
 
 
 def test_an_unknown_event_is_told_to_nobody() -> None:
-    assert tellings(facts("supervision", "notice")) == ()
+    assert tellings(facts("plan", "make")) == ()
     assert tellings(facts("need", "submit")) == ()
     assert tellings(facts("match", "deliver")) == (Telling(Audience.PARTY, "delivered", urgent=True),)
 
@@ -182,6 +186,24 @@ def test_days_in_words() -> None:
 def test_of_an_anonymous_rating_no_need_is_named() -> None:
     assert "需求" not in render("remind", None, {"limit": "rectification_rectify"}, "zh").title
     assert render("review_asked", None, {"item": "专利{x}咨询"}, "zh").title == "事项「专利{x}咨询」等待审核"
+
+
+def test_what_is_told_of_supervision_and_ledgers_says_which() -> None:
+    states = set(supervision.SupervisionState) - {supervision.SupervisionState.NEW, supervision.SupervisionState.CLOSED}
+    assert set(STEP_NAMES) == {state.value for state in states}, "every state with a clock has a name"
+    of_clock = {"supervision_id": 3, "limit": "noticed", "due": "2035-11-25T10:00:00+00:00"}
+    assert render("expire", None, of_clock, "zh").title == "督导 3 号的方案提交已超期"
+    assert render("expire", None, of_clock, "en").title == "Supervision 3: overdue (plan)"
+    assert render("ledger_corrected", None, {"period": "2026-07"}, "zh").title == "2026年7月的台账有更正"
+    assert render("ledger_corrected", None, {"period": "2026-07"}, "en").title == "Ledger of 7/2026: corrected"
+
+
+def test_whoever_filed_for_somebody_is_asked_to_tell_them() -> None:
+    assert render("revisit", 3, {"counter": True}, "zh").body.endswith("请转告当事人。")
+    assert render("revisit", 3, {"counter": True}, "en").body.endswith(
+        ". You filed it at the counter; please tell them."
+    )
+    assert "转告" not in render("revisit", 3, {}, "zh").body
 
 
 # when ----------------------------------------------------------------------------------------------------------------

@@ -11,16 +11,8 @@ from market.accounts.model import Role
 from market.needs.model import Channel
 from market.ratings import outlook, suspicion
 from market.ratings.figures import Tally, figures, total
-from market.ratings.model import (
-    LEVEL_NAMES,
-    SCALE,
-    Rating,
-    RatingLevel,
-    RatingState,
-    RectificationState,
-    indicators,
-    seen_by,
-)
+from market.ratings.model import Rating, RatingState, RectificationState, seen_by
+from market.ratings.scale import LEVEL_NAMES, SCALE, RatingLevel, indicators
 from market.ratings.suspicion import Observed, hints
 from market.rules.model import RULE_WORDS, RuleName
 

@@ -19,12 +19,12 @@ async def switch(browser: httpx.AsyncClient, language: str, back: str = "/offeri
 
 async def test_a_visitor_switches_and_comes_back_to_the_same_page(client: httpx.AsyncClient) -> None:
     html = (await client.get("/?text=%3Cb%3E")).text
-    assert '<html lang="zh-CN">' in html
+    assert '<html lang="zh-CN"' in html
     assert 'name="back" value="/?text=%3Cb%3E"' in html
     answer = await switch(client, "en", "/?text=%3Cb%3E")
     assert (answer.status_code, answer.headers["location"]) == (303, "/?text=%3Cb%3E")
     page = await client.get("/")
-    assert '<html lang="en">' in page.text
+    assert '<html lang="en"' in page.text
     assert page.headers["content-language"] == "en"
     assert "What do you need help with?" in page.text
     await switch(client, "zh")
@@ -53,8 +53,8 @@ async def test_the_account_keeps_its_language_everywhere(login: Login, db: Datab
 
 
 async def test_what_a_page_is_asked_for_counts_once(client: httpx.AsyncClient) -> None:
-    assert '<html lang="en">' in (await client.get("/?lang=en")).text
-    assert '<html lang="zh-CN">' in (await client.get("/")).text
+    assert '<html lang="en"' in (await client.get("/?lang=en")).text
+    assert '<html lang="zh-CN"' in (await client.get("/")).text
 
 
 async def test_errors_are_told_in_the_readers_language(client: httpx.AsyncClient, api: Api) -> None:
@@ -101,3 +101,15 @@ async def test_registration_keeps_the_language_it_was_read_in(client: httpx.Asyn
     assert answer.status_code == 303, answer.text
     async with db.reading() as tx:
         assert await tx.fetchval("SELECT lang FROM accounts WHERE login = 'ann.english'") == "en"
+
+
+async def test_a_switch_of_looks_stays_in_the_browser(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/")).text
+    assert 'data-theme="auto" data-size="normal"' in html
+    form = {"size": "large", "back": "/items", "_csrf_token": client.cookies["zhipei_csrf"]}
+    assert (await client.post("/preferences", data=form)).headers["location"] == "/items"
+    await client.post("/preferences", data={**form, "theme": "dark"})
+    assert 'data-theme="dark" data-size="large"' in (await client.get("/items")).text
+    assert (await client.post("/preferences", data={**form, "theme": "pink"})).status_code == 422
+    client.cookies.set("zhipei_theme", '"><script>')
+    assert 'data-theme="auto"' in (await client.get("/nowhere")).text

@@ -21,7 +21,8 @@ from market.matches import service as matches
 from market.needs import service as needs
 from market.needs.model import Submission
 from market.ratings import service as ratings
-from market.ratings.model import RatingForm, RatingLevel
+from market.ratings.model import RatingForm
+from market.ratings.scale import RatingLevel
 from tests.conftest import Api, Login
 from tests.factories import AID, World, serve
 from tests.web.test_pages_staff import post

@@ -262,7 +262,7 @@ async def test_take_and_deliver(db: Database, settings: Settings, world: World, 
     assert f"/matches/{match_id}/accept" in html
     assert NASTY not in html
     taken = await post(browser, f"/matches/{match_id}/accept")
-    assert taken.headers["location"] == f"/desk?done={match_id}"
+    assert taken.headers["location"] == f"/desk?done={match_id}#m-{match_id}"
     assert "已受理。请在" in (await browser.get(taken.headers["location"])).text
     again = await post(browser, f"/matches/{match_id}/accept")
     assert again.status_code == 409
