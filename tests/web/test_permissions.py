@@ -47,15 +47,15 @@ NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
     "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
-    "/mail/stop",
+    "/mail/stop", "/account/messages/test/{channel}",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, signature."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, link, address."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
 ASKED = {"period": "2026-07", "what": "offered"}
 """What ledgers have to be asked for."""
 MESSAGE = """
 INSERT INTO messages (account_id, source, source_id, kind, subject, urgent)
-SELECT id, 'test', id, 'test', 'account', false FROM accounts WHERE login = $1 RETURNING id
+SELECT id, 'test', id, 'taken', 'needs', false FROM accounts WHERE login = $1 RETURNING id
 """
 FORM = {
     "note": "经核实的理由", "reason": "就近办理", "remark": "补充说明", "body": "想申请发明专利，请指导一下流程",
