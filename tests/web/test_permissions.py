@@ -49,7 +49,7 @@ NOT_HERE = {
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
     "/mail/stop", "/account/messages/test/{channel}",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, link, address."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's, model, receipt, link, address."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
 ASKED = {"period": "2026-07", "what": "offered"}
 """What ledgers have to be asked for."""
