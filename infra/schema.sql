@@ -664,6 +664,26 @@ ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.enterprise_events (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    action text NOT NULL,
+    actor_id bigint NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT enterprise_events_action_check CHECK ((action = ANY (ARRAY['change'::text, 'invite'::text, 'join'::text, 'close'::text])))
+);
+
+ALTER TABLE public.enterprise_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.enterprise_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.enterprise_kinds (
     code text NOT NULL,
     name text NOT NULL,
@@ -801,6 +821,23 @@ CREATE TABLE public.institutions (
 
 ALTER TABLE public.institutions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.institutions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.invitations (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    invited_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone
+);
+
+ALTER TABLE public.invitations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invitations_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1581,6 +1618,9 @@ ALTER TABLE ONLY public.deadlines
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
 
@@ -1633,6 +1673,9 @@ ALTER TABLE ONLY public.institutions
 
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_uscc_key UNIQUE (uscc);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.item_events
     ADD CONSTRAINT item_events_pkey PRIMARY KEY (id);
@@ -1832,6 +1875,8 @@ CREATE UNIQUE INDEX deliveries_one_digest ON public.deliveries USING btree (acco
 
 CREATE INDEX deliveries_parked ON public.deliveries USING btree (id) WHERE (state = 'parked'::text);
 
+CREATE INDEX enterprise_events_enterprise_id ON public.enterprise_events USING btree (enterprise_id, id);
+
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
 CREATE INDEX events_at ON public.events USING brin (at);
@@ -1972,6 +2017,8 @@ CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at, provisional ON
 
 CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadlines FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('deadline');
 
+CREATE TRIGGER enterprise_events_immutable BEFORE DELETE OR UPDATE ON public.enterprise_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN ((((((new.machine <> 'need'::text) OR (new.action <> 'submit'::text)) AND ((new.machine <> 'match'::text) OR (new.action <> 'propose'::text))) AND ((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text))) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
@@ -2104,6 +2151,12 @@ ALTER TABLE ONLY public.deliveries
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
 
@@ -2160,6 +2213,12 @@ ALTER TABLE ONLY public.institution_versions
 
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_id_version_fkey FOREIGN KEY (id, version) REFERENCES public.institution_versions(institution_id, version) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_invited_by_fkey FOREIGN KEY (invited_by) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.item_events
     ADD CONSTRAINT item_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);

@@ -48,6 +48,7 @@ from market.deadlines import api as deadlines_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
 from market.discovery.service import Finder
+from market.enterprises import api as enterprises_api
 from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
@@ -344,6 +345,7 @@ def _api() -> Router:
             catalogue_api.router(),
             conversations_api.router(),
             discovery_api.router(),
+            enterprises_api.router(),
             exporting_api.router(),
             feeds_api.router(),
             guides_api.router(),

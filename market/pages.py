@@ -13,6 +13,7 @@ from market.catalogue import pages as catalogue
 from market.conversations import pages as conversations
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
+from market.enterprises import pages as enterprises
 from market.errors import NotFound
 from market.expired import read
 from market.feeds import pages as feeds
@@ -81,6 +82,7 @@ def routers() -> list[Router]:
         deadlines,
         desk_pages,
         discovery,
+        enterprises,
         feeds,
         guides,
         institutions,
