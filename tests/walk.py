@@ -18,7 +18,7 @@ from tests.conftest import Clone, open_database
 ROLES = ("", "enterprise", "institution", "coordinator", "province", "clerk", "admin")
 """Logins of the demo; "" is a visitor."""
 WORLD = "TRUNCATE accounts, enterprises, institutions, nodes, offerings, fact_editions RESTART IDENTITY CASCADE"
-NO_PAGES = ("/api", "/static", "/healthz", "/readyz", "/metrics")
+NO_PAGES = ("/api", "/static", "/healthz", "/readyz", "/metrics", "/live")
 NEEDS = """
 SELECT id FROM (SELECT DISTINCT ON (state) id FROM needs ORDER BY state, id DESC) AS any_of
 UNION SELECT id FROM (

@@ -23,6 +23,7 @@ from market.enterprises.model import Party
 from market.errors import InvalidInput
 from market.lists import service as lists
 from market.lists.model import NewRevision
+from market.live import hub
 from market.matches import ranking
 from market.needs import service as need_service
 from market.needs.model import Need, Submission
@@ -237,7 +238,8 @@ async def objects(db: Database, settings: Settings) -> Objects:
 
 @pytest.fixture(scope="module")
 async def forgetful(app: Litestar) -> AsyncIterator[None]:
-    """Requests do what they do, and then it is undone: every call finds the same world."""
+    """Requests do what they do, and then it is undone: every call finds the same world. Streams find no room: they would
+    not end."""
     held = app.state.services.db
     real = type(held).transaction
 
@@ -253,7 +255,9 @@ async def forgetful(app: Litestar) -> AsyncIterator[None]:
                 raise
 
     held.transaction = undone
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "MOST_OF_ONE", 0)
+        yield
     del held.transaction
 
 
