@@ -238,8 +238,8 @@ async def objects(db: Database, settings: Settings) -> Objects:
 
 @pytest.fixture(scope="module")
 async def forgetful(app: Litestar) -> AsyncIterator[None]:
-    """Requests do what they do, and then it is undone: every call finds the same world. Streams find no room: they would
-    not end."""
+    """Requests do what they do, and then it is undone: every call finds the same world. Streams find no room:
+    they would not end."""
     held = app.state.services.db
     real = type(held).transaction
 
