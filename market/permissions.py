@@ -119,6 +119,8 @@ PUBLIC = frozenset(
     GET /mail/confirm
     POST /mail/stop
     GET /mail/stop
+    POST /join
+    GET /join
     GET /api/v1/understanding
     """.strip().split("\n    ")
 )
@@ -150,6 +152,7 @@ REACH: Mapping[str, Mapping[Role, Reach]] = {
     "institution_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "supervision_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "message_id": dict.fromkeys(Role, Reach.OWN),
+    "account_id": {Role.ENTERPRISE: Reach.OWN},
     "filter_id": {Role.COORDINATOR: Reach.OWN},
     "token_id": dict.fromkeys(Role, Reach.OWN),
     "session_id": dict.fromkeys(Role, Reach.OWN),

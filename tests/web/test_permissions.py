@@ -50,7 +50,7 @@ NOT_HERE = {
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
     "/mail/stop", "/account/messages/test/{channel}",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's, model, receipt, link, address."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, or letter."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
 ASKED = {"period": "2026-07", "what": "offered"}
 """What ledgers have to be asked for."""
@@ -189,6 +189,16 @@ async def objects(db: Database, settings: Settings) -> Objects:
             )
             for name, by in (("institution", "coordinator"), ("provincial", "province"))
         }
+        colleague = await accounts.insert(
+            tx,
+            login="colleague",
+            password_hash="",
+            name="同事",
+            role=Role.ENTERPRISE,
+            enterprise_id=actors["enterprise"].enterprise_id,
+            institution_id=None,
+            node_id=None,
+        )
         token, message = {}, {}
         for name in (*LOGINS.values(), "rival"):
             message[name] = await tx.fetchval(MESSAGE, name)
@@ -202,7 +212,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
     )
     clerks = {"need_id": needs["clerk"], "match_id": match["clerk"], "rating_id": rated["clerk"]}
     own = {
-        "enterprise": near,
+        "enterprise": near | {"account_id": colleague},
         "institution": near
         | {"revision_id": drafts["institution"], "offering_id": offering[0]}
         | led
@@ -216,7 +226,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
     foreign = {
-        "enterprise": far,
+        "enterprise": far | {"account_id": actors["rival"].id},
         "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
         | far_led
