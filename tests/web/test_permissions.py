@@ -23,6 +23,7 @@ from market.enterprises.model import Party
 from market.errors import InvalidInput
 from market.lists import service as lists
 from market.lists.model import NewRevision
+from market.live import hub
 from market.matches import ranking
 from market.needs import service as need_service
 from market.needs.model import Need, Submission
@@ -188,6 +189,16 @@ async def objects(db: Database, settings: Settings) -> Objects:
             )
             for name, by in (("institution", "coordinator"), ("provincial", "province"))
         }
+        colleague = await accounts.insert(
+            tx,
+            login="colleague",
+            password_hash="",
+            name="同事",
+            role=Role.ENTERPRISE,
+            enterprise_id=actors["enterprise"].enterprise_id,
+            institution_id=None,
+            node_id=None,
+        )
         token, message = {}, {}
         for name in (*LOGINS.values(), "rival"):
             message[name] = await tx.fetchval(MESSAGE, name)
@@ -201,7 +212,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
     )
     clerks = {"need_id": needs["clerk"], "match_id": match["clerk"], "rating_id": rated["clerk"]}
     own = {
-        "enterprise": near,
+        "enterprise": near | {"account_id": colleague},
         "institution": near
         | {"revision_id": drafts["institution"], "offering_id": offering[0]}
         | led
@@ -215,7 +226,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
     foreign = {
-        "enterprise": far,
+        "enterprise": far | {"account_id": actors["rival"].id},
         "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
         | far_led
@@ -237,7 +248,8 @@ async def objects(db: Database, settings: Settings) -> Objects:
 
 @pytest.fixture(scope="module")
 async def forgetful(app: Litestar) -> AsyncIterator[None]:
-    """Requests do what they do, and then it is undone: every call finds the same world."""
+    """Requests do what they do, and then it is undone: every call finds the same world. Streams find no room:
+    they would not end."""
     held = app.state.services.db
     real = type(held).transaction
 
@@ -253,7 +265,9 @@ async def forgetful(app: Litestar) -> AsyncIterator[None]:
                 raise
 
     held.transaction = undone
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "MOST_OF_ONE", 0)
+        yield
     del held.transaction
 
 
