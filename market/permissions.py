@@ -157,7 +157,6 @@ REACH: Mapping[str, Mapping[Role, Reach]] = {
     "supervision_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "account_id": {Role.ENTERPRISE: Reach.OWN},
     "message_id": dict.fromkeys(Role, Reach.OWN),
-    "account_id": {Role.ENTERPRISE: Reach.OWN},
     "filter_id": {Role.COORDINATOR: Reach.OWN},
     "token_id": dict.fromkeys(Role, Reach.OWN),
     "session_id": dict.fromkeys(Role, Reach.OWN),

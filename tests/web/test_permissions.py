@@ -110,21 +110,6 @@ async def _strangers(tx: Transaction) -> None:
     )
 
 
-async def _colleague(tx: Transaction) -> None:
-    """Another account of the enterprise: one that it may close."""
-    firm = await tx.fetchval("SELECT enterprise_id FROM accounts WHERE login = 'enterprise'")
-    await accounts.insert(
-        tx,
-        login="colleague",
-        password_hash="",
-        name="同事",
-        role="enterprise",
-        enterprise_id=firm,
-        institution_id=None,
-        node_id=None,
-    )
-
-
 async def _revision(tx: Transaction, actor: Any, name: str, item_list: str) -> int:
     code = None if actor.institution_id else f"GD-2030-{name}"
     form = NewRevision(item_code=code, name=f"事项{name}", item_group="专利", item_list=ItemList(item_list))
@@ -162,7 +147,6 @@ async def objects(db: Database, settings: Settings) -> Objects:
     """One of each kind within reach of each role, and one beyond."""
     async with db.transaction() as tx:
         await _strangers(tx)
-        await _colleague(tx)
     async with db.reading() as tx:
         world = await World.read(tx)
     party = Party(name="窗口来人", region_code="440305", contact_name="来人", contact_phone="0755-00000009")
