@@ -58,6 +58,7 @@ QUERIES = {
     "/desk/offerings/new": ("?item=SZ-2024-11",),
     "/lists/withdraw": ("?item=SZ-2024-11",),
     "/supervision/new": ("?institution_id=1",),
+    "/queue/several": ("?needs=1&needs=2",),
     "/queue": ("?tab=serving", "?tab=ended"),
 }
 """What a page shows only when it is asked for."""
