@@ -123,6 +123,8 @@ PUBLIC = frozenset(
     GET /mail/confirm
     POST /mail/stop
     GET /mail/stop
+    POST /join
+    GET /join
     GET /api/v1/understanding
     """.strip().split("\n    ")
 )

@@ -139,7 +139,7 @@ async def test_what_was_typed_outlives_the_log_in(visit: Visit, width: int) -> N
     await page.click("main button[type=submit]")
     await expect(page.locator("main")).to_contain_text(f"登录过期也不能丢的一句话（{width}）")
     await shoot(page, f"kept-{width}")
-    await page.get_by_role("button", name="继续提交").click()
+    await page.get_by_role("button", name="接着提交").click()
     await expect(page.locator("main")).to_contain_text("需求受理回执")
 
 

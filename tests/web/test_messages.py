@@ -68,6 +68,7 @@ async def test_pages_open_for_every_role(login: Login, role: str) -> None:
     assert "还没有消息" in (await browser.get("/messages")).text or "标为已读" in (await browser.get("/messages")).text
     page = (await browser.get("/account/messages")).text
     assert ('id="f-lists"' in page) == (role not in ("enterprise", "clerk"))
+    assert ('id="f-supervision"' in page) == (role in ("institution", "coordinator"))
     assert "/account/messages" in (await browser.get("/account")).text
 
 

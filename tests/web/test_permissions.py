@@ -23,6 +23,7 @@ from market.enterprises.model import Party
 from market.errors import InvalidInput
 from market.lists import service as lists
 from market.lists.model import NewRevision
+from market.live import hub
 from market.matches import ranking
 from market.needs import service as need_service
 from market.needs.model import Need, Submission
@@ -47,15 +48,15 @@ NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
     "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
-    "/mail/stop", "/join",
+    "/mail/stop", "/join", "/account/messages/test/{channel}",
 }  # fmt: skip
-"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, signature."""
+"""Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, or letter."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")
 ASKED = {"period": "2026-07", "what": "offered"}
 """What ledgers have to be asked for."""
 MESSAGE = """
 INSERT INTO messages (account_id, source, source_id, kind, subject, urgent)
-SELECT id, 'test', id, 'test', 'account', false FROM accounts WHERE login = $1 RETURNING id
+SELECT id, 'test', id, 'taken', 'needs', false FROM accounts WHERE login = $1 RETURNING id
 """
 FORM = {
     "note": "经核实的理由", "reason": "就近办理", "remark": "补充说明", "body": "想申请发明专利，请指导一下流程",
@@ -97,24 +98,13 @@ async def _strangers(tx: Transaction) -> None:
         contact_name="陌生人",
         contact_phone="020-0000000",
     )
-    await _of_enterprise(tx, "stranger", firm)
-
-
-async def _colleague(tx: Transaction) -> None:
-    """Another account of the enterprise: one that it may close."""
-    await _of_enterprise(
-        tx, "colleague", await tx.fetchval("SELECT enterprise_id FROM accounts WHERE login = 'enterprise'")
-    )
-
-
-async def _of_enterprise(tx: Transaction, login: str, enterprise_id: int | None) -> None:
     await accounts.insert(
         tx,
-        login=login,
+        login="stranger",
         password_hash="",
         name="陌生人",
         role="enterprise",
-        enterprise_id=enterprise_id,
+        enterprise_id=firm,
         institution_id=None,
         node_id=None,
     )
@@ -157,7 +147,6 @@ async def objects(db: Database, settings: Settings) -> Objects:
     """One of each kind within reach of each role, and one beyond."""
     async with db.transaction() as tx:
         await _strangers(tx)
-        await _colleague(tx)
     async with db.reading() as tx:
         world = await World.read(tx)
     party = Party(name="窗口来人", region_code="440305", contact_name="来人", contact_phone="0755-00000009")
@@ -200,6 +189,16 @@ async def objects(db: Database, settings: Settings) -> Objects:
             )
             for name, by in (("institution", "coordinator"), ("provincial", "province"))
         }
+        colleague = await accounts.insert(
+            tx,
+            login="colleague",
+            password_hash="",
+            name="同事",
+            role=Role.ENTERPRISE,
+            enterprise_id=actors["enterprise"].enterprise_id,
+            institution_id=None,
+            node_id=None,
+        )
         token, message = {}, {}
         for name in (*LOGINS.values(), "rival"):
             message[name] = await tx.fetchval(MESSAGE, name)
@@ -211,10 +210,9 @@ async def objects(db: Database, settings: Settings) -> Objects:
         {"institution_id": behind[name], "supervision_id": supervised[name].id}
         for name in ("institution", "provincial")
     )
-    colleague = {"own": world.actors["colleague"].id, "foreign": world.actors["stranger"].id}
     clerks = {"need_id": needs["clerk"], "match_id": match["clerk"], "rating_id": rated["clerk"]}
     own = {
-        "enterprise": near | {"account_id": colleague["own"]},
+        "enterprise": near | {"account_id": colleague},
         "institution": near
         | {"revision_id": drafts["institution"], "offering_id": offering[0]}
         | led
@@ -228,7 +226,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
     foreign = {
-        "enterprise": far | {"account_id": colleague["foreign"]},
+        "enterprise": far | {"account_id": actors["rival"].id},
         "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
         | far_led
@@ -250,7 +248,8 @@ async def objects(db: Database, settings: Settings) -> Objects:
 
 @pytest.fixture(scope="module")
 async def forgetful(app: Litestar) -> AsyncIterator[None]:
-    """Requests do what they do, and then it is undone: every call finds the same world."""
+    """Requests do what they do, and then it is undone: every call finds the same world. Streams find no room:
+    they would not end."""
     held = app.state.services.db
     real = type(held).transaction
 
@@ -266,7 +265,9 @@ async def forgetful(app: Litestar) -> AsyncIterator[None]:
                 raise
 
     held.transaction = undone
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "MOST_OF_ONE", 0)
+        yield
     del held.transaction
 
 
