@@ -317,7 +317,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
+            exclude=["^/api/", r"^/feed\.", r"^/sitemap\.xml", r"^/robots\.txt", "^/static/", "^/mail/"],
         ),
         guards=[closed],
         exception_handlers={Exception: on_error},

@@ -38,6 +38,7 @@ from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
+from market.sitemap import pages as sitemap
 from market.standing import pages as standing
 from market.supervision import pages as supervision
 from market.web import AppRequest, page, services
@@ -105,6 +106,7 @@ def routers() -> list[Router]:
         ratings,
         receipts,
         rules,
+        sitemap,
         standing,
         supervision,
     )

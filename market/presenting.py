@@ -80,6 +80,7 @@ def install(environment: Environment) -> None:
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, return_to=return_to)
+    environment.globals.update(canonical=canonical)
     environment.globals.update(navigation=navigation, look_of=look_of)
     environment.globals.update(_=_, _n=_n, lang=lang, TAGS=TAGS, LANGUAGES=LANGUAGES)
 
@@ -103,6 +104,13 @@ def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
     values = request.query_params.getall(name, [])
     others = [one for one in values if one != value]
     return link(request, **{name: others if value in values else [*values, value]})
+
+
+def canonical(request: Request[Any, Any, Any]) -> str:
+    """The one address of a public page: without filters, order and language; a version keeps its number."""
+    version = request.query_params.get("version", "")
+    kept = f"?version={version}" if version.isdecimal() else ""
+    return f"{request.app.state.services.settings.address}{request.url.path}{kept}"
 
 
 def return_to(request: Request[Any, Any, Any]) -> str:

@@ -7,7 +7,7 @@ from market.accounts import service as accounts
 from market.accounts.model import Actor, Role
 from market.enterprises import queries, service
 from market.enterprises.model import Enterprise, EnterpriseAction, Invited, Joining, ProfileForm
-from market.errors import Conflict, Forbidden, InvalidInput, LinkUsedUp
+from market.errors import Conflict, Forbidden, InvalidInput, LinkUsedUp, NotFound
 from market.i18n import N_, _
 from market.regions import queries as regions
 
@@ -104,10 +104,13 @@ async def close(tx: Transaction, actor: Actor, account_id: int) -> None:
 
     Raises:
         Forbidden: the actor acts for no enterprise.
-        Conflict: it is the actor's own, the first, not the enterprise's, or closed already.
+        NotFound: it is not the enterprise's, or closed already.
+        Conflict: it is the actor's own, or the first.
     """
     enterprise_id = enterprise_of(actor)
+    if account_id not in {one.id for one in await queries.members(tx, enterprise_id)}:
+        raise NotFound
     login = await queries.close_member(tx, enterprise_id, account_id, actor.id)
     if login is None:
-        raise Conflict(_("这个账号现在不能关闭：它是您自己的、单位最早的账号，或已经关闭。请刷新查看。"))
+        raise Conflict(_("您自己的账号和单位最早的账号不能在这里关闭；确实要关闭，请联系骨干节点。"))
     await queries.add_event(tx, enterprise_id, EnterpriseAction.CLOSE, actor.id, {"login": login})

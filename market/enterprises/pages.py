@@ -19,7 +19,7 @@ from market.accounts.pages import HINTS
 from market.auth import allow, enter
 from market.enterprises import members, queries, service
 from market.enterprises.model import Invitation, Invited, Joining, ProfileForm
-from market.errors import DomainError, InvalidInput, LinkUsedUp
+from market.errors import Conflict, DomainError, InvalidInput, LinkUsedUp
 from market.forms import decode
 from market.i18n import Words, _, lang
 from market.regions import service as regions
@@ -64,7 +64,7 @@ async def close(request: AppRequest, tx: NamedDependency[Transaction], account_i
     """Close a colleague's account."""
     try:
         await members.close(tx, actor_of(request), account_id)
-    except DomainError as error:
+    except Conflict as error:
         await start_over(tx)
         raise Rejected(await _page(request, tx, error=error)) from None
     return go("/account/enterprise?done=closed")

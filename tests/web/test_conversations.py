@@ -145,6 +145,7 @@ async def test_on_the_page_it_stands_in_the_story_and_a_double_click_writes_once
     page = (await staff.get(f"/needs/{need_id}")).text
     assert "请问要带什么？" in page
     assert "发出后由您首问负责" in page
+    assert "最近一条：enterprise 的姓名" in page[page.index('id="letters"') :]
 
 
 @pytest.mark.parametrize("role", ["enterprise", "coordinator"])
