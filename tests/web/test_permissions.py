@@ -445,7 +445,8 @@ async def test_every_cell(app: Litestar, api: Api, login: Login, objects: Object
 def _tries(row: Row, who: str, objects: Objects) -> list[tuple[str, Mapping[str, Any], Any]]:
     own = objects.own.get(who, objects.own["enterprise"] | objects.own["coordinator"] | objects.own["admin"])
     first = next(iter(row.parameters), "")
-    everything = {**objects.own["coordinator"], **objects.own["institution"], **objects.own["admin"], **own}
+    roles = ("enterprise", "coordinator", "institution", "admin")
+    everything = {name: one for role in roles for name, one in objects.own[role].items()} | own
     if who not in row.reach or (row.top_only and who == "coordinator"):
         return [("is refused", everything, lambda a: _refused(a, row, who))]
     reach = row.reach[who]
