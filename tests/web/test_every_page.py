@@ -15,7 +15,7 @@ from tests.walk import ROLES, addresses, demo_database, pages
 
 pytestmark = pytest.mark.anyio
 
-KEYED = {"/_design", "/resume", "/reset", "/login/oidc", "/login/oidc/callback", "/receipt/{need_id}"}
+KEYED = {"/_design", "/resume", "/reset", "/join", "/login/oidc", "/login/oidc/callback", "/receipt/{need_id}"}
 """Pages that nobody sees without a setting or a key, which tests of their own have."""
 
 

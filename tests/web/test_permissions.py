@@ -199,6 +199,13 @@ async def objects(db: Database, settings: Settings) -> Objects:
             institution_id=None,
             node_id=None,
         )
+        kept = [
+            await tx.fetchval(
+                "INSERT INTO saved_filters (account_id, name, query) VALUES ($1, 'mine', '') RETURNING id",
+                actors[who].id,
+            )
+            for who in ("coordinator", "province")
+        ]
         token, message = {}, {}
         for name in (*LOGINS.values(), "rival"):
             message[name] = await tx.fetchval(MESSAGE, name)
@@ -221,7 +228,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         | led
         | {"supervising": "check"}
         | {"revision_id": asked, "notice_id": notice_ids[0], "plan_id": plan_ids[0], "region_code": "440305"}
-        | {"pair": (open_need.id, pair), "action": "send_back"},
+        | {"pair": (open_need.id, pair), "action": "send_back", "filter_id": kept[0]},
         "clerk": clerks,
         "admin": near | led | {"revision_id": drafts["admin"], "code": PATENT, "region_code": "450000"},
     }
@@ -230,6 +237,7 @@ async def objects(db: Database, settings: Settings) -> Objects:
         "institution": far | {"revision_id": drafts["office"], "offering_id": offering[1], "code": PATENT} | far_led,
         "coordinator": far
         | far_led
+        | {"filter_id": kept[1]}
         | {"revision_id": drafts["provincial"], "notice_id": notice_ids[1], "plan_id": plan_ids[1]}
         | {"region_code": "450000"},
         "clerk": far,
@@ -437,13 +445,8 @@ async def test_every_cell(app: Litestar, api: Api, login: Login, objects: Object
 def _tries(row: Row, who: str, objects: Objects) -> list[tuple[str, Mapping[str, Any], Any]]:
     own = objects.own.get(who, objects.own["enterprise"] | objects.own["coordinator"] | objects.own["admin"])
     first = next(iter(row.parameters), "")
-    everything = {
-        **objects.own["enterprise"],
-        **objects.own["coordinator"],
-        **objects.own["institution"],
-        **objects.own["admin"],
-        **own,
-    }
+    roles = ("enterprise", "coordinator", "institution", "admin")
+    everything = {name: one for role in roles for name, one in objects.own[role].items()} | own
     if who not in row.reach or (row.top_only and who == "coordinator"):
         return [("is refused", everything, lambda a: _refused(a, row, who))]
     reach = row.reach[who]
@@ -466,8 +469,10 @@ def _tries(row: Row, who: str, objects: Objects) -> list[tuple[str, Mapping[str,
 
 
 def _beyond(parameter: str) -> tuple[int, ...]:
-    """How what is out of reach is answered. A session that is not one's own is as good as ended already."""
-    return {"region_code": (403,), "session_id": (303,), "revision_id": (404, 403)}.get(parameter, (404,))
+    """How what is out of reach is answered. A session or filter that is not one's own is as good as gone already."""
+    return {"region_code": (403,), "session_id": (303,), "filter_id": (303,), "revision_id": (404, 403)}.get(
+        parameter, (404,)
+    )
 
 
 def _refused(answer: httpx.Response, row: Row, who: str) -> bool:
