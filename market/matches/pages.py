@@ -21,6 +21,7 @@ from market.forms import decode
 from market.i18n import N_, _, lang
 from market.matches import service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
+from market.needs import service as need_service
 from market.queue import holding
 from market.queue import queries as queue
 from market.queue.model import ALL, TABS, Decision, Tab
@@ -212,6 +213,7 @@ def _queue_at(query: str) -> str:
 @get("/needs/{need_id:int}/next", guards=[allow(Role.COORDINATOR)])
 async def following(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Redirect:
     """The need to work on after this one; the queue where there is none."""
+    await need_service.find(tx, actor_of(request), need_id)
     found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
     return go(f"/needs/{found}" if found else "/queue")
 
