@@ -105,7 +105,7 @@ async def _until(database: Database, engine: Engine, row: asyncpg.Record, *, pub
 
 
 async def _grow(settings: Settings) -> None:
-    connection = await asyncpg.connect(settings.database_url)
+    connection = await asyncpg.connect(settings.owner_url)
     before = await connection.fetchval("SELECT count(*) FROM offerings WHERE state = 'published'")
     await connection.execute(GROW.format(times=1 + MANY // before, many=MANY - before))
     await connection.close()

@@ -75,12 +75,12 @@ async def measure(stage: Stage, effort: Effort) -> Part:
     matches = MATCHES if effort.thorough else QUICK
     async with stage.database("bench_ledger") as settings:
         assert settings.database_url is not None
-        await _fill(settings.database_url, matches)
+        await _fill(settings.owner_url, matches)
         database = Database(
             settings.database_url, size=2, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5_000, name="bench"
         )
         whole = await _count(database, whole=True)
-        await _one_more_day(settings.database_url)
+        await _one_more_day(settings.owner_url)
         night = await _count(database, whole=False)
         async with database.transaction() as tx:
             differ = await recording.differences(tx, await calendars.deadlines(tx))

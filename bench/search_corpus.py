@@ -87,7 +87,7 @@ def _offering(
         item_code=item.code,
         item_name=item.name,
         item_list=item.list,
-        aliases=synonyms[item.code],
+        aliases=" ".join(synonyms[item.code]),
         rights=tuple(item.rights),
         stages=tuple(item.stages),
         institution_id=plan.institution,

@@ -78,7 +78,7 @@ class Synthetic:
             item_name="".join(words[5:9]),
             institution_name="".join(words[9:13]),
             region_name="".join(words[13:16]),
-            aliases=(),
+            aliases="",
             summary=EVERYWHERE + "，".join(words[16:]),
             guide="",
             item_code=f"S{number % 97}",

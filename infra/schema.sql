@@ -664,6 +664,26 @@ ALTER TABLE public.deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.enterprise_events (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    action text NOT NULL,
+    actor_id bigint NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT enterprise_events_action_check CHECK ((action = ANY (ARRAY['change'::text, 'invite'::text, 'join'::text, 'close'::text])))
+);
+
+ALTER TABLE public.enterprise_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.enterprise_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.enterprise_kinds (
     code text NOT NULL,
     name text NOT NULL,
@@ -801,6 +821,23 @@ CREATE TABLE public.institutions (
 
 ALTER TABLE public.institutions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.institutions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.invitations (
+    id bigint NOT NULL,
+    enterprise_id bigint NOT NULL,
+    invited_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone
+);
+
+ALTER TABLE public.invitations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invitations_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1039,6 +1076,26 @@ CASE state
     ELSE true
 END),
     CONSTRAINT models_state_check CHECK ((state = ANY (ARRAY['candidate'::text, 'shadow'::text, 'challenger'::text, 'champion'::text, 'retired'::text])))
+);
+
+CREATE TABLE public.need_letters (
+    id bigint NOT NULL,
+    need_id bigint NOT NULL,
+    match_id bigint,
+    author_id bigint NOT NULL,
+    text text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT need_letters_text_check CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000)))
+);
+
+ALTER TABLE public.need_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.need_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 ALTER TABLE public.needs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1561,6 +1618,9 @@ ALTER TABLE ONLY public.deadlines
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.enterprise_kinds
     ADD CONSTRAINT enterprise_kinds_pkey PRIMARY KEY (code);
 
@@ -1614,6 +1674,9 @@ ALTER TABLE ONLY public.institutions
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_uscc_key UNIQUE (uscc);
 
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.item_events
     ADD CONSTRAINT item_events_pkey PRIMARY KEY (id);
 
@@ -1655,6 +1718,9 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_pkey PRIMARY KEY (id);
 
 ALTER TABLE public.needs
     ADD CONSTRAINT needs_offered_to_check CHECK (((offered_to IS NULL) OR ((owner_id IS NOT NULL) AND (offered_to <> owner_id)))) NOT VALID;
@@ -1809,6 +1875,8 @@ CREATE UNIQUE INDEX deliveries_one_digest ON public.deliveries USING btree (acco
 
 CREATE INDEX deliveries_parked ON public.deliveries USING btree (id) WHERE (state = 'parked'::text);
 
+CREATE INDEX enterprise_events_enterprise_id ON public.enterprise_events USING btree (enterprise_id, id);
+
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
 CREATE INDEX events_at ON public.events USING brin (at);
@@ -1860,6 +1928,8 @@ CREATE INDEX messages_unread ON public.messages USING btree (account_id, id) WHE
 CREATE UNIQUE INDEX models_one_champion ON public.models USING btree (state) WHERE (state = 'champion'::text);
 
 CREATE UNIQUE INDEX models_one_on_trial ON public.models USING btree ((true)) WHERE (state = ANY (ARRAY['shadow'::text, 'challenger'::text]));
+
+CREATE INDEX need_letters_need_id ON public.need_letters USING btree (need_id, id);
 
 CREATE INDEX needs_enterprise_id ON public.needs USING btree (enterprise_id, id DESC);
 
@@ -1947,6 +2017,8 @@ CREATE TRIGGER deadlines_follow AFTER INSERT OR UPDATE OF due_at, provisional ON
 
 CREATE TRIGGER deadlines_moves BEFORE INSERT OR UPDATE OF state ON public.deadlines FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('deadline');
 
+CREATE TRIGGER enterprise_events_immutable BEFORE DELETE OR UPDATE ON public.enterprise_events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
 CREATE TRIGGER events_frozen BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER events_tell AFTER INSERT ON public.events FOR EACH ROW WHEN ((((((new.machine <> 'need'::text) OR (new.action <> 'submit'::text)) AND ((new.machine <> 'match'::text) OR (new.action <> 'propose'::text))) AND ((new.machine <> 'deadline'::text) OR (new.action <> 'recount'::text))) AND (new.at > (now() - '1 day'::interval)))) EXECUTE FUNCTION public.ask_to_tell();
@@ -1984,6 +2056,10 @@ CREATE TRIGGER matches_moves BEFORE INSERT OR UPDATE OF state ON public.matches 
 CREATE TRIGGER model_steps_audit AFTER INSERT ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.audit_step('model_step', 'model', 'version');
 
 CREATE TRIGGER model_steps_immutable BEFORE DELETE OR UPDATE ON public.model_steps FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_immutable BEFORE DELETE OR UPDATE ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER need_letters_tell AFTER INSERT ON public.need_letters FOR EACH ROW EXECUTE FUNCTION public.ask_to_tell();
 
 CREATE TRIGGER needs_moves BEFORE INSERT OR UPDATE OF state ON public.needs FOR EACH ROW EXECUTE FUNCTION public.refuse_illegal_move('need');
 
@@ -2075,6 +2151,12 @@ ALTER TABLE ONLY public.deliveries
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.enterprise_events
+    ADD CONSTRAINT enterprise_events_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_industry_code_fkey FOREIGN KEY (industry_code) REFERENCES public.industries(code);
 
@@ -2132,6 +2214,12 @@ ALTER TABLE ONLY public.institution_versions
 ALTER TABLE ONLY public.institutions
     ADD CONSTRAINT institutions_id_version_fkey FOREIGN KEY (id, version) REFERENCES public.institution_versions(institution_id, version) DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);
+
+ALTER TABLE ONLY public.invitations
+    ADD CONSTRAINT invitations_invited_by_fkey FOREIGN KEY (invited_by) REFERENCES public.accounts(id);
+
 ALTER TABLE ONLY public.item_events
     ADD CONSTRAINT item_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);
 
@@ -2188,6 +2276,15 @@ ALTER TABLE ONLY public.model_steps
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_replaces_fkey FOREIGN KEY (replaces) REFERENCES public.models(version);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.matches(id);
+
+ALTER TABLE ONLY public.need_letters
+    ADD CONSTRAINT need_letters_need_id_fkey FOREIGN KEY (need_id) REFERENCES public.needs(id);
 
 ALTER TABLE ONLY public.needs
     ADD CONSTRAINT needs_enterprise_id_fkey FOREIGN KEY (enterprise_id) REFERENCES public.enterprises(id);

@@ -43,10 +43,12 @@ from market.auth import CSRF_COOKIE, Authenticate, cookie_name
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
+from market.conversations import api as conversations_api
 from market.deadlines import api as deadlines_api
 from market.discovery import api as discovery_api
 from market.discovery.engines import open_engine
 from market.discovery.service import Finder
+from market.enterprises import api as enterprises_api
 from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
@@ -315,7 +317,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=["^/api/", r"^/feed\.", "^/static/", "^/mail/"],
+            exclude=["^/api/", r"^/feed\.", r"^/sitemap\.xml", r"^/robots\.txt", "^/static/", "^/mail/"],
         ),
         guards=[closed],
         exception_handlers={Exception: on_error},
@@ -341,7 +343,9 @@ def _api() -> Router:
             audit_api.router(),
             calendars_api.router(),
             catalogue_api.router(),
+            conversations_api.router(),
             discovery_api.router(),
+            enterprises_api.router(),
             exporting_api.router(),
             feeds_api.router(),
             guides_api.router(),

@@ -10,8 +10,10 @@ from market.audit import pages as audit
 from market.auth import allow
 from market.calendars import pages as calendars
 from market.catalogue import pages as catalogue
+from market.conversations import pages as conversations
 from market.deadlines import pages as deadlines
 from market.discovery import pages as discovery
+from market.enterprises import pages as enterprises
 from market.errors import NotFound
 from market.expired import read
 from market.feeds import pages as feeds
@@ -36,6 +38,7 @@ from market.ratings import counter_pages as receipts
 from market.ratings import desk_pages as own_ratings
 from market.ratings import pages as ratings
 from market.rules import pages as rules
+from market.sitemap import pages as sitemap
 from market.standing import pages as standing
 from market.supervision import pages as supervision
 from market.web import AppRequest, page, services
@@ -75,10 +78,12 @@ def routers() -> list[Router]:
         audit,
         calendars,
         catalogue,
+        conversations,
         counter_pages,
         deadlines,
         desk_pages,
         discovery,
+        enterprises,
         feeds,
         guides,
         institutions,
@@ -101,6 +106,7 @@ def routers() -> list[Router]:
         ratings,
         receipts,
         rules,
+        sitemap,
         standing,
         supervision,
     )

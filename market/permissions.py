@@ -56,6 +56,8 @@ PUBLIC = frozenset(
     GET /changes
     GET /feed.atom
     GET /feed.json
+    GET /robots.txt
+    GET /sitemap.xml
     GET /institutions
     GET /institutions/{institution_id}
     GET /institutions/{institution_id}/ratings
@@ -80,6 +82,8 @@ PUBLIC = frozenset(
     GET /register
     POST /register
     GET /forgot
+    GET /join
+    POST /join
     GET /reset
     POST /reset
     GET /healthz
@@ -119,6 +123,8 @@ PUBLIC = frozenset(
     GET /mail/confirm
     POST /mail/stop
     GET /mail/stop
+    POST /join
+    GET /join
     GET /api/v1/understanding
     """.strip().split("\n    ")
 )
@@ -149,6 +155,7 @@ REACH: Mapping[str, Mapping[Role, Reach]] = {
     "version": {Role.COORDINATOR: Reach.ALL, Role.ADMIN: Reach.ALL},
     "institution_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
     "supervision_id": {Role.INSTITUTION: Reach.OWN, Role.COORDINATOR: Reach.REGION, Role.ADMIN: Reach.ALL},
+    "account_id": {Role.ENTERPRISE: Reach.OWN},
     "message_id": dict.fromkeys(Role, Reach.OWN),
     "filter_id": {Role.COORDINATOR: Reach.OWN},
     "token_id": dict.fromkeys(Role, Reach.OWN),

@@ -18,6 +18,7 @@ from msgspec import structs
 from market.accounts.model import COOKIES, LOOKS, ROLE_NAMES, Look
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
+from market.conversations import model as letters
 from market.deadlines import model as deadlines
 from market.i18n import LANGUAGES, LOCALES, TAGS, Words, _, _n, lang, plural
 from market.matches import model as matches
@@ -41,6 +42,12 @@ MISSING_NAMES: Mapping[str, str] = Words(
     }
 )
 """What a need's text may lack, in words; the keys are matching's gaps."""
+STEPS: Mapping[str, Mapping[Any, str]] = {
+    "need": needs.ACTION_NAMES,
+    "rectification": ratings.ACTION_NAMES,
+    letters.MACHINE: letters.ACTION_NAMES,
+}
+"""Machines whose actions have words that need nothing added."""
 TOWARDS_INSTITUTION = frozenset(
     {
         matches.MatchAction.PROPOSE,
@@ -73,6 +80,7 @@ def install(environment: Environment) -> None:
     filters |= {"event": event, "story": story, "tally": tally, "json": json}
     environment.filters.update(filters)
     environment.globals.update(NAMES, asset=assets(STATIC), link=link, toggled=toggled, return_to=return_to)
+    environment.globals.update(canonical=canonical)
     environment.globals.update(navigation=navigation, look_of=look_of)
     environment.globals.update(_=_, _n=_n, lang=lang, TAGS=TAGS, LANGUAGES=LANGUAGES)
 
@@ -96,6 +104,13 @@ def toggled(request: Request[Any, Any, Any], name: str, value: str) -> str:
     values = request.query_params.getall(name, [])
     others = [one for one in values if one != value]
     return link(request, **{name: others if value in values else [*values, value]})
+
+
+def canonical(request: Request[Any, Any, Any]) -> str:
+    """The one address of a public page: without filters, order and language; a version keeps its number."""
+    version = request.query_params.get("version", "")
+    kept = f"?version={version}" if version.isdecimal() else ""
+    return f"{request.app.state.services.settings.address}{request.url.path}{kept}"
 
 
 def return_to(request: Request[Any, Any, Any]) -> str:
@@ -179,13 +194,11 @@ def json(value: object) -> str:
 
 def event(step: needs.Event) -> str:
     """What was done, in words."""
-    if step.machine == "need":
-        return needs.ACTION_NAMES[needs.NeedAction(step.action)]
+    if step.machine in STEPS:
+        return STEPS[step.machine][step.action]
     if step.machine == "deadline":
         limit = deadlines.KIND_NAMES[deadlines.LimitKind(step.data["limit"])]
         return deadlines.ACTION_NAMES[deadlines.DeadlineAction(step.action)].format(limit=limit)
-    if step.machine == "rectification":
-        return ratings.ACTION_NAMES[ratings.RectificationAction(step.action)]
     if step.machine == "rating":
         words = ratings.RATING_ACTION_NAMES[ratings.RatingAction(step.action)]
         level = step.data.get("level")

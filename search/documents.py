@@ -5,6 +5,8 @@ limits, hashes. What an engine needs on top (pairs, sounds, spaced words) it der
 """
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -32,8 +34,8 @@ class OfferingDocument(Struct, frozen=True, kw_only=True):
     item_code: str
     item_name: str
     item_list: str
-    aliases: tuple[str, ...]
-    """What people call the item."""
+    aliases: str
+    """What people call the item, in one."""
     rights: tuple[str, ...]
     stages: tuple[str, ...]
     institution_id: int
@@ -58,7 +60,7 @@ class OfferingDocument(Struct, frozen=True, kw_only=True):
             "item_name": self.item_name,
             "institution_name": self.institution_name,
             "region_name": self.region_name,
-            "aliases": " ".join(self.aliases),
+            "aliases": self.aliases,
             "summary": self.summary,
             "guide": self.guide,
         }
@@ -164,7 +166,8 @@ def lineage(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("000000", code[:2] + "0000", code[:4] + "00", code)))
 
 
-def region(code: str) -> dict[str, tuple[str, ...]]:
+@lru_cache(5_000)
+def region(code: str) -> Mapping[str, tuple[str, ...]]:
     """The keyword fields of a region: itself with all above, and one for each level to count by."""
     _, *levels = lineage(code)
     named = zip(("province", "city", "county"), levels, strict=False)
@@ -178,6 +181,7 @@ def limit_band(days: int | None) -> str:
     return next((band for band, most in LIMIT_BANDS if days <= most), "longer")
 
 
+@lru_cache(1_000)
 def fee_kind(fee: str | None) -> str:
     """free, paid or unstated, by what is said of the fee; what costs something under some condition is paid."""
     said = (fee or "").strip()

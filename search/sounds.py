@@ -32,19 +32,26 @@ class Sounds:
 
     def initials(self, text: str) -> str:
         """The first letter of each character's sound; a character without one stands for itself."""
-        return "".join([sound[0] if sound else char for char, sound in zip(text, self.heard(text), strict=True)])
+        return _initials(text, self.heard(text))
 
     def pairs(self, text: str) -> list[str]:
         """Sounds of neighbouring characters: 专利申请 → zuanli lisen senqin."""
-        return ["".join(two) for run in _chinese(text) for two in self._neighbours(run)]
+        return self.spelt(text)[0]
 
     def first_letters(self, text: str) -> list[str]:
         """First letters from each character on: 专利申请 → zlsq lsq sq q."""
-        return [
-            letters[start : start + LONGEST_INITIALS]
-            for letters in map(self.initials, _chinese(text))
-            for start in range(len(letters))
-        ]
+        return self.spelt(text)[1]
+
+    def spelt(self, text: str) -> tuple[list[str], list[str]]:
+        """Pairs and first letters of a text that is heard once."""
+        pairs: list[str] = []
+        letters: list[str] = []
+        for run in _chinese(text):
+            heard = self.heard(run)
+            pairs += [one + other for one, other in pairwise(heard) if one is not None and other is not None]
+            first = _initials(run, heard)
+            letters += [first[start : start + LONGEST_INITIALS] for start in range(len(first))]
+        return pairs, letters
 
     def is_syllable(self, typed: str) -> bool:
         """Whether typed letters are one whole syllable."""
@@ -71,12 +78,6 @@ class Sounds:
                     read[start] = ([], fold(rest))
         return read.get(0)
 
-    def _neighbours(self, run: str) -> Iterator[tuple[str, str]]:
-        heard = self.heard(run)
-        for one, other in pairwise(heard):
-            if one is not None and other is not None:
-                yield one, other
-
     def _begins(self, letters: str) -> bool:
         return len(letters) < _LONGEST_SYLLABLE and any(one.startswith(letters) for one in self._syllables)
 
@@ -86,6 +87,10 @@ def fold(sound: str) -> str:
     for written, alike in _ALIKE:
         sound = sound.replace(written, alike)
     return sound
+
+
+def _initials(text: str, heard: list[str | None]) -> str:
+    return "".join([sound[0] if sound else char for char, sound in zip(text, heard, strict=True)])
 
 
 def _chinese(text: str) -> Iterator[str]:

@@ -28,8 +28,12 @@ LONGEST_WORD = 64
 
 
 def normalise(text: str) -> str:
-    """Full-width to half-width (NFKC) and lower case; what no run holds (signs, controls) is left as it is."""
-    return unicodedata.normalize("NFKC", text).lower()
+    """Full-width to half-width (NFKC) and lower case; what no run holds (signs, controls) is left as it is.
+
+    Nearly always what its characters are one by one, which takes half as long.
+    """
+    folded = fold(text)
+    return folded if unicodedata.is_normalized("NFKC", folded) else unicodedata.normalize("NFKC", text).lower()
 
 
 def fold(text: str) -> str:

@@ -18,7 +18,7 @@ from tests.conftest import Clone, open_database
 ROLES = ("", "enterprise", "institution", "coordinator", "province", "clerk", "admin")
 """Logins of the demo; "" is a visitor."""
 WORLD = "TRUNCATE accounts, enterprises, institutions, nodes, offerings, fact_editions RESTART IDENTITY CASCADE"
-NO_PAGES = ("/api", "/static", "/healthz", "/readyz", "/metrics")
+NO_PAGES = ("/api", "/live", "/static", "/healthz", "/readyz", "/metrics")
 NEEDS = """
 SELECT id FROM (SELECT DISTINCT ON (state) id FROM needs ORDER BY state, id DESC) AS any_of
 UNION SELECT id FROM (
@@ -58,6 +58,7 @@ QUERIES = {
     "/desk/offerings/new": ("?item=SZ-2024-11",),
     "/lists/withdraw": ("?item=SZ-2024-11",),
     "/supervision/new": ("?institution_id=1",),
+    "/queue/several": ("?needs=1&needs=2",),
     "/queue": ("?tab=serving", "?tab=ended"),
 }
 """What a page shows only when it is asked for."""

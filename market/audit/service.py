@@ -20,7 +20,14 @@ EXPORT_ROWS = 500
 
 
 async def record(
-    tx: Transaction, who: Who | None, action: Action, about: str = "", *, role: str = NOBODY, **data: str | int | None
+    tx: Transaction,
+    who: Who | None,
+    action: Action,
+    about: str = "",
+    /,
+    *,
+    role: str = NOBODY,
+    **data: str | int | None,
 ) -> None:
     """Tell of something in the transaction that does it.
 

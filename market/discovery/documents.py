@@ -1,6 +1,9 @@
 """Rows of the database as documents of the indexes, by id."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec.json import Decoder
 
 from infra.db import Transaction
 from market.catalogue.model import Guide
@@ -11,6 +14,9 @@ from search.documents import InstitutionDocument, ItemDocument, NoticeDocument, 
 from search.engine import Document, IndexName
 
 Regions = dict[str, Region]
+MOST_GUIDES = 5_000
+"""Texts of guides kept while documents are made of them."""
+_decode = Decoder(Guide).decode
 
 
 async def of_ids(tx: Transaction, index: IndexName, ids: Sequence[str]) -> list[Document]:
@@ -56,7 +62,7 @@ def _offering(row: queries.OfferingRow, places: Regions) -> OfferingDocument:
         id=row.id,
         title=row.title,
         summary=row.summary,
-        guide=_text(row.guide),
+        guide=_decoded_text(row.guide),
         item_code=row.item_code,
         item_name=row.item_name,
         item_list=row.item_list,
@@ -111,6 +117,11 @@ def _item(row: queries.ItemRow) -> ItemDocument:
         fee=row.fee,
         promised_days=None if row.promised_limit is None else row.promised_limit.working_days,
     )
+
+
+@lru_cache(MOST_GUIDES)
+def _decoded_text(guide: str) -> str:
+    return _text(_decode(guide))
 
 
 def _text(guide: Guide) -> str:

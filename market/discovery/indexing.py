@@ -81,16 +81,21 @@ class Indexer:
         while True:
             self._wake.clear()
             await connection.execute("SELECT 1")  # raises where the connection, and the lock with it, is gone
+            taken = await self._take_changes(writer)
             await self._rebuild_as_asked(writer)
-            if not await self._take_changes(writer):
+            if not taken:
                 # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._wake.wait()
 
     async def _take_changes(self, writer: Writer) -> int:
-        """Take one batch of changes to the engine; how many there were."""
-        async with self._db.transaction() as tx:
+        """Take one batch of changes to the engine; how many there were.
+
+        Single statements, so no transactions: on a busy machine every further message to the database and back delays
+        what is published.
+        """
+        async with self._db.reading() as tx:
             changes = await outbox.changes(tx, BATCH)
         by_index: dict[IndexName, list[outbox.Change]] = defaultdict(list)
         for change in changes:
@@ -111,11 +116,11 @@ class Indexer:
 
     async def _apply(self, writer: Writer, index: IndexName, changes: Sequence[outbox.Change]) -> None:
         ids = list(dict.fromkeys(change.payload["id"] for change in changes))
-        async with self._db.transaction() as tx:
+        async with self._db.reading() as tx:
             found = await documents.of_ids(tx, index, ids)
         there = {document.id for document in found}
         await writer.apply(index, found, [one for one in ids if one not in there])
-        async with self._db.transaction() as tx:
+        async with self._db.reading() as tx:
             await outbox.drop(tx, [change.id for change in changes])
 
     async def _apply_singly(self, writer: Writer, index: IndexName, changes: Sequence[outbox.Change]) -> None:
@@ -132,7 +137,7 @@ class Indexer:
     async def _rebuild_as_asked(self, writer: Writer) -> None:
         """Begin the next rebuild that somebody asked for, beside the changes, which go on."""
         if self._rebuilding is None or self._rebuilding.done():
-            async with self._db.transaction() as tx:
+            async with self._db.reading() as tx:
                 asked = await queries.next_rebuild(tx)
             self._rebuilding = None if asked is None else asyncio.create_task(self._rebuild(writer, asked))
 
@@ -206,16 +211,24 @@ async def rebuild(
     async with database.transaction() as tx:
         total = await queries.count(tx, index)
 
+    async def read(after: str) -> tuple[list[Document], str]:
+        async with database.reading() as tx:
+            return await documents.page(tx, index, after, PAGE)
+
     async def pages() -> AsyncIterator[list[Document]]:
-        done, after = 0, ""
-        while True:
-            async with database.transaction() as tx:
-                page, after = await documents.page(tx, index, after, PAGE)
-            if not page:
-                return
-            yield page
-            done += len(page)
-            if progress is not None:
-                await progress(done, max(done, total))
+        done, coming = 0, asyncio.create_task(read(""))
+        try:
+            while True:
+                page, after = await coming
+                if not page:
+                    return
+                # The next page is read while this one is written: the database works beside this process.
+                coming = asyncio.create_task(read(after))
+                yield page
+                done += len(page)
+                if progress is not None:
+                    await progress(done, max(done, total))
+        finally:
+            coming.cancel()
 
     return await writer.rebuild(index, pages())

@@ -18,11 +18,13 @@ class OfferingRow(Struct, frozen=True, kw_only=True):
     id: int
     title: str
     summary: str
-    guide: Guide
+    guide: str
+    """As JSON: guides repeat, and each is decoded once (``documents``)."""
     item_code: str
     item_name: str
     item_list: ItemList
-    aliases: tuple[str, ...]
+    aliases: str
+    """In one: as an array they would be half of what a page costs."""
     rights: tuple[str, ...]
     stages: tuple[str, ...]
     institution_id: int
@@ -88,9 +90,10 @@ round(100 * (40 + r[1] + 2 * r[2] + 3 * r[3] + 4 * r[4] + 5 * r[5])
       / nullif((10 + r[1] + r[2] + r[3] + r[4] + r[5])::numeric, 10))::integer
 """
 OFFERINGS = f"""
-SELECT f.id, v.title, v.summary, v.guide, v.item_code, s.name AS item_name, s.item_list, s.aliases, s.rights, s.stages,
-       f.institution_id, n.name AS institution_name, n.kind AS institution_kind, n.region_code, v.region_codes,
-       v.audience, v.channels, v.fee, v.promised_days, {SATISFACTION.replace("r[", "f.rated[")} AS satisfaction
+SELECT f.id, v.title, v.summary, v.guide::text, v.item_code, s.name AS item_name, s.item_list,
+       array_to_string(s.aliases, ' ') AS aliases, s.rights, s.stages, f.institution_id, n.name AS institution_name,
+       n.kind AS institution_kind, n.region_code, v.region_codes, v.audience, v.channels, v.fee, v.promised_days,
+       {SATISFACTION.replace("r[", "f.rated[")} AS satisfaction
 FROM offerings f JOIN offering_versions v ON v.offering_id = f.id AND v.version = f.version
 JOIN service_item_versions s ON s.item_code = v.item_code AND s.version = v.item_version
 JOIN institutions i ON i.id = f.institution_id

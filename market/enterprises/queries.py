@@ -1,7 +1,10 @@
 """All SQL of enterprises."""
 
-from infra.db import Transaction, one_or_none
-from market.enterprises.model import Enterprise
+from typing import Any
+
+from infra.db import Transaction, many, one_or_none
+from infra.observe import request_id
+from market.enterprises.model import Enterprise, EnterpriseAction, EnterpriseEvent, Invited, Member, ProfileForm
 
 COLUMNS = """
 SELECT id, name, uscc, kind, region_code, industry_code, contact_name, contact_phone, demo FROM enterprises
@@ -11,6 +14,44 @@ BY_USCC = f"{COLUMNS} WHERE uscc = $1"
 INSERT = """
 INSERT INTO enterprises (name, uscc, kind, region_code, industry_code, contact_name, contact_phone, demo)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (uscc) DO NOTHING RETURNING id
+"""
+UPDATE = """
+UPDATE enterprises SET name = $2, kind = $3, region_code = $4, industry_code = $5, contact_name = $6, contact_phone = $7
+WHERE id = $1
+"""
+DIVISIONS = """
+SELECT d.code, d.name, s.name AS section FROM industries d JOIN industries s ON s.code = d.parent_code
+WHERE s.parent_code IS NULL ORDER BY d.code
+"""
+MEMBERS = """
+SELECT a.id, a.login, a.name, a.created_at,
+       a.id = (SELECT min(f.id) FROM accounts f WHERE f.enterprise_id = $1) AS first
+FROM accounts a WHERE a.enterprise_id = $1 AND a.disabled_at IS NULL ORDER BY a.id
+"""
+# Nobody closes his own account, and nobody the first: so an enterprise is never without one, whoever acts at once.
+CLOSE_MEMBER = """
+UPDATE accounts SET session_epoch = session_epoch + 1, disabled_at = now()
+WHERE id = $2 AND enterprise_id = $1 AND id <> $3 AND disabled_at IS NULL
+  AND id <> (SELECT min(f.id) FROM accounts f WHERE f.enterprise_id = $1)
+RETURNING login
+"""
+INVITE = "INSERT INTO invitations (enterprise_id, invited_by) VALUES ($1, $2) RETURNING id"
+GOOD = """
+i.used_at IS NULL AND i.created_at > now() - interval '7 days'
+  AND EXISTS (SELECT FROM accounts b WHERE b.id = i.invited_by AND b.disabled_at IS NULL)
+"""
+INVITED = f"""
+SELECT i.enterprise_id, e.name AS enterprise_name, a.name AS inviter_name
+FROM invitations i JOIN enterprises e ON e.id = i.enterprise_id JOIN accounts a ON a.id = i.invited_by
+WHERE i.id = $1 AND {GOOD}
+"""
+USE = f"UPDATE invitations i SET used_at = now() WHERE i.id = $1 AND {GOOD} RETURNING i.enterprise_id"
+ADD_EVENT = """
+INSERT INTO enterprise_events (enterprise_id, action, actor_id, data, request_id) VALUES ($1, $2, $3, $4, $5)
+"""
+EVENTS = """
+SELECT v.action, a.name AS actor_name, v.data, v.at FROM enterprise_events v JOIN accounts a ON a.id = v.actor_id
+WHERE v.enterprise_id = $1 ORDER BY v.id DESC LIMIT $2
 """
 KINDS = "SELECT code, name FROM enterprise_kinds ORDER BY code"
 
@@ -47,3 +88,65 @@ async def insert(
 async def kinds(tx: Transaction) -> dict[str, str]:
     """Kinds of enterprise: code → name."""
     return {row["code"]: row["name"] for row in await tx.fetch(KINDS)}
+
+
+async def update(tx: Transaction, enterprise_id: int, form: ProfileForm) -> None:
+    """Write the profile."""
+    await tx.execute(
+        UPDATE,
+        enterprise_id,
+        form.name,
+        form.kind,
+        form.region_code,
+        form.industry_code,
+        form.contact_name,
+        form.contact_phone,
+    )
+
+
+async def divisions(tx: Transaction) -> dict[str, dict[str, str]]:
+    """Industries to choose from: name of the section → code → name of the division."""
+    found: dict[str, dict[str, str]] = {}
+    for row in await tx.fetch(DIVISIONS):
+        found.setdefault(row["section"], {})[row["code"]] = row["name"]
+    return found
+
+
+async def members(tx: Transaction, enterprise_id: int) -> list[Member]:
+    """Who has an account, the first first."""
+    return many(Member, await tx.fetch(MEMBERS, enterprise_id))
+
+
+async def close_member(tx: Transaction, enterprise_id: int, account_id: int, actor_id: int) -> str | None:
+    """Close the account; its login. None where it is not a colleague's, or the first."""
+    login: str | None = await tx.fetchval(CLOSE_MEMBER, enterprise_id, account_id, actor_id)
+    return login
+
+
+async def invite(tx: Transaction, enterprise_id: int, invited_by: int) -> int:
+    """The new invitation's id."""
+    invitation_id: int = await tx.fetchval(INVITE, enterprise_id, invited_by)
+    return invitation_id
+
+
+async def invited(tx: Transaction, invitation_id: int) -> Invited | None:
+    """Who invites to what; None where the invitation does not hold any more."""
+    return one_or_none(Invited, await tx.fetchrow(INVITED, invitation_id))
+
+
+async def use(tx: Transaction, invitation_id: int) -> int | None:
+    """The enterprise joined, once; None for everybody who comes later."""
+    enterprise_id: int | None = await tx.fetchval(USE, invitation_id)
+    return enterprise_id
+
+
+async def add_event(
+    tx: Transaction, enterprise_id: int, action: EnterpriseAction, actor_id: int, data: dict[str, Any] | None = None
+) -> None:
+    """Write down who did what."""
+    await tx.execute(ADD_EVENT, enterprise_id, action, actor_id, data or {}, request_id())
+
+
+async def events(tx: Transaction, enterprise_id: int, limit: int) -> list[EnterpriseEvent]:
+    """What was done, the latest first."""
+    return many(EnterpriseEvent, await tx.fetch(EVENTS, enterprise_id, limit))

@@ -15,11 +15,13 @@ from market.accounts.model import Role
 from market.auth import allow
 from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
+from market.conversations.service import at_need as conversation
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.i18n import N_, _, lang
 from market.matches import service, work
 from market.matches.model import Answer, Approval, OneTimeNotice, Override, Remark
+from market.needs import service as need_service
 from market.queue import holding
 from market.queue import queries as queue
 from market.queue.model import ALL, TABS, Decision, Tab
@@ -30,6 +32,7 @@ from market.web import (
     Rejected,
     actor_of,
     go,
+    one_time_key,
     page,
     services,
 )
@@ -70,11 +73,13 @@ async def work_page(
         status=status,
         work=opened,
         rating=await ratings.of_need(tx, actor, opened.need),
+        talk=await conversation(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
         calendar=deadlines.calendar,
         held=await queue.held_of_actor(tx, actor.id),
         waiting=await queue.held_of_need(tx, need_id),
         items={one.code: one.name for one in await catalogue.items(tx)} if opened.actions else {},
+        key=one_time_key(),
         draft=draft or Draft(),
         notice=notice or (("wait", _(TOO_LATE)) if asked.get("late") else None),
     )
@@ -208,6 +213,7 @@ def _queue_at(query: str) -> str:
 @get("/needs/{need_id:int}/next", guards=[allow(Role.COORDINATOR)])
 async def following(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Redirect:
     """The need to work on after this one; the queue where there is none."""
+    await need_service.find(tx, actor_of(request), need_id)
     found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
     return go(f"/needs/{found}" if found else "/queue")
 

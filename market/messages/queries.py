@@ -76,11 +76,22 @@ SELECT 'ledger_corrections' AS source, id, 'ledger' AS machine, 'correct' AS act
        NULL::bigint AS actor_id, '{}'::jsonb AS data, at, institution_id, period
 FROM ledger_corrections WHERE id = ANY($1::bigint[])
 """
+# While nobody owns the need, all of its node are told; an institution that serves it no more is not.
+FACTS_OF_LETTERS = """
+SELECT 'need_letters' AS source, l.id, 'letter' AS machine, 'write' AS action, '' AS from_state,
+       l.author_id AS actor_id, '{}'::jsonb AS data, l.at, l.need_id, n.enterprise_id, n.submitted_by,
+       n.channel = 'counter' AS at_counter, CASE WHEN n.owner_id IS NULL THEN n.node_id END AS node_id, n.owner_id,
+       m.institution_id
+FROM need_letters l JOIN needs n ON n.id = l.need_id
+LEFT JOIN matches m ON m.id = l.match_id AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered')
+WHERE l.id = ANY($1::bigint[])
+"""
 FACTS = {
     "events": FACTS_OF_EVENTS,
     "item_events": FACTS_OF_ITEM_EVENTS,
     "supervision_events": FACTS_OF_SUPERVISION,
     "ledger_corrections": FACTS_OF_CORRECTIONS,
+    "need_letters": FACTS_OF_LETTERS,
 }
 """By table; each has the trigger ask_to_tell."""
 RECIPIENTS = """
@@ -189,7 +200,7 @@ RETURNING disabled_at IS NOT NULL AS disabled
 
 
 async def facts(tx: Transaction, source: str, ids: Sequence[int]) -> list[Facts]:
-    """What is known of events of one of the tables of FACTS."""
+    """What is known of rows of one of the tables in FACTS."""
     return many(Facts, await tx.fetch(FACTS[source], ids))
 
 

@@ -136,6 +136,7 @@ TOLD: Mapping[tuple[str, str], tuple[Telling, ...] | Silence] = {
     ("supervision", "close"): (Telling(I, "supervision_closed"),),
     ("supervision", "call_off"): (Telling(I, "supervision_called_off"),),
     ("ledger", "correct"): (Telling(I, "ledger_corrected"),),
+    ("letter", "write"): tuple(Telling(to, "letter") for to in (P, I, O, Audience.NODE)),
     ("webhook", "disable"): (Telling(Audience.HIMSELF, "webhook_disabled", urgent=True),),
 }
 """Machine and action → who is told. A test holds it complete: an action that is added is told, or says why not."""
@@ -149,6 +150,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "item": Subject.LISTS,
     "supervision": Subject.SUPERVISION,
     "ledger": Subject.SUPERVISION,
+    "letter": Subject.NEEDS,
     "webhook": Subject.ACCOUNT,
 }
 GIVES_AWAY = frozenset({"rate", "add_remark"})

@@ -15,6 +15,7 @@ from infra.db import Transaction, start_over
 from market.accounts.model import PersonName, Phone, Role
 from market.auth import allow
 from market.calendars.service import Deadlines
+from market.conversations.service import at_need as conversation
 from market.errors import DomainError
 from market.forms import decode
 from market.i18n import N_
@@ -183,6 +184,7 @@ async def _page(
         calendar=shown.deadlines.calendar,
         clocks=await service.clocks(shown.tx, actor, need),
         rated=await at_need(shown.tx, actor, need),
+        talk=await conversation(shown.tx, actor, need),
         key=one_time_key(),
         form=form,
         values=typed or msgspec.structs.asdict(need),

@@ -50,6 +50,14 @@ class CapacityForm(Struct, frozen=True):
     capacity: Annotated[int, Meta(ge=0, le=100_000)]
 
 
+class WrongCapacity(Struct, frozen=True):
+    """A capacity that came back: of which offering, what was typed, what is wrong with it."""
+
+    offering_id: int
+    typed: str
+    words: str
+
+
 @get("/", guards=OWN)
 async def listing(request: AppRequest, tx: NamedDependency[Transaction], done: IdQuery = None) -> Template:
     """All offerings of the institution, in any state."""
@@ -57,16 +65,16 @@ async def listing(request: AppRequest, tx: NamedDependency[Transaction], done: I
 
 
 async def _listing(
-    tx: Transaction, actor: Actor, *, done: int | None = None, error: DomainError | None = None
+    tx: Transaction, actor: Actor, *, done: int | None = None, wrong: WrongCapacity | None = None
 ) -> Template:
     assert actor.institution_id is not None, "accounts' CHECK gives an institution account its institution"
     mine = await queries.of_institution(tx, actor.institution_id)
     return page(
         "desk/offerings.html",
-        status=error.status if error else 200,
+        status=InvalidInput.status if wrong else 200,
         groups=[(state, [one for one in mine if one.state is state]) for state in reversed(OfferingState)],
         done=next((one for one in mine if one.id == done), None),
-        notice=error and ("bad", "；".join(error.fields.values()) or error.detail),
+        wrong=wrong,
     )
 
 
@@ -167,7 +175,8 @@ async def set_capacity(
     try:
         capacity = decode(CapacityForm, data).capacity
     except InvalidInput as error:
-        raise Rejected(await _listing(tx, actor_of(request), error=error)) from None
+        wrong = WrongCapacity(offering_id, str(data.get("capacity", "")), error.fields["capacity"])
+        raise Rejected(await _listing(tx, actor_of(request), wrong=wrong)) from None
     await service.set_capacity(tx, actor_of(request), offering_id, capacity)
     return go(f"/desk/offerings?done={offering_id}")
 

@@ -66,8 +66,10 @@ async def take_back(tx: Transaction, actor: Actor, need_id: int) -> bool:
     """Undo one's own decision before it is sent; False where it could not be sent anyway, and is merely put away.
 
     Raises:
+        NotFound: the need is not the actor's to see.
         Conflict: it has been sent.
     """
+    await need_service.find(tx, actor, need_id)
     waited = await queries.take_back(tx, need_id, actor.id)
     if waited is None:
         raise Conflict(_("这个决定已经派出，不能再撤回。需要改的话，可以改派。"))

@@ -57,7 +57,8 @@ async def show(
     by = _filter(request)
     if by.q.isdecimal() and len(by.q) < 19:
         return go(f"/needs/{by.q}")
-    return await _queue(request, tx, deadlines, by, cursor=cursor, done=done)
+    notice = ("bad", _("请先勾选要批准的需求。")) if "ticked" in request.query_params else None
+    return await _queue(request, tx, deadlines, by, cursor=cursor, done=done, notice=notice)
 
 
 async def _queue(
@@ -185,9 +186,8 @@ async def several(
     wanted = {int(one) for one in request.query_params.getall("needs", []) if one.isdecimal() and len(one) < 19}
     try:
         found = await service.preview(tx, actor_of(request), sorted(wanted)[:100])
-    except InvalidInput as error:
-        notice = ("bad", next(iter(error.fields.values())))
-        return await _queue(request, tx, deadlines, Filter(), notice=notice, status=error.status)
+    except InvalidInput:
+        return go("/queue?ticked=none")
     return page("queue/several.html", found=found, outcomes=None, rows={}, calendar=deadlines.calendar)
 
 

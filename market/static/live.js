@@ -67,8 +67,9 @@ function show(fresh, place) {
   if (keys(rows) !== keys(now)) notify(place);
 }
 
-// Somebody is typing in it, or has ticked something.
-const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("textarea, input, select")
+// Somebody is typing in it, has opened a form of it, or has chosen something.
+const busy = (part) => part.querySelector("details[open] textarea")
+  || part.contains(document.activeElement) && document.activeElement.matches("textarea, input, select")
   || [...part.querySelectorAll("textarea")].some((box) => box.value !== box.defaultValue);
 const keys = (rows) => [...rows?.querySelectorAll("[data-row] a") ?? []].map((link) => link.getAttribute("href")).join();
 const notify = (place) => { (place.querySelector(".q-fresh") ?? document.querySelector(".q-fresh"))?.removeAttribute("hidden"); };

@@ -1,10 +1,7 @@
 """One index asked: from the words of a query to the page of its answer."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from functools import partial
+from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
 
 import tantivy
 from tantivy import FieldType, Occur
@@ -36,10 +33,6 @@ from search.sounds import Sounds
 from search.suggesting import suggestions
 from search.text import normalise
 
-LARGE = 200_000
-"""Documents from which on a thread costs less than it saves."""
-
-_Counted = dict[str, Any]
 _Addresses = list[tuple[float, tantivy.DocAddress]]
 _NONE = tantivy.Query.empty_query()
 
@@ -54,11 +47,8 @@ class Answering:
         searcher: tantivy.Searcher,
         sounds: Sounds,
         synonyms: Synonyms,
-        pool: Executor,
     ) -> None:
-        """`pool`: counts facets of a large index."""
         self._schema = schema
-        self._pool = pool
         self._fields = fields
         self._searcher = searcher
         self._sounds = sounds
@@ -70,10 +60,7 @@ class Answering:
         text = query.text if query.as_typed else self._mended(query.text, TEXT)
         words = self._words(text)
         clauses = Resolver(self._terms(TEXT), self._sounds).resolve(words)
-        all_words = strict(clauses) if clauses else tantivy.Query.all_query()
-        # Nearly always all words are found: facets are counted by that while the page is looked for.
-        counting = self._counting(query, all_words) if all(clause.ways for clause in clauses) else None
-        found, total, addresses = self._found(query, text, clauses, all_words)
+        found, total, addresses = self._found(query, text, clauses)
         pages = page_count(query, total)
         stored = [self._stored(address) for _, address in addresses]
         marker = Marker(all_finds(clauses), self._sounds)
@@ -89,7 +76,7 @@ class Answering:
             ],
             total=total,
             pages=pages,
-            facets=self._facets(query, counting if counting and found is all_words else self._counting(query, found)),
+            facets=self._facets(query, found),
             corrected=text if text != query.text else None,
             milliseconds=(perf_counter() - began) * 1e3,
         )
@@ -134,21 +121,21 @@ class Answering:
     def _terms(self, field: str) -> Terms:
         return Terms(self._fields, self._searcher, field)
 
-    def _found(
-        self, query: Query, text: str, clauses: Sequence[Clause], all_words: tantivy.Query
-    ) -> tuple[tantivy.Query, int, _Addresses]:
+    def _found(self, query: Query, text: str, clauses: Sequence[Clause]) -> tuple[tantivy.Query, int, _Addresses]:
         """What fits the text, for counting, without the filters; and within them how much it is, and the page.
 
         All words are wanted; if nothing at all has all of them, any will do. Filters do not turn the one into the
         other: where they leave nothing, nothing is what there is.
         """
         if not clauses:
-            return all_words, *self._page(query, all_words)
+            every = tantivy.Query.all_query()
+            return every, *self._page(query, every)
         bonus = Resolver(self._terms(TEXT), self._sounds).bonus([one.word for one in clauses], normalise(text))
         if all(clause.ways for clause in clauses):
-            total, addresses = self._page(query, favouring(all_words, bonus))
-            if total or self._count(all_words):
-                return all_words, total, addresses
+            found = strict(clauses)
+            total, addresses = self._page(query, favouring(found, bonus))
+            if total or self._count(found):
+                return found, total, addresses
         known = [clause for clause in clauses if clause.ways]
         telling, rest = split(known, self._searcher.num_docs)
         found = any_of(telling) if telling else _NONE
@@ -199,28 +186,16 @@ class Answering:
         silent = tantivy.Query.const_score_query(found, 0.0)
         return (Occur.Must if isinstance(one, Between | OneOf) else Occur.MustNot), silent
 
-    def _counting(self, query: Query, found: tantivy.Query) -> list[tuple[list[str], Callable[[], _Counted]]]:
-        """Facets, and what tells their counts: those without a filter of their own are counted together, in one pass.
-
-        In a large index each pass has a thread, so that people wait for the longest only.
-        """
+    def _facets(self, query: Query, found: tantivy.Query) -> dict[str, dict[str, int]]:
+        """Counts; facets without a filter of their own are counted together, in one pass."""
         passes: dict[tuple[Filter, ...], list[str]] = {}
         for facet in query.facets:
             others = tuple(one for one in query.filters if one.field != facet)
             passes.setdefault(others, []).append(facet)
-        counting: list[tuple[list[str], Callable[[], _Counted]]] = []
+        counts: dict[str, dict[str, int]] = {}
         for others, facets in passes.items():
             wanted = {facet: {"terms": {"field": facet, "size": MOST_VALUES}} for facet in facets}
-            call = partial(self._searcher.aggregate, self._within(found, others), wanted)
-            counting.append((facets, call if self._searcher.num_docs < LARGE else self._pool.submit(call).result))
-        return counting
-
-    def _facets(
-        self, query: Query, counting: list[tuple[list[str], Callable[[], _Counted]]]
-    ) -> dict[str, dict[str, int]]:
-        counts: dict[str, dict[str, int]] = {}
-        for facets, result in counting:
-            counted = result()
+            counted = self._searcher.aggregate(self._within(found, others), wanted)
             for facet in facets:
                 buckets = [(bucket["key"], bucket["doc_count"]) for bucket in counted[facet]["buckets"]]
                 counts[facet] = dict(sorted(buckets, key=lambda one: (-one[1], one[0])))

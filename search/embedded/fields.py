@@ -106,4 +106,5 @@ def _written(text: str) -> str:
 @lru_cache(MOST_SHARED)
 def _heard(sounds: Sounds, name: str) -> tuple[str, str]:
     """A name's sounds in pairs, and its first letters."""
-    return " ".join(sounds.pairs(name)), " ".join(sounds.first_letters(name))
+    pairs, letters = sounds.spelt(name)
+    return " ".join(pairs), " ".join(letters)

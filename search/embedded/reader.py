@@ -1,7 +1,6 @@
 """Searching the embedded indexes: any number of processes, each following what the writer does."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -47,8 +46,6 @@ class EmbeddedEngine:
         self._sounds = Sounds(language.sounds)
         self._synonyms = CurrentSynonyms(language.synonyms)
         self._limiter = CapacityLimiter(threads)
-        # Apart from the limiter's: a search that waits for its facets must not take their place.
-        self._pool = ThreadPoolExecutor(threads, "facets")
         self._open: dict[IndexName, _Open] = {}
         self._lock = Lock()
 
@@ -84,7 +81,6 @@ class EmbeddedEngine:
     async def aclose(self) -> None:
         """See ``Engine.aclose``."""
         self._open.clear()
-        self._pool.shutdown(wait=False)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)
@@ -102,8 +98,8 @@ class EmbeddedEngine:
     def _answering(self, index: IndexName, call: Callable[[Answering], T]) -> T:
         opened = self._current(index)
         with telling(IndexCorrupt, index):
-            synonyms, fields = self._synonyms.get(), opened.index.schema
-            return call(Answering(SCHEMAS[index], fields, opened.searcher, self._sounds, synonyms, self._pool))
+            synonyms = self._synonyms.get()
+            return call(Answering(SCHEMAS[index], opened.index.schema, opened.searcher, self._sounds, synonyms))
 
     def _current(self, index: IndexName) -> _Open:
         """The index in service, in its last commit: two system calls where nothing has changed."""

@@ -50,7 +50,7 @@ async def test_the_desk_by_keys_and_by_hand(visit: Visit, width: int) -> None:
     await shoot(page, f"desk-decline-{width}")
     await row.get_by_role("button", name="确认受理").dblclick()
     await expect(row).to_contain_text("已受理。请在")
-    await row.get_by_text("填写结果").click()
+    await row.get_by_text("填写结果", exact=True).click()
     await row.get_by_label("办理结果").fill("长" * 10_000)
     await row.get_by_role("button", name="送达企业").click()
     await expect(row).to_contain_text("字，请精简一些")
@@ -139,7 +139,7 @@ async def test_what_was_typed_outlives_the_log_in(visit: Visit, width: int) -> N
     await page.click("main button[type=submit]")
     await expect(page.locator("main")).to_contain_text(f"登录过期也不能丢的一句话（{width}）")
     await shoot(page, f"kept-{width}")
-    await page.get_by_role("button", name="继续提交").click()
+    await page.get_by_role("button", name="接着提交").click()
     await expect(page.locator("main")).to_contain_text("需求受理回执")
 
 

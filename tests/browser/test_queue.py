@@ -13,6 +13,7 @@ from market.calendars.service import DeadlinesSource
 from market.needs import service as needs
 from market.needs.model import Submission
 from tests.browser.conftest import running, shoot
+from tests.browser.test_every_page import AXE, CHECK
 from tests.conftest import Clone, open_database
 from tests.factories import AID, PASSWORD, World
 from tests.web.test_pages_staff import AID_TEXT
@@ -175,3 +176,15 @@ async def test_what_one_does_the_other_sees(own_settings: Settings, enter: Enter
     await expect(party.locator("#story .panel.now h2")).to_contain_text("派单", timeout=25_000)
     await expect(count).to_have_text(str(waiting - 1), timeout=10_000)
     await expect(colleague.locator(".q-fresh")).to_be_visible()
+
+
+async def test_axe_finds_nothing(own_settings: Settings, enter: Enter) -> None:
+    need_id, other = await file_needs(own_settings, 2)
+    page = await enter("coordinator")
+    paths = ("/queue?owner=nobody", f"/needs/{need_id}", f"/queue/several?needs={need_id}&needs={other}")
+    found = {}
+    for path in (*paths, "/gaps?show=places", "/deadlines?view=coming"):
+        await page.goto(path)
+        await page.evaluate(f"{AXE}; undefined")
+        found[path] = await page.evaluate(CHECK)
+    assert {path: faults for path, faults in found.items() if faults} == {}

@@ -40,7 +40,7 @@ async def test_a_need_from_a_sentence_to_its_result(visit: Visit, width: int) ->
     await shoot(institution, f"desk-{width}")
     await row.get_by_role("button", name="受理").click()
     row = institution.locator("li, article, tr", has_text=sentence[:12]).last
-    await row.get_by_text("填写结果").click()
+    await row.get_by_text("填写结果", exact=True).click()
     await row.locator("textarea[name=result]").fill("已出具受理通知书，请在 15 日内缴费。")
     await row.get_by_role("button", name="送达企业").click()
 

@@ -47,14 +47,16 @@ def without_empty(rows: dict[Key, Figures]) -> dict[Key, Figures]:
 
 @pytest.fixture(scope="module")
 async def demo(clone: Clone) -> AsyncIterator[Database]:
-    """A database with the demo's year in it."""
+    """The owner's connections to a database with the demo's year in it."""
     settings = await clone()
     database = open_database(settings)
     async with database.transaction() as tx:
         await tx.execute("UPDATE accounts SET login = 'real-' || login")
         assert await load_demo(tx, settings, now=NOW)
-    yield database
     await database.close()
+    owner = open_database(settings, owner=True)
+    yield owner
+    await owner.close()
 
 
 async def rolled_back(database: Database) -> AsyncIterator[Transaction]:
@@ -90,10 +92,12 @@ async def test_the_demos_year_is_counted_as_a_second_count_does(dtx: Transaction
 
 async def test_random_histories_are_counted_alike_step_by_step_and_at_once(clone: Clone) -> None:
     """Events of all machines in random months, counted in random pieces, then anew: the same rows each time."""
-    database = open_database(await clone())
-    async with database.transaction() as tx:
+    settings = await clone()
+    owner, database = open_database(settings, owner=True), open_database(settings)
+    async with owner.transaction() as tx:
         await tx.execute("SET LOCAL session_replication_role = replica")
         await history(tx, Random(7), matches=160)
+    await owner.close()
     deadlines = None
     rng, piece = Random(11), 0
     async with database.transaction() as tx:

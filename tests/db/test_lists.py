@@ -39,6 +39,7 @@ from market.needs.model import Submission
 from market.offerings import queries as offerings
 from market.offerings import service as offering_service
 from market.offerings.model import OfferingFilter, OfferingForm, OfferingState
+from market.supply import queries as supply
 from tests.conftest import Clone, open_database
 from tests.db.test_rules import force, propose
 from tests.factories import AID, PATENT, World
@@ -322,7 +323,7 @@ async def test_a_withdrawn_item_is_read_but_not_found(tx: Transaction, world: Wo
     assert len(await catalogue.items(tx)) == before - 1
     assert [one.code for one in await catalogue.withdrawn(tx)] == [AID]
     assert await offerings.page(tx, found, None, limit=9) == []
-    assert AID not in {one.item_code for one in await matches.published(tx)}
+    assert AID not in {one.item_code for one in await supply.published(tx, 1_000)}
     assert {change.action for change in await newest(tx, 3)} == {"withdrawn"}
     with pytest.raises(InvalidInput):
         await service.withdraw(tx, world.actors["admin"], AID, Withdrawal(reason="再撤一次"))

@@ -12,7 +12,7 @@ PLAIN = OfferingDocument(
     item_code="X-1",
     item_name="接件",
     item_list="authority",
-    aliases=(),
+    aliases="",
     rights=("patent",),
     stages=("creation",),
     institution_id=1,
@@ -58,7 +58,7 @@ MEDIATION = replace(
     institution_region="110108",
     region_name="北京市海淀区",
     fee="300元/件",
-    aliases=("打官司以前", "私下解决"),
+    aliases="打官司以前 私下解决",
 )
 MARKUP = replace(
     PLAIN, id=6, title='<b>版权</b>登记 & "作品"', item_name="作品登记", summary="<script>alert(1)</script>版权"

@@ -56,7 +56,7 @@ MACHINES: dict[str, Any] = {
     "item": lists.TRANSITIONS,
     "supervision": supervision.TRANSITIONS,
 }
-BY_THE_WAY = {("webhook", "disable"), ("ledger", "correct")}
+BY_THE_WAY = {("letter", "write"), ("webhook", "disable"), ("ledger", "correct")}
 """What is told although no machine has it."""
 KINDS = {one.kind for told in TOLD.values() if not isinstance(told, Silence) for one in told}
 PLACES = {"about", "by", "institution", "node", "limit"}

@@ -83,7 +83,7 @@ async def test_a_body_that_is_not_json(api: Api, content: bytes) -> None:
 
 
 async def test_an_oversized_body(api: Api) -> None:
-    answer = await api("enterprise").post("/needs", json={"body": "专" * 300_000}, headers=KEY)
+    answer = await api("enterprise").post("/needs", json={"body": "专" * 400_000}, headers=KEY)
     problem(answer, 413, "too-large")
 
 

@@ -87,8 +87,8 @@ async def test_steps_of_the_node_are_told(
         assert (await node.post("/calendar/preview", json=days)).status_code == 200
         assert (await node.post("/calendar/days", json=days)).status_code == 200
     expected = {
-        f"notice:{notice}": [("coordinator", {"action": "publish"}), ("coordinator", {"action": "withdraw"})],
-        f"supervision:{given}": [("coordinator", {"action": "notice"}), ("institution", {"action": "plan"})],
+        f"notice:{notice}": [("coordinator", {"step": "publish"}), ("coordinator", {"step": "withdraw"})],
+        f"supervision:{given}": [("coordinator", {"step": "notice"}), ("institution", {"step": "plan"})],
         f"rating:{rating}": [("coordinator", {"kept": "yes"})],
         "calendar:440305": [("coordinator", {"days": 1})],
         "supervision_rule:440305": [("coordinator", {"name": "acceptance"})],

@@ -135,7 +135,9 @@ async def test_a_page_that_is_no_longer_ones_own_to_see_is_told_no_more(
     coordinator, desk = await login("coordinator"), await login("institution")
     await approve(coordinator, need_id)
     async with listening(address, desk, f"/live/needs/{need_id}") as stream:
-        await post(desk, f"/matches/{await match_of(db, need_id)}/decline", note="本周没有人手")
+        match_id = await match_of(db, need_id)
+        await post(desk, f"/matches/{match_id}/decline", note="本周没有人手")
+        await post(coordinator, f"/matches/{match_id}/answer-decline", grant="true", note="同意")
         while (said := await stream.next()) == "changed":  # of the approval, which may be told only now
             pass
         assert said == "end"

@@ -352,6 +352,7 @@ async def test_an_offering_from_draft_to_second_version(db: Database, login: Log
     assert '<del>2 个工作日</del></td><td data-of="第 2 版"><ins>未载明</ins>' in html
     assert (await post(browser, f"{path}/capacity", capacity="0")).status_code == 303
     wrong = await post(browser, f"{path}/capacity", capacity="-1")
+    assert 'value="-1" required aria-invalid="true"' in wrong.text  # beside its field, as it was typed
     assert wrong.status_code == 422
     assert "不能小于 0" in wrong.text
     for wanted in ("published", "paused"):

@@ -1,0 +1,1 @@
+"""Conversations (留言): short letters on a need between those whom it concerns."""
