@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from infra.db import Database
-from market.matches import queries as matches
 from market.needs.model import NeedState
+from market.supply import queries as supply
 from tests.conftest import Api
 from tests.factories import World
 from tests.jobs.test_whole_way import submit, until
@@ -23,7 +23,7 @@ async def test_exactly_as_many_win_as_there_are_slots(api: Api, db: Database, wo
     for need in needs:
         await until(coordinator, f"/needs/{need['id']}", NeedState.PROPOSED)
     async with db.transaction() as tx:
-        before = (await matches.records(tx))[offering_id]
+        before = (await supply.records(tx))[offering_id]
         await tx.execute("UPDATE offerings SET capacity = load + $2 WHERE id = $1", offering_id, SLOTS)
 
     async def decide(number: int, need_id: int) -> int:
@@ -43,7 +43,7 @@ async def test_exactly_as_many_win_as_there_are_slots(api: Api, db: Database, wo
     assert statuses.count(200) == SLOTS
     assert statuses.count(409) == NEEDS - SLOTS
     async with db.transaction() as tx:
-        after = (await matches.records(tx))[offering_id]
+        after = (await supply.records(tx))[offering_id]
         assert (after.load, after.capacity) == (before.load + SLOTS, before.load + SLOTS)
         await tx.execute("UPDATE offerings SET capacity = 50 WHERE id = $1", offering_id)
     for need, status in zip(needs, statuses, strict=True):
