@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 @pytest.mark.parametrize("width", [390, 1440])
 async def test_a_new_password_and_a_second_factor(visit: Visit, width: int) -> None:
     """Each width has an account of its own, for the factor stays."""
-    login = {390: "provincial", 1440: "province"}[width]  # which no other test here logs in as
+    login = {390: "provincial", 1440: "admin2"}[width]  # which no other test here logs in as
     page = await visit(login, width=width)
     landing = page.url
     await page.goto("/account/password")
