@@ -13,6 +13,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from msgspec import Struct
@@ -237,7 +238,9 @@ def _row(method: str, path: str, handler: HTTPRouteHandler) -> Row:
 
 async def closed(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The application's own guard, before all others: what nobody has opened is closed, and a token has its scopes."""
-    method, path = connection.scope["method"], connection.scope["path_template"]  # type: ignore[typeddict-item]
+    # A HEAD that is answered as GET comes as a member of the enum, whose name is no text of ours.
+    method = HttpMethod(connection.scope["method"]).value  # type: ignore[typeddict-item]
+    path = connection.scope["path_template"]
     others = [guard for guard in handler.resolve_guards() if guard is not closed]
     if not others and f"{method} {path}" not in PUBLIC and method != "OPTIONS":
         raise errors.Forbidden

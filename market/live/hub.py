@@ -125,7 +125,8 @@ class Hub:
         """What to tell the page, until ``may`` says no or the process stops."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(watcher.woken.wait(), self._beat)
+                async with asyncio.timeout(self._beat):
+                    await watcher.woken.wait()
             watcher.woken.clear()
             changed, watcher.changed = watcher.changed, False
             if self._closed:
@@ -166,8 +167,10 @@ class Hub:
                     self._news.clear()
                     await self._tell()
                     # By the clock too: not every event is announced, and an announcement can be lost.
+                    # Not wait_for: on Python 3.11 it can lose the cancellation that ends this.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._news.wait(), self._beat)
+                        async with asyncio.timeout(self._beat):
+                            await self._news.wait()
                 except (DatabaseUnavailable, OSError) as error:
                     log.warning("live waits", reason=str(error))
                     await asyncio.sleep(RETRY_SECONDS)

@@ -185,7 +185,7 @@ async def test_a_waiting_plan_is_cancelled_and_never_made(
     assert "hx-trigger" not in html
     plan_id = int(here.rsplit("/", 1)[1])
     async with db.reading() as tx:
-        asked = await tx.fetchrow("SELECT id, attempt FROM outbox WHERE payload = $1", {"plan_id": plan_id})
+        asked = await tx.fetchrow("SELECT id, attempt FROM outbox WHERE payload @> $1", {"plan_id": plan_id})
     row = outbox.Row(asked["id"], service.MAKE_PLAN, {"plan_id": plan_id}, asked["attempt"], None)
     await make_plan(Context(settings, db, ranking.CatalogueSource()), row, plan_id)
     async with db.reading() as tx:

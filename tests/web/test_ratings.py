@@ -107,7 +107,7 @@ async def test_only_what_was_completed_and_only_ones_own(
         ({"remark": "响铃\x07"}, "remark"),
         ({"remark": None}, "remark"),
         ({"anonymous": "yes"}, "anonymous"),
-        ({"stars": 5}, "body"),
+        ({"stars": 5}, "stars"),
     ],
 )
 async def test_bad_input_is_told_by_field(
