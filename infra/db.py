@@ -7,7 +7,7 @@ outside of a clean rollback is thrown away.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -91,6 +91,16 @@ class Database:
                 "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode
             )
         except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def listen(self, channel: str, hear: Callable[..., None]) -> Connection:
+        """A connection of its own that calls ``hear`` for every NOTIFY; the caller closes it."""
+        connection = await self.connect()
+        try:
+            await connection.add_listener(channel, hear)
+        except BaseException:  # whoever listens may be ended just now
             connection.terminate()
             raise
         return connection

@@ -155,9 +155,11 @@ def _invalid(request: AppRequest, error: ValidationException) -> tuple[int, str,
         slug, title, detail = HTTP_WORDS[404]
         return 404, slug, title, _(detail), {}
     kind = errors.InvalidInput
-    fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in found}
-    if any(one.get("source") == "body" for one in found):
-        fields |= _body_at_fault(request)
+    told = _body_at_fault(request) if any(one.get("source") == "body" for one in found) else {}
+    # All that is wrong with the body, in place of the first of it that Litestar came upon.
+    others = [one for one in found if not (told and one.get("source") == "body")]
+    fields = {ALIASES.get(key := str(one.get("key", "")), key): explain(str(one.get("message", ""))) for one in others}
+    fields |= told
     status = kind.status if fields else 400
     return (status, kind.slug, kind.title, explain(error.detail) if not fields else _(kind.__doc__ or ""), fields)
 

@@ -43,7 +43,7 @@ class Relay:
             while True:
                 try:
                     if listening is None or listening.is_closed():
-                        listening = await self._listen()
+                        listening = await self._db.listen(outbox.CHANNEL, self.wake)
                     self._wake.clear()
                     if not await self._send_batch():
                         # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
@@ -59,11 +59,6 @@ class Relay:
         finally:
             if listening is not None:
                 listening.terminate()
-
-    async def _listen(self) -> Connection:
-        connection = await self._db.connect()
-        await connection.add_listener(outbox.CHANNEL, self.wake)
-        return connection
 
     def wake(self, *_: Any) -> None:
         """There is something to send, or room to send it: a row was added, or a job has ended."""

@@ -163,7 +163,7 @@ class Hub:
             while True:
                 try:
                     if listening is None or listening.is_closed():
-                        listening = await self._listen()
+                        listening = await self._db.listen(live.CHANNEL, self._hear)
                     self._news.clear()
                     await self._tell()
                     # By the clock too: not every event is announced, and an announcement can be lost.
@@ -180,11 +180,6 @@ class Hub:
         finally:
             if listening is not None:
                 listening.terminate()
-
-    async def _listen(self) -> Connection:
-        connection = await self._db.connect()
-        await connection.add_listener(live.CHANNEL, self._hear)
-        return connection
 
     def _hear(self, *_: Any) -> None:
         self._news.set()
