@@ -38,7 +38,7 @@ async def test_a_cancellation_is_never_lost_whenever_it_comes(settings: Settings
 
 async def test_a_slot_is_not_lost_with_whoever_waited_for_it(settings: Settings) -> None:
     database = Database(
-        settings.database_url or "", size=1, wait=0.05, statement_timeout_ms=1000, lock_timeout_ms=1000, name="test"
+        settings.database_url or "", size=1, wait=1, statement_timeout_ms=1000, lock_timeout_ms=1000, name="test"
     )
 
     async def take() -> None:
