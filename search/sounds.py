@@ -1,10 +1,10 @@
 """How Chinese is typed by its sound: pinyin (zhuanli), first letters (zlsq), and slips that keep the sound (专力)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
-from search.text import is_chinese, normalise, runs
+from search.text import stretches
 
 # Sounds that many speakers and input methods do not tell apart.
 _ALIKE = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ing", "in"), ("eng", "en"))
@@ -25,7 +25,7 @@ class Sounds:
 
     def heard(self, text: str) -> list[str | None]:
         """The sound of each character; None where there is none."""
-        heard = [self._of.get(char) for char in text]
+        heard = list(map(self._of.get, text))
         for match in self._pattern.finditer(text):
             heard[match.start() : match.end()] = self._words[match.group()]
         return heard
@@ -46,9 +46,11 @@ class Sounds:
         """Pairs and first letters of a text that is heard once."""
         pairs: list[str] = []
         letters: list[str] = []
-        for run in _chinese(text):
+        for run, _ in stretches(text):
+            if not run:
+                continue
             heard = self.heard(run)
-            pairs += [one + other for one, other in pairwise(heard) if one is not None and other is not None]
+            pairs += [one + other for one, other in pairwise(heard) if one and other]
             first = _initials(run, heard)
             letters += [first[start : start + LONGEST_INITIALS] for start in range(len(first))]
         return pairs, letters
@@ -90,10 +92,4 @@ def fold(sound: str) -> str:
 
 
 def _initials(text: str, heard: list[str | None]) -> str:
-    return "".join([sound[0] if sound else char for char, sound in zip(text, heard, strict=True)])
-
-
-def _chinese(text: str) -> Iterator[str]:
-    for match in runs(normalise(text)):
-        if is_chinese(match.group()):
-            yield match.group()
+    return "".join([sound[0] if sound else text[place] for place, sound in enumerate(heard)])

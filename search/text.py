@@ -10,6 +10,10 @@ import rjieba
 _CHINESE = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 # The first group is Chinese, the second one any other script.
 _RUN = re.compile(f"([{_CHINESE}]+)|([^\\W_{_CHINESE}]+)")
+# Chinese, ASCII and its full-width copy, and signs of which no part is ever in a run.
+_PLAIN = re.compile(
+    r"[\x00-\x7f\u2013\u2014\u2018-\u201d\u2026\u3001\u3002\u3007-\u3011\u3400-\u4dbf\u4e00-\u9fff\uff01-\uff5e]*"
+)
 
 
 class _Folded(dict[int, str]):
@@ -46,6 +50,17 @@ def runs(normal: str) -> Iterator[re.Match[str]]:
     return _RUN.finditer(normal)
 
 
+def stretches(text: str) -> list[tuple[str, str]]:
+    """The runs of any text, normalised: each Chinese and no other, or no Chinese and another.
+
+    Where all but letters and digits stays as it is or falls between the runs, as in nearly all texts, only they are
+    normalised: the rest would be most of the work.
+    """
+    if _PLAIN.fullmatch(text) is None:
+        return _RUN.findall(normalise(text))
+    return [(chinese, other and normalise(other)) for chinese, other in _RUN.findall(text)]
+
+
 def is_chinese(run: str) -> bool:
     """Whether a run is Chinese."""
     return "\u3400" <= run[0] <= "\u9fff" or "\uf900" <= run[0] <= "\ufaff" or run[0] == "\u3007"
@@ -63,12 +78,12 @@ def pairs(run: str) -> list[str]:
 def tokens(text: str) -> list[str]:
     """What an index of pairs holds of a text."""
     found: list[str] = []
-    for match in runs(normalise(text)):
-        run = match.group()
-        if match.lastindex == 1:
-            found += pairs(run)
+    for chinese, other in stretches(text):
+        if chinese:
+            found += map(add, chinese, chinese[1:])
+            found.append(chinese[-1])
         else:
-            found.append(run[:LONGEST_WORD])
+            found.append(other[:LONGEST_WORD])
     return found
 
 
@@ -83,9 +98,8 @@ def spaced(text: str) -> str:
     待处理 → 处理 待处理.
     """
     words: list[str] = []
-    for match in runs(normalise(text)):
-        run = match.group()
-        words += rjieba.cut_for_search(run) if is_chinese(run) else [run[:LONGEST_WORD]]
+    for chinese, other in stretches(text):
+        words += rjieba.cut_for_search(chinese) if chinese else [other[:LONGEST_WORD]]
     return " ".join(words)
 
 

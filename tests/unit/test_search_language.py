@@ -10,7 +10,7 @@ from search.highlight import Finds, Marker, merge, snippet
 from search.nearness import tiers, windows
 from search.parse import STOP_WORDS, Synonyms, Word, join_syllables, parse
 from search.sounds import Sounds
-from search.text import fold, parts, spaced, tokens
+from search.text import fold, normalise, parts, runs, spaced, stretches, tokens
 
 SOUNDS = Sounds(language.load_search_sounds())
 NO_SYNONYMS = Synonyms(())
@@ -30,6 +30,11 @@ def test_every_character_begins_one_token() -> None:
 def test_a_word_is_found_in_every_text_that_has_it(text: str) -> None:
     assert "专利" not in fold(text) or "专利" in tokens(text)
     assert len(fold(text)) == len(text)
+
+
+@given(TEXT | st.text("专〇Ａａ１ab1_＿ —“”…、。《（！，～\n", max_size=40))
+def test_stretches_are_the_runs_of_the_normalised_text(text: str) -> None:
+    assert stretches(text) == [match.groups(default="") for match in runs(normalise(text))]
 
 
 def test_spaces_out_words_with_those_within_them() -> None:
