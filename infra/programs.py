@@ -123,8 +123,9 @@ class _Passing(threading.Thread):
                 else:
                     self._strip = False  # the settings come once, before any row
             self._sink.flush()
-        for _ in self._source:  # else the first program would wait for ever
-            pass
+        with suppress(ValueError):  # whoever gave up has closed it
+            for _ in self._source:  # else the first program would wait for ever
+                pass
 
 
 class _Listener(threading.Thread):

@@ -18,7 +18,7 @@ from market.calendars.service import Deadlines
 from market.catalogue import queries as catalogue
 from market.catalogue.model import ItemList, ServiceItem
 from market.deadlines import queries as deadline_rows
-from market.demo import cast, history, ledger, lists, needs, offerings, people, queries
+from market.demo import cast, history, ledger, lists, needs, notices, offerings, people, queries
 from market.demo.cast import PASSWORD, Cast
 from market.demo.history import Limits, World
 from market.demo.offerings import Plan
@@ -133,6 +133,7 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
     await _store_history(tx, happened)
     await queries.pause_offerings(tx, [one for one, plan in zip(ids, plans, strict=True) if plan.paused_later])
     await lists.store(tx)
+    await notices.store(tx)
     await ledger.store(tx, limits)
 
 
