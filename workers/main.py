@@ -12,6 +12,7 @@ from arq import Worker, cron, func
 from arq.connections import RedisSettings
 
 from infra import idempotency, outbox
+from infra.cipher import keys_of
 from infra.db import Database
 from infra.embedded import with_urls
 from infra.observe import bind_request, configure_logs
@@ -115,6 +116,7 @@ def open_database(settings: Settings) -> Database:
         statement_timeout_ms=settings.statement_timeout_ms,
         lock_timeout_ms=settings.lock_timeout_ms,
         name="worker",
+        keys=keys_of(settings),
     )
 
 

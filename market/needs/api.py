@@ -51,8 +51,19 @@ async def listing(
 
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
 async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
-    """One need."""
+    """One need. Its contact has stars in its middle unless it is yours to see (``contact_whole``)."""
     return await service.show(tx, actor_of(request), need_id)
+
+
+@post(
+    "/{need_id:int}/contact",
+    guards=[allow(Role.COORDINATOR, Role.INSTITUTION, Role.ADMIN)],
+    status_code=200,
+    summary="Show a need's contact",
+)
+async def reveal(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+    """The need with its contact whole. Who asked is recorded, for the enterprise to see; it stays shown for a while."""
+    return await once(request, tx, lambda: service.reveal(tx, actor_of(request), need_id))
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
@@ -136,4 +147,4 @@ async def _after(
 def router() -> Router:
     """The routes, for create_app."""
     own = [take, offer, reply, call_off, take_over]
-    return Router("/needs", route_handlers=[submit, listing, show, history, resubmit, *own], tags=["needs"])
+    return Router("/needs", route_handlers=[submit, listing, show, reveal, history, resubmit, *own], tags=["needs"])

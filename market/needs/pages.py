@@ -103,6 +103,13 @@ async def show(shown: NamedDependency[Shown]) -> Template:
     return await _page(shown)
 
 
+@post("/needs/{need_id:int}/contact", guards=[allow(Role.COORDINATOR, Role.INSTITUTION, Role.ADMIN)])
+async def reveal(shown: NamedDependency[Shown]) -> Redirect:
+    """Show the contact, to this account and for a while; that it was asked for is recorded."""
+    await service.reveal(shown.tx, actor_of(shown.request), shown.need_id)
+    return go(f"/needs/{shown.need_id}#contact")
+
+
 @post("/needs/{need_id:int}/resubmit", guards=FILERS)
 async def resubmit(shown: NamedDependency[Shown], data: Form) -> Redirect:
     """Complete a returned need."""
@@ -197,7 +204,7 @@ def router() -> Router:
     """The routes, for market.pages."""
     return Router(
         "/",
-        route_handlers=[listing, show, resubmit, confirm, rework, withdraw],
+        route_handlers=[listing, show, reveal, resubmit, confirm, rework, withdraw],
         dependencies={"shown": Provide(provide_shown)},
         include_in_schema=False,
     )
