@@ -40,6 +40,7 @@ class Cipher:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """``plain`` encrypted; never the same bytes twice."""
+        self._refresh()
         nonce = secrets.token_bytes(NONCE_BYTES)
         head = VERSION + self._current
         return head + nonce + self._keys[self._current].encrypt(nonce, plain, head + context.encode())
@@ -50,6 +51,7 @@ class Cipher:
         Raises:
             CannotOpenError: see there; the message names nothing of the value.
         """
+        self._refresh()
         head, rest = sealed[:HEAD_BYTES], sealed[HEAD_BYTES:]
         key = self._keys.get(head[len(VERSION) :])
         if head[: len(VERSION)] != VERSION or key is None or len(rest) <= NONCE_BYTES:
@@ -66,11 +68,16 @@ class Cipher:
     @property
     def head(self) -> bytes:
         """What every value begins with that is sealed with the first secret."""
+        self._refresh()
         return VERSION + self._current
+
+    def _refresh(self) -> None:
+        """Look for new secrets, where there may be any."""
 
     @property
     def ids(self) -> list[str]:
         """The keys' ids, the one that seals first."""
+        self._refresh()
         return [key_id.hex() for key_id in self._keys]
 
 
@@ -82,27 +89,18 @@ class KeptCipher(Cipher):
 
     def __init__(self, path: Path, secret: Callable[[], str]) -> None:
         self._path, self._secret = path, secret
-        self._read_at: int | None = None
+        self._read: tuple[int, int] | None = None
         self._refresh()
-
-    def seal(self, plain: bytes, context: str) -> bytes:
-        """As Cipher, with the newest key of this moment."""
-        self._refresh()
-        return super().seal(plain, context)
-
-    def open(self, sealed: bytes, context: str) -> bytes:
-        """As Cipher."""
-        self._refresh()
-        return super().open(sealed, context)
 
     def _refresh(self) -> None:
         try:
-            written_at = self._path.stat().st_mtime_ns
+            file = self._path.stat()
+            written = file.st_ino, file.st_mtime_ns
         except FileNotFoundError:
-            written_at = 0
-        if written_at != self._read_at:
+            written = 0, 0
+        if written != self._read:
             super().__init__([*kept_keys(self._path), self._secret()])
-            self._read_at = written_at
+            self._read = written
 
 
 def cipher_of(settings: Settings, secret: str | None = None) -> Cipher:
@@ -110,6 +108,11 @@ def cipher_of(settings: Settings, secret: str | None = None) -> Cipher:
     if settings.data_key:
         return Cipher([one.strip() for one in settings.data_key.split(",")])
     return KeptCipher(settings.data_dir / KEY_FILE, lambda: secret or secret_of(settings))
+
+
+def secret_is_known(settings: Settings) -> bool:
+    """Whether ``cipher_of`` finds a key, and makes none."""
+    return bool(settings.data_key or settings.secret or (settings.data_dir / "secret").exists())
 
 
 def keys_of(settings: Settings, secret: str | None = None) -> Callable[[], Cipher]:

@@ -25,6 +25,7 @@ from market.matches.pages import work_page
 from market.matches.ranking import Catalogue
 from market.needs import queries, service
 from market.needs.model import NOTE_LIMIT, NeedBody, Note, Submission
+from market.personal import service as personal
 from market.ratings.outlook import at_need
 from market.web import AppRequest, PathId, Rejected, actor_of, go, one_time_key, page, page_of, read_cursor, services
 
@@ -192,6 +193,7 @@ async def _page(
         clocks=await service.clocks(shown.tx, actor, need),
         rated=await at_need(shown.tx, actor, need),
         talk=await conversation(shown.tx, actor, need),
+        views=await personal.views(shown.tx, need.enterprise_id, need.id) if actor.role is Role.ENTERPRISE else [],
         key=one_time_key(),
         form=form,
         values=typed or msgspec.structs.asdict(need),
