@@ -48,7 +48,7 @@ BY_IDS = f"{FILED} WHERE n.id = ANY($1::bigint[]) ORDER BY n.id"
 WITH_CONTACT = f"{FILED} WHERE n.id > $1 AND {HAS_CONTACT} ORDER BY n.id LIMIT $3"
 # The last thing that happened to it, a rating or a rectification too, lies so long ago.
 OLD = f"""{FILED}
-WHERE {HAS_CONTACT} AND n.state = ANY($2::text[]) AND n.created_at < now() - make_interval(days => $1)
+WHERE {HAS_CONTACT} AND NOT {OPEN} AND n.created_at < now() - make_interval(days => $1)
   AND NOT EXISTS (SELECT FROM events v WHERE v.need_id = n.id AND v.at >= now() - make_interval(days => $1))
 ORDER BY n.id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
