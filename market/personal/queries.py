@@ -39,15 +39,15 @@ OPEN = """
     WHERE m.need_id = n.id AND x.state <> 'closed'))
 """
 HAS_CONTACT = "(n.contact_phone_sealed IS NOT NULL OR n.contact_phone <> '')"
-FILED = f"SELECT n.id, n.enterprise_id, n.submitted_by, n.body, {OPEN} AS open FROM needs n"
-OF_ACCOUNT = f"""{FILED}
+FILED = f"n.id, n.enterprise_id, n.submitted_by, n.body, {OPEN} AS open FROM needs n"
+OF_ACCOUNT = f"""SELECT {FILED}
 WHERE n.submitted_by = $1 OR n.enterprise_id = (SELECT enterprise_id FROM accounts WHERE id = $1)
 ORDER BY n.id
 """
-BY_IDS = f"{FILED} WHERE n.id = ANY($1::bigint[]) ORDER BY n.id"
-WITH_CONTACT = f"{FILED} WHERE n.id > $1 AND {HAS_CONTACT} ORDER BY n.id LIMIT $3"
+BY_IDS = f"SELECT {FILED} WHERE n.id = ANY($1::bigint[]) ORDER BY n.id"
+WITH_CONTACT = f"SELECT {FILED} WHERE n.id > $1 AND {HAS_CONTACT} ORDER BY n.id LIMIT $3"
 # The last thing that happened to it, a rating or a rectification too, lies so long ago.
-OLD = f"""{FILED}
+OLD = f"""SELECT {FILED}
 WHERE {HAS_CONTACT} AND NOT {OPEN} AND n.created_at < now() - make_interval(days => $1)
   AND NOT EXISTS (SELECT FROM events v WHERE v.need_id = n.id AND v.at >= now() - make_interval(days => $1))
 ORDER BY n.id LIMIT $3 FOR UPDATE SKIP LOCKED
