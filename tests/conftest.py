@@ -26,8 +26,8 @@ from tests.factories import PASSWORD, World, make_world
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
 UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
 """Tests are faster than people; tests/web/test_limits.py has limits."""
-DATA_KEY = "data" * 8
-"""The same in every process of a test, whatever folder it has."""
+DATA_KEY = "test" * 8
+"""The same in every process of a test, whatever folder it has; the one that applications sign forms with here."""
 OURS = "ZHIPEI_DATABASE_URL" not in os.environ
 """The server is the session's, and goes with its folder. Dropping a hundred databases one by one took minutes before,
 for each waits for a checkpoint: a session seemed not to end."""
