@@ -7,8 +7,9 @@ into another row or column does not open there.
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,8 @@ from infra.settings import Settings
 VERSION = b"\x01"
 ID_BYTES, NONCE_BYTES = 4, 12
 HEAD_BYTES = len(VERSION) + ID_BYTES
+KEY_FILE = "data_keys"
+"""In the data folder, a key a line, the newest first: those that ``zhipei keys rotate`` has made."""
 
 
 class CannotOpenError(Exception):
@@ -37,6 +40,7 @@ class Cipher:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """``plain`` encrypted; never the same bytes twice."""
+        self._refresh()
         nonce = secrets.token_bytes(NONCE_BYTES)
         head = VERSION + self._current
         return head + nonce + self._keys[self._current].encrypt(nonce, plain, head + context.encode())
@@ -47,6 +51,7 @@ class Cipher:
         Raises:
             CannotOpenError: see there; the message names nothing of the value.
         """
+        self._refresh()
         head, rest = sealed[:HEAD_BYTES], sealed[HEAD_BYTES:]
         key = self._keys.get(head[len(VERSION) :])
         if head[: len(VERSION)] != VERSION or key is None or len(rest) <= NONCE_BYTES:
@@ -58,12 +63,76 @@ class Cipher:
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the value is sealed with the first secret: a rotation seals all others anew."""
-        return sealed[:HEAD_BYTES] == VERSION + self._current
+        return sealed.startswith(self.head)
+
+    @property
+    def head(self) -> bytes:
+        """What every value begins with that is sealed with the first secret."""
+        self._refresh()
+        return VERSION + self._current
+
+    def _refresh(self) -> None:
+        """Look for new secrets, where there may be any."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The keys' ids, the one that seals first."""
+        self._refresh()
+        return [key_id.hex() for key_id in self._keys]
 
 
-def cipher_of(settings: Settings, secret: str) -> Cipher:
+class KeptCipher(Cipher):
+    """A cipher whose keys lie in a file, which a rotation adds to while processes run: it is read anew when it changed.
+
+    Behind those of the file stands the secret that seals while there is no file.
+    """
+
+    def __init__(self, path: Path, secret: Callable[[], str]) -> None:
+        self._path, self._secret = path, secret
+        self._read: tuple[int, int] | None = None
+        self._refresh()
+
+    def _refresh(self) -> None:
+        try:
+            file = self._path.stat()
+            written = file.st_ino, file.st_mtime_ns
+        except FileNotFoundError:
+            written = 0, 0
+        if written != self._read:
+            super().__init__([*kept_keys(self._path), self._secret()])
+            self._read = written
+
+
+def cipher_of(settings: Settings, secret: str | None = None) -> Cipher:
     """The cipher of the settings; ``secret`` as from ``secret_of``, so that all processes get the same."""
-    return Cipher([one.strip() for one in (settings.data_key or secret).split(",")])
+    if settings.data_key:
+        return Cipher([one.strip() for one in settings.data_key.split(",")])
+    return KeptCipher(settings.data_dir / KEY_FILE, lambda: secret or secret_of(settings))
+
+
+def secret_is_known(settings: Settings) -> bool:
+    """Whether ``cipher_of`` finds a key, and makes none."""
+    return bool(settings.data_key or settings.secret or (settings.data_dir / "secret").exists())
+
+
+def keys_of(settings: Settings, secret: str | None = None) -> Callable[[], Cipher]:
+    """As ``cipher_of``, made when it is first asked for: who reads nothing sealed needs no key, and makes none."""
+    return cache(lambda: cipher_of(settings, secret))
+
+
+def kept_keys(path: Path) -> list[str]:
+    """The keys of the file, the newest first; none where there is no file."""
+    return path.read_text().split() if path.exists() else []
+
+
+def add_key(path: Path) -> None:
+    """A new key in front of those of the file, which is never half written."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join((secrets.token_urlsafe(32), *kept_keys(path), "")))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def secret_of(settings: Settings) -> str:

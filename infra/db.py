@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 
+from infra.cipher import Cipher
+
 T = TypeVar("T")
 Record = asyncpg.Record
 
@@ -23,6 +25,8 @@ class Connection(asyncpg.Connection):
 
     channels_to_notify: frozenset[str] = frozenset()
     """Added to by whoever wants a NOTIFY on a channel once the transaction has committed."""
+    keys: Callable[[], Cipher]
+    """What opens sealed fields (infra/fields.py); raises NoKeysError where the database was opened without."""
 
 
 Transaction = Connection
@@ -48,6 +52,10 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached, or no connection came free in time. Try again shortly."""
 
 
+class NoKeysError(Exception):
+    """The database was opened without the keys of its sealed fields."""
+
+
 class NotCommittedError(Exception):
     """The transaction had failed inside, and PostgreSQL rolled it back instead of committing it."""
 
@@ -56,9 +64,18 @@ class Database:
     """At most ``size`` connections to ``url``; a caller waits at most ``wait`` seconds for one."""
 
     def __init__(
-        self, url: str, *, size: int, wait: float, statement_timeout_ms: int, lock_timeout_ms: int, name: str
+        self,
+        url: str,
+        *,
+        size: int,
+        wait: float,
+        statement_timeout_ms: int,
+        lock_timeout_ms: int,
+        name: str,
+        keys: Callable[[], Cipher] | None = None,
     ) -> None:
         self.url = url
+        self._keys = keys or _no_keys
         self._wait = wait
         self._free: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
@@ -93,6 +110,7 @@ class Database:
         except BaseException:
             connection.terminate()
             raise
+        connection.keys = self._keys
         return connection
 
     async def listen(self, channel: str, hear: Callable[..., None]) -> Connection:
@@ -208,6 +226,10 @@ class Database:
             connection.terminate()  # nobody may get it in the middle of a transaction
             if not isinstance(error, (*LOST, TimeoutError, asyncpg.PostgresError)):
                 raise
+
+
+def _no_keys() -> Cipher:
+    raise NoKeysError
 
 
 def _check_committed(tag: str) -> None:

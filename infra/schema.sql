@@ -62,8 +62,8 @@ CREATE TABLE public.needs (
     version integer DEFAULT 1 NOT NULL,
     body text NOT NULL,
     item_codes text[] DEFAULT '{}'::text[] NOT NULL,
-    contact_name text NOT NULL,
-    contact_phone text NOT NULL,
+    contact_name text DEFAULT ''::text NOT NULL,
+    contact_phone text DEFAULT ''::text NOT NULL,
     region_code text NOT NULL,
     node_id bigint NOT NULL,
     owner_id bigint,
@@ -74,6 +74,8 @@ CREATE TABLE public.needs (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     offered_to bigint,
     rights text[] DEFAULT '{}'::text[] NOT NULL,
+    contact_name_sealed bytea,
+    contact_phone_sealed bytea,
     CONSTRAINT needs_body_check CHECK (((char_length(body) >= 1) AND (char_length(body) <= 5000))),
     CONSTRAINT needs_channel_check CHECK ((channel = ANY (ARRAY['online'::text, 'counter'::text])))
 )
@@ -697,10 +699,12 @@ CREATE TABLE public.enterprises (
     kind text NOT NULL,
     region_code text NOT NULL,
     industry_code text,
-    contact_name text NOT NULL,
-    contact_phone text NOT NULL,
+    contact_name text DEFAULT ''::text NOT NULL,
+    contact_phone text DEFAULT ''::text NOT NULL,
     demo boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    contact_name_sealed bytea,
+    contact_phone_sealed bytea,
     CONSTRAINT enterprises_check CHECK (((uscc IS NOT NULL) OR (kind = 'individual'::text)))
 );
 
@@ -711,6 +715,12 @@ ALTER TABLE public.enterprises ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.erasures (
+    account_id bigint NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone
 );
 
 CREATE TABLE public.events (
@@ -979,7 +989,7 @@ CREATE TABLE public.message_settings (
     choices jsonb DEFAULT '{}'::jsonb NOT NULL,
     quiet_from time without time zone DEFAULT '22:00:00'::time without time zone NOT NULL,
     quiet_to time without time zone DEFAULT '08:00:00'::time without time zone NOT NULL,
-    CONSTRAINT message_settings_address_check CHECK (((char_length(address) >= 3) AND (char_length(address) <= 254))),
+    address_sealed bytea,
     CONSTRAINT message_settings_check CHECK (((address IS NULL) = (mail_key IS NULL))),
     CONSTRAINT message_settings_check1 CHECK (((confirmed_at IS NULL) OR (address IS NOT NULL))),
     CONSTRAINT message_settings_mail_key_check CHECK ((octet_length(mail_key) = 32))
@@ -1630,6 +1640,9 @@ ALTER TABLE ONLY public.enterprises
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_uscc_key UNIQUE (uscc);
 
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 
@@ -1876,6 +1889,8 @@ CREATE UNIQUE INDEX deliveries_one_digest ON public.deliveries USING btree (acco
 CREATE INDEX deliveries_parked ON public.deliveries USING btree (id) WHERE (state = 'parked'::text);
 
 CREATE INDEX enterprise_events_enterprise_id ON public.enterprise_events USING btree (enterprise_id, id);
+
+CREATE INDEX erasures_waiting ON public.erasures USING btree (asked_at) WHERE (done_at IS NULL);
 
 CREATE INDEX events_approvals ON public.events USING btree (match_id) WHERE (to_state = 'approved'::text);
 
@@ -2165,6 +2180,9 @@ ALTER TABLE ONLY public.enterprises
 
 ALTER TABLE ONLY public.enterprises
     ADD CONSTRAINT enterprises_region_code_fkey FOREIGN KEY (region_code) REFERENCES public.regions(code);
+
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES public.accounts(id);

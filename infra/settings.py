@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     data_key: Annotated[str, Meta(pattern=r"^[^,]{32,}(,[^,]{32,})*$")] | None = None
-    """Encrypts secrets at rest, 32 characters or more. A new one goes in front, with a comma. None: ``secret``."""
+    """Encrypts secrets and personal data, 32 characters or more; new ones in front, with a comma. None: a file."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
     forwarded_allow_ips: str = "127.0.0.1"
@@ -128,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Let the nightly job move models up the ladder, a step a night, where evidence allows. False: only people do."""
     audit_days: Annotated[int, Meta(ge=180)] = 400
     """Entries of the audit trail are kept for so many days; 180 is the law's least."""
+    contact_days: Positive = 1095
+    """Contacts of needs are erased so many days after the last thing happened to them; 3 years: 民法典, article 188."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = True

@@ -100,14 +100,6 @@ def account_forget_factor(settings: Settings, login: str) -> None:
     click.echo(f"{login} logs in with the password alone, and can set a second factor up anew")
 
 
-@account.command("reseal")
-@click.pass_obj
-def account_reseal(settings: Settings) -> None:
-    """Seal second factors with the newest of ZHIPEI_DATA_KEY; then the old key may go."""
-    cipher = cipher_of(settings, secret_of(settings))
-    click.echo(f"{in_transaction(settings, lambda tx: factors.reseal(tx, cipher))} sealed anew")
-
-
 @click.group()
 def token() -> None:
     """API tokens."""

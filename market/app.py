@@ -28,7 +28,7 @@ from litestar.template import TemplateConfig
 from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Send
 from redis.asyncio import Redis
 
-from infra.cipher import cipher_of
+from infra.cipher import keys_of
 from infra.db import Database
 from infra.limits import Limiter
 from infra.observe import ADDRESS, Metrics, bind_request
@@ -245,6 +245,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     """The web application. ``settings`` name the servers; ``csrf_secret`` has to be the same in every process."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
+    keys = keys_of(settings, csrf_secret)
     database = Database(
         settings.database_url,
         size=settings.db_connections,
@@ -252,10 +253,11 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         statement_timeout_ms=settings.statement_timeout_ms,
         lock_timeout_ms=settings.lock_timeout_ms,
         name="web",
+        keys=keys,
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     engine = open_engine(settings)
-    cipher = cipher_of(settings, csrf_secret)
+    cipher = keys()
     finder = Finder(engine, Breaker())
     held = Services(
         settings=settings,

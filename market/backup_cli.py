@@ -9,6 +9,7 @@ from redis import Redis
 from infra import backup as backups
 from infra import embedded
 from infra.archive import ArchiveError, Manifest, read, writing
+from infra.cipher import KEY_FILE
 from infra.db import Database
 from infra.encryption import SealError, Secret
 from infra.programs import BackupError
@@ -20,6 +21,8 @@ from market.terminal import Failure, prepare, say, with_database
 from search.engine import IndexName
 
 WORDS, SIGNING = "language/", "secret"
+KEYS = (SIGNING, KEY_FILE)
+"""Of the data folder: only an encrypted backup takes them along."""
 REASON = "restored from a backup"
 
 KEY = click.option(
@@ -45,7 +48,9 @@ def backup(context: click.Context, path: Path | None, key_file: Path | None, *, 
     say(_told(path, manifest))
     if secret is None:
         say("not encrypted, though it holds personal data: keep it where nobody else reads it")
-        say(f"not in it: {settings.data_dir / SIGNING}, which signs forms and may open encrypted fields; keep a copy")
+        kept = " and ".join(str(settings.data_dir / name) for name in KEYS if (settings.data_dir / name).is_file())
+        if kept:
+            say(f"not in it: {kept}, which sign forms and may open encrypted fields; keep a copy")
 
 
 @backup.command()
@@ -79,9 +84,9 @@ def restore(settings: Settings, path: Path, key_file: Path | None, *, passphrase
 
 async def _back_up(database: Database, settings: Settings, path: Path, secret: Secret | None) -> Manifest:
     files = {WORDS + one.name: one.read_bytes() for one in sorted(settings.own_words.glob("*")) if one.is_file()}
-    signing = settings.data_dir / SIGNING
-    if secret and signing.is_file():
-        files[SIGNING] = signing.read_bytes()
+    for name in KEYS if secret else ():
+        if (path_of := settings.data_dir / name).is_file():
+            files[name] = path_of.read_bytes()
     try:
         with writing(path, secret) as archive:
             manifest = await backups.back_up(database, archive, files)
@@ -122,8 +127,8 @@ def put_back(settings: Settings, files: Mapping[str, bytes]) -> list[str]:
         plain = Path(name).name
         if name.startswith(WORDS):
             place = settings.own_words / plain
-        elif name == SIGNING and settings.secret is None:
-            place = settings.data_dir / SIGNING
+        elif (name == SIGNING and settings.secret is None) or (name == KEY_FILE and settings.data_key is None):
+            place = settings.data_dir / name
         else:
             continue
         if place.exists():

@@ -7,7 +7,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from infra import outbox, privileges
+from infra import fields, outbox, privileges
+from infra.cipher import cipher_of, secret_is_known
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, pending
 from infra.settings import Settings, SettingsError
@@ -116,7 +117,7 @@ async def _postgresql(settings: Settings) -> list[Finding]:
     )
     try:
         async with database.transaction() as tx:
-            return await _inside(tx)
+            return await _inside(tx, settings)
     except DatabaseUnavailable as error:
         remedy = _start("DATABASE", settings.database_url)
         return [Finding("PostgreSQL", fine=False, found=str(error), remedy=remedy)]
@@ -124,7 +125,7 @@ async def _postgresql(settings: Settings) -> list[Finding]:
         await database.close()
 
 
-async def _inside(tx: Transaction) -> list[Finding]:
+async def _inside(tx: Transaction, settings: Settings) -> list[Finding]:
     version = await tx.fetchval(SETTING, "server_version")
     number = int(await tx.fetchval(SETTING, "server_version_num"))
     durable = {name: await tx.fetchval(SETTING, name) for name in ("fsync", "full_page_writes", "synchronous_commit")}
@@ -144,7 +145,7 @@ async def _inside(tx: Transaction) -> list[Finding]:
         return [*findings, Finding("schema", fine=False, found=str(error), remedy="see docs/operations.md")]
     findings.append(Finding("schema", not waiting, ", ".join(waiting) or "up to date", "run: zhipei migrate"))
     if not waiting:
-        findings += [await _privileges(tx), await _audit(tx)]
+        findings += [await _privileges(tx), await _audit(tx), await _keys(tx, settings)]
         findings += [await _outbox(tx), await _deadlines(tx), await _deliveries(tx)]
         findings += [await _ledger(tx), await _calendar(tx)]
     return findings
@@ -154,6 +155,22 @@ async def _privileges(tx: Transaction) -> Finding:
     found = await privileges.too_much(tx)
     remedy = "give the application a role of its own (docs/operations.md, Audit trail), then run: zhipei migrate"
     return Finding("database role", not found, "may not change history" if not found else ", ".join(found), remedy)
+
+
+async def _keys(tx: Transaction, settings: Settings) -> Finding:
+    """Whether what lies sealed can be opened. Makes no key where there is none: the right one is to be put there."""
+    used = await fields.used(tx)
+    ours = cipher_of(settings).ids if secret_is_known(settings) else []
+    missing = {key: count for key, count in used.items() if key not in ours}
+    found = f"{sum(missing.values())} values are sealed with keys that are not here: {', '.join(sorted(missing))}"
+    clear = await fields.in_clear(tx)
+    if clear and not missing:
+        return Finding("keys", False, f"{clear} rows are not sealed yet", "start a worker: it seals them as it begins")
+    remedy = (
+        "put the old key back into ZHIPEI_DATA_KEY, or the files secret and data_keys into the data folder (Backup, "
+        "in docs/operations.md): without it contacts, mail addresses and second factors cannot be read"
+    )
+    return Finding("keys", not missing, found if missing else f"{sum(used.values())} values, all can be opened", remedy)
 
 
 async def _audit(tx: Transaction) -> Finding:

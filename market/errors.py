@@ -55,6 +55,14 @@ class Forbidden(DomainError):
     title = N_("没有权限")
 
 
+class ContactUnreadable(DomainError):
+    """联系方式暂时打不开：缺少解密的密钥。请告诉管理员，其他事项可以照常办理。"""
+
+    status = 503
+    slug = "contact-unreadable"
+    title = N_("联系方式暂时打不开")
+
+
 class Conflict(DomainError):
     """内容刚刚有了变化，请刷新后再试。"""
 

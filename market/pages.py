@@ -32,6 +32,7 @@ from market.needs import pages as needs
 from market.notices import pages as notices
 from market.offerings import desk_pages as own_offerings
 from market.offerings import pages as offerings
+from market.personal import own_pages as own_data
 from market.plans import pages as plans
 from market.queue import pages as queue
 from market.ratings import counter_pages as receipts
@@ -99,6 +100,7 @@ def routers() -> list[Router]:
         offerings,
         oidc_pages,
         own_pages,
+        own_data,
         own_offerings,
         own_ratings,
         plans,

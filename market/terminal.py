@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from infra import embedded, privileges
+from infra.cipher import keys_of
 from infra.db import Database, DatabaseUnavailable, Transaction
 from infra.migrate import MigrationError, migrate
 from infra.settings import Settings
@@ -31,6 +32,7 @@ def open_database(settings: Settings, *, owner: bool = False) -> Database:
         statement_timeout_ms=600_000,
         lock_timeout_ms=settings.lock_timeout_ms,
         name="cli",
+        keys=keys_of(settings),
     )
 
 

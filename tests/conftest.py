@@ -14,6 +14,7 @@ import pytest
 from litestar import Litestar
 
 from infra import embedded
+from infra.cipher import keys_of
 from infra.db import Database, Transaction
 from infra.migrate import migrate
 from infra.privileges import application_role, grant
@@ -25,6 +26,8 @@ from tests.factories import PASSWORD, World, make_world
 TEMPLATE = f"zhipei_template_{uuid.uuid4().hex[:8]}"
 UNLIMITED = {"registrations_per_hour": 0, "searches_per_minute": 0, "writes_per_minute": 0, "exports_per_minute": 0}
 """Tests are faster than people; tests/web/test_limits.py has limits."""
+DATA_KEY = "test" * 8
+"""The same in every process of a test, whatever folder it has; the one that applications sign forms with here."""
 OURS = "ZHIPEI_DATABASE_URL" not in os.environ
 """The server is the session's, and goes with its folder. Dropping a hundred databases one by one took minutes before,
 for each waits for a checkpoint: a session seemed not to end."""
@@ -191,7 +194,15 @@ def open_database(settings: Settings, *, size: int = 5, owner: bool = False) -> 
     """Connections for a test: the application's, or the tables' owner's."""
     assert settings.database_url is not None
     url = settings.owner_url if owner else settings.database_url
-    return Database(url, size=size, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5000, name="test")
+    return Database(
+        url,
+        size=size,
+        wait=10,
+        statement_timeout_ms=60_000,
+        lock_timeout_ms=5000,
+        name="test",
+        keys=keys_of(settings),
+    )
 
 
 def _on(settings: Settings, database: str) -> Settings:
@@ -208,6 +219,7 @@ def _on(settings: Settings, database: str) -> Settings:
         migrate_url=owner,
         redis_url=settings.redis_url,
         undo_seconds=0.0,
+        data_key=DATA_KEY,
         **UNLIMITED,
     )
 

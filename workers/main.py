@@ -12,6 +12,7 @@ from arq import Worker, cron, func
 from arq.connections import RedisSettings
 
 from infra import idempotency, outbox
+from infra.cipher import keys_of
 from infra.db import Database
 from infra.embedded import with_urls
 from infra.observe import bind_request, configure_logs
@@ -34,6 +35,8 @@ from workers.ledger import ledger_nightly
 from workers.lists import lists_take_effect
 from workers.match import match_need
 from workers.notify import Postman, Teller, forget_messages, make_digests
+from workers.personal import SECONDS as PERSONAL_SECONDS
+from workers.personal import erase_asked, forget_contacts, seal_clear
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
 from workers.train import SECONDS, train_nightly
@@ -115,6 +118,7 @@ def open_database(settings: Settings) -> Database:
         statement_timeout_ms=settings.statement_timeout_ms,
         lock_timeout_ms=settings.lock_timeout_ms,
         name="worker",
+        keys=keys_of(settings),
     )
 
 
@@ -140,6 +144,22 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
             cron(ledger_nightly, name=f"{settings.namespace}:ledger", hour=1, minute=30, timeout=LEDGER_SECONDS),
             cron(make_digests, name=f"{settings.namespace}:digests", minute=set(range(1, 60, 10))),
             cron(forget_messages, name=f"{settings.namespace}:forget_messages", hour=4, minute=10, timeout=600),
+            cron(
+                seal_clear,
+                name=f"{settings.namespace}:seal_clear",
+                hour=4,
+                minute=20,
+                run_at_startup=True,
+                timeout=PERSONAL_SECONDS,
+            ),
+            cron(erase_asked, name=f"{settings.namespace}:erase_asked", minute=23, timeout=PERSONAL_SECONDS),
+            cron(
+                forget_contacts,
+                name=f"{settings.namespace}:forget_contacts",
+                hour=4,
+                minute=40,
+                timeout=PERSONAL_SECONDS,
+            ),
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],

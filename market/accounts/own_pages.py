@@ -102,7 +102,7 @@ async def change_password(request: AppRequest, data: Form) -> Redirect:
     held, actor = services(request), actor_of(request)
     try:
         form = decode(PasswordChange, data)
-        known = await _asked_again(request, form.password)
+        known = await asked_again(request, form.password)
         shortest = held.settings.password_length
         epoch = await service.change_password(held.db, held.hasher, known, form.new_password, shortest=shortest)
     except DomainError as error:
@@ -111,7 +111,7 @@ async def change_password(request: AppRequest, data: Form) -> Redirect:
     return await enter(request, go("/account?done=password"), actor.id, epoch, factor=factor)
 
 
-async def _asked_again(request: AppRequest, password: str) -> Credentials:
+async def asked_again(request: AppRequest, password: str) -> Credentials:
     """The account, if that is its password; tries are counted as log-ins are."""
     held, actor = services(request), actor_of(request)
     limits = LogInLimits(held.limiter, held.settings, actor.login, address_of(request))
@@ -195,7 +195,7 @@ async def _as_owner(request: AppRequest, data: Form, act: Callable[[Transaction,
     """
     held = services(request)
     try:
-        known = await _asked_again(request, decode(Asked, data).password)
+        known = await asked_again(request, decode(Asked, data).password)
         async with held.db.transaction() as tx:
             return await act(tx, known.id)
     except DomainError as error:

@@ -25,7 +25,7 @@ from market.enterprises import uscc
 from market.enterprises.model import Registration
 from market.errors import AlreadyLinked, DomainError, InvalidInput, LinkUsedUp
 from market.forms import decode
-from market.i18n import N_, _, lang
+from market.i18n import N_, Words, lang
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes, limit_resets
 from market.regions import service as regions
 from market.web import AppRequest, Rejected, form_page, go, page, services
@@ -45,6 +45,13 @@ STEP_COOKIE, STEP_SECONDS = "zhipei_step", 300
 """Between password and second factor."""
 PERSON_COOKIE, PERSON_SECONDS = "zhipei_person", 900
 """Between the OpenID provider and the account to link."""
+
+DONE = Words(
+    {
+        "reset": "新密码已经设好，请用它登录。",
+        "erased": "您的个人信息已经删除，账号已经关闭。",
+    }
+)
 
 
 class LogIn(Struct, frozen=True):
@@ -299,7 +306,8 @@ def _login_page(
     request: AppRequest, wanted: str, typed: Mapping[str, Any] | None = None, error: DomainError | None = None
 ) -> Template:
     provider = services(request).provider
-    told = {"notice": ("ok", _("新密码已经设好，请用它登录。"))} if request.query_params.get("done") == "reset" else {}
+    done = DONE.get(request.query_params.get("done", ""))
+    told = {"notice": ("ok", done)} if done else {}
     return form_page(
         "accounts/login.html",
         error,

@@ -14,6 +14,7 @@ from market.i18n import Words
 LEAST_DAYS = 180
 """The law's least (网络安全法, article 21); the database deletes nothing younger."""
 NOBODY, TERMINAL, WORKER, RECEIPT = "nobody", "terminal", "worker", "receipt"
+"""RECEIPT: whoever held one, while they still showed the contact."""
 
 
 class Action(StrEnum):
@@ -44,6 +45,9 @@ class Action(StrEnum):
     EXPORT = "export"
     BACKUP = "backup"
     RESTORE = "restore"
+    ROTATE_KEYS = "rotate_keys"
+    ASK_ERASURE = "ask_erasure"
+    ERASE = "erase"
 
 
 ACTION_NAMES: Mapping[str, str] = Words(
@@ -73,6 +77,28 @@ ACTION_NAMES: Mapping[str, str] = Words(
         Action.EXPORT: "导出",
         Action.BACKUP: "备份",
         Action.RESTORE: "从备份恢复",
+        Action.ROTATE_KEYS: "更换加密密钥",
+        Action.ASK_ERASURE: "申请删除个人信息",
+        Action.ERASE: "删除个人信息",
+    }
+)
+
+
+class Purpose(StrEnum):
+    """What somebody's contact is looked at for: told by who looks, and how far the need is."""
+
+    DECIDE = "decide"
+    SERVE = "serve"
+    COUNTER = "counter"
+    AFTERCARE = "aftercare"
+
+
+PURPOSE_NAMES: Mapping[str, str] = Words(
+    {
+        Purpose.DECIDE: "受理和安排需求",
+        Purpose.SERVE: "提供服务",
+        Purpose.COUNTER: "窗口代办",
+        Purpose.AFTERCARE: "办结后的回访和整改",
     }
 )
 ROLES: Mapping[str, str] = Words({NOBODY: "未登录", TERMINAL: "命令行", WORKER: "后台任务", RECEIPT: "窗口回执"})

@@ -60,6 +60,10 @@ WHERE a.transaction >= (SELECT horizon FROM audit_seals ORDER BY position DESC L
   AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.audit_id = a.id)
 """
 FORGET = "SELECT forget_audit($1)"
+ASKED_LATELY = """
+SELECT EXISTS (SELECT FROM audit WHERE object = $2 AND action = 'view' AND actor_id = $1 AND data ? 'asked'
+               AND at > now() - make_interval(mins => $3))
+"""
 HOLD_STILL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 LISTING = f"""
 SELECT {COLUMNS}, n.login FROM audit a LEFT JOIN accounts n ON n.id = a.actor_id
@@ -84,6 +88,11 @@ async def add(
 ) -> None:
     """Write an entry; a view that this request has told of already is passed over."""
     await tx.execute(ADD, actor_id, role, action, about, request_id, address, data)
+
+
+async def asked_lately(tx: Transaction, actor_id: int, about: str, minutes: int) -> bool:
+    """Whether the account asked to be shown the object so few minutes ago."""
+    return bool(await tx.fetchval(ASKED_LATELY, actor_id, about, minutes))
 
 
 async def try_lock(tx: Transaction) -> bool:

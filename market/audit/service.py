@@ -46,6 +46,11 @@ async def record(
     )
 
 
+async def asked_lately(tx: Transaction, who: Who, about: str, minutes: int) -> bool:
+    """Whether they asked to be shown the object's contact so few minutes ago."""
+    return await queries.asked_lately(tx, who.id, about, minutes)
+
+
 async def seal(tx: Transaction) -> Seal | None:
     """Chain what has been written; the new seal, or None where there is nothing, or somebody else is at it.
 

@@ -9,6 +9,7 @@ from random import Random
 import msgspec
 from msgspec import Struct, structs
 
+from infra import fields
 from infra.db import Database, Transaction
 from infra.settings import Settings
 from market.accounts import queries as accounts
@@ -45,6 +46,7 @@ SEED = 2026
 NEEDS = 560
 BEGAN = timedelta(days=history.DAYS + 35)
 """Institutions and their offerings are that old."""
+EVERY = 1_000_000
 CHUNK = 2_000
 
 
@@ -135,6 +137,8 @@ async def _load(tx: Transaction, settings: Settings, now: datetime, rng: Random)
     await lists.store(tx)
     await notices.store(tx)
     await ledger.store(tx, limits)
+    for table in (fields.NEEDS, fields.ENTERPRISES):
+        await fields.seal_rows(tx, table, 0, EVERY)
 
 
 async def _store_offerings(tx: Transaction, everybody: Cast, plans: list[Plan], at: datetime) -> list[int]:

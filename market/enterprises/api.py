@@ -8,16 +8,16 @@ from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
 from market.enterprises import members, queries, service
-from market.enterprises.model import Enterprise, Member, ProfileForm
+from market.enterprises.model import Member, OwnEnterprise, ProfileForm
 from market.web import AppRequest, actor_of, once
 
 OWN = [allow(Role.ENTERPRISE)]
 
 
 @get("/", guards=OWN, summary="Show your enterprise")
-async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> Enterprise:
+async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> OwnEnterprise:
     """The profile that every need starts from."""
-    return await service.find(tx, members.enterprise_of(actor_of(request)))
+    return await service.own(tx, members.enterprise_of(actor_of(request)))
 
 
 @put("/", guards=OWN, summary="Change your enterprise's profile")

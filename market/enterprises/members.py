@@ -6,7 +6,7 @@ from infra.db import Transaction
 from market.accounts import service as accounts
 from market.accounts.model import Actor, Role
 from market.enterprises import queries, service
-from market.enterprises.model import Enterprise, EnterpriseAction, Invited, Joining, ProfileForm
+from market.enterprises.model import EnterpriseAction, Invited, Joining, OwnEnterprise, ProfileForm
 from market.errors import Conflict, Forbidden, InvalidInput, LinkUsedUp, NotFound
 from market.i18n import N_, _
 from market.regions import queries as regions
@@ -26,14 +26,14 @@ def enterprise_of(actor: Actor) -> int:
     return actor.enterprise_id
 
 
-async def change_profile(tx: Transaction, actor: Actor, form: ProfileForm) -> Enterprise:
+async def change_profile(tx: Transaction, actor: Actor, form: ProfileForm) -> OwnEnterprise:
     """The profile as it is now: later needs start from it, those filed before keep what they had.
 
     Raises:
         Forbidden: the actor acts for no enterprise.
         InvalidInput: an unknown region, kind or industry, by field.
     """
-    before = await service.find(tx, enterprise_of(actor))
+    before = await service.own(tx, enterprise_of(actor))
     fields = {}
     if await regions.region(tx, form.region_code) is None:
         fields["region_code"] = _(service.UNKNOWN_REGION)
@@ -51,7 +51,7 @@ async def change_profile(tx: Transaction, actor: Actor, form: ProfileForm) -> En
     if changed:
         await queries.update(tx, before.id, form)
         await queries.add_event(tx, before.id, EnterpriseAction.CHANGE, actor.id, {"fields": changed})
-    return await service.find(tx, before.id)
+    return await service.own(tx, before.id)
 
 
 async def invite(tx: Transaction, actor: Actor) -> int:
@@ -110,7 +110,6 @@ async def close(tx: Transaction, actor: Actor, account_id: int) -> None:
     enterprise_id = enterprise_of(actor)
     if account_id not in {one.id for one in await queries.members(tx, enterprise_id)}:
         raise NotFound
-    login = await queries.close_member(tx, enterprise_id, account_id, actor.id)
-    if login is None:
+    if not await queries.close_member(tx, enterprise_id, account_id, actor.id):
         raise Conflict(_("您自己的账号和单位最早的账号不能在这里关闭；确实要关闭，请联系骨干节点。"))
-    await queries.add_event(tx, enterprise_id, EnterpriseAction.CLOSE, actor.id, {"login": login})
+    await queries.add_event(tx, enterprise_id, EnterpriseAction.CLOSE, actor.id, {"account_id": account_id})

@@ -22,8 +22,6 @@ class Enterprise(Struct, frozen=True, kw_only=True):
     kind: str
     region_code: str
     industry_code: str | None
-    contact_name: str
-    contact_phone: str
     demo: bool
 
     @property
@@ -32,10 +30,17 @@ class Enterprise(Struct, frozen=True, kw_only=True):
         return self.industry_code[0] if self.industry_code else None
 
 
-class Profile(Struct, frozen=True):
-    """An enterprise with its codes in words."""
+class OwnEnterprise(Enterprise, frozen=True, kw_only=True):
+    """An enterprise as its own people see it."""
 
-    enterprise: Enterprise
+    contact_name: str
+    contact_phone: str
+
+
+class Profile(Struct, frozen=True):
+    """An enterprise with its codes in words, for its own people."""
+
+    enterprise: OwnEnterprise
     kind_name: str
     region_name: str
 
@@ -71,10 +76,12 @@ ACTION_NAMES: Mapping[EnterpriseAction, str] = Words(
 
 
 class EnterpriseEvent(Struct, frozen=True, kw_only=True):
-    """One of them, as written down. ``data``: the fields changed, or the login of the account closed."""
+    """One of them, as written down. ``data``: the fields changed, or the id of the account closed."""
 
     action: EnterpriseAction
     actor_name: str
+    closed_login: str | None
+    """Of the account closed, as it is now."""
     data: dict[str, Any]
     at: datetime
 

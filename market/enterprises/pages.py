@@ -134,7 +134,7 @@ async def _page(
     link: str | None = None,
 ) -> Template:
     actor = actor_of(request)
-    enterprise = await service.find(tx, members.enterprise_of(actor))
+    enterprise = await service.own(tx, members.enterprise_of(actor))
     values = msgspec.structs.asdict(enterprise) | {"industry_code": (enterprise.industry_code or "")[:3]}
     own = enterprise.kind == service.INDIVIDUAL
     kinds = await queries.kinds(tx)

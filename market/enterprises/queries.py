@@ -2,21 +2,40 @@
 
 from typing import Any
 
+import msgspec
+
+from infra import fields
 from infra.db import Transaction, many, one_or_none
 from infra.observe import request_id
-from market.enterprises.model import Enterprise, EnterpriseAction, EnterpriseEvent, Invited, Member, ProfileForm
+from market.enterprises.model import (
+    Enterprise,
+    EnterpriseAction,
+    EnterpriseEvent,
+    Invited,
+    Member,
+    OwnEnterprise,
+    ProfileForm,
+)
 
-COLUMNS = """
-SELECT id, name, uscc, kind, region_code, industry_code, contact_name, contact_phone, demo FROM enterprises
-"""
+COLUMNS = "SELECT id, name, uscc, kind, region_code, industry_code, demo FROM enterprises"
 BY_ID = f"{COLUMNS} WHERE id = $1"
 BY_USCC = f"{COLUMNS} WHERE uscc = $1"
+OWN = """
+SELECT id, name, uscc, kind, region_code, industry_code, demo, contact_name, contact_phone, contact_name_sealed,
+       contact_phone_sealed
+FROM enterprises WHERE id = $1
+"""
+# Drawn before, for the contact is sealed for its row.
+DRAW = "SELECT nextval(pg_get_serial_sequence('enterprises', 'id'))"
 INSERT = """
-INSERT INTO enterprises (name, uscc, kind, region_code, industry_code, contact_name, contact_phone, demo)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (uscc) DO NOTHING RETURNING id
+INSERT INTO enterprises (id, name, uscc, kind, region_code, industry_code, contact_name_sealed, contact_phone_sealed,
+                         demo)
+OVERRIDING SYSTEM VALUE
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (uscc) DO NOTHING RETURNING id
 """
 UPDATE = """
-UPDATE enterprises SET name = $2, kind = $3, region_code = $4, industry_code = $5, contact_name = $6, contact_phone = $7
+UPDATE enterprises SET name = $2, kind = $3, region_code = $4, industry_code = $5, contact_name = '',
+    contact_phone = '', contact_name_sealed = $6, contact_phone_sealed = $7
 WHERE id = $1
 """
 DIVISIONS = """
@@ -33,7 +52,7 @@ CLOSE_MEMBER = """
 UPDATE accounts SET session_epoch = session_epoch + 1, disabled_at = now()
 WHERE id = $2 AND enterprise_id = $1 AND id <> $3 AND disabled_at IS NULL
   AND id <> (SELECT min(f.id) FROM accounts f WHERE f.enterprise_id = $1)
-RETURNING login
+RETURNING id
 """
 INVITE = "INSERT INTO invitations (enterprise_id, invited_by) VALUES ($1, $2) RETURNING id"
 GOOD = """
@@ -50,7 +69,9 @@ ADD_EVENT = """
 INSERT INTO enterprise_events (enterprise_id, action, actor_id, data, request_id) VALUES ($1, $2, $3, $4, $5)
 """
 EVENTS = """
-SELECT v.action, a.name AS actor_name, v.data, v.at FROM enterprise_events v JOIN accounts a ON a.id = v.actor_id
+SELECT v.action, a.name AS actor_name, c.login AS closed_login, v.data, v.at
+FROM enterprise_events v JOIN accounts a ON a.id = v.actor_id
+LEFT JOIN accounts c ON c.id = (v.data ->> 'account_id')::bigint
 WHERE v.enterprise_id = $1 ORDER BY v.id DESC LIMIT $2
 """
 KINDS = "SELECT code, name FROM enterprise_kinds ORDER BY code"
@@ -59,6 +80,16 @@ KINDS = "SELECT code, name FROM enterprise_kinds ORDER BY code"
 async def by_id(tx: Transaction, enterprise_id: int) -> Enterprise | None:
     """The enterprise."""
     return one_or_none(Enterprise, await tx.fetchrow(BY_ID, enterprise_id))
+
+
+async def own(tx: Transaction, enterprise_id: int) -> OwnEnterprise | None:
+    """The enterprise with its contact, for its own people.
+
+    Raises:
+        CannotOpenError: the key is not there.
+    """
+    row = await tx.fetchrow(OWN, enterprise_id)
+    return None if row is None else msgspec.convert(fields.opened(tx, fields.ENTERPRISES, row), OwnEnterprise)
 
 
 async def by_uscc(tx: Transaction, uscc: str) -> Enterprise | None:
@@ -79,8 +110,10 @@ async def insert(
     demo: bool = False,
 ) -> int | None:
     """The new enterprise's id; None where the code is taken."""
+    drawn = await tx.fetchval(DRAW)
+    contact = fields.seal(tx, fields.ENTERPRISES, drawn, contact_name, contact_phone)
     enterprise_id: int | None = await tx.fetchval(
-        INSERT, name, uscc, kind, region_code, industry_code, contact_name, contact_phone, demo
+        INSERT, drawn, name, uscc, kind, region_code, industry_code, *contact, demo
     )
     return enterprise_id
 
@@ -99,8 +132,7 @@ async def update(tx: Transaction, enterprise_id: int, form: ProfileForm) -> None
         form.kind,
         form.region_code,
         form.industry_code,
-        form.contact_name,
-        form.contact_phone,
+        *fields.seal(tx, fields.ENTERPRISES, enterprise_id, form.contact_name, form.contact_phone),
     )
 
 
@@ -117,10 +149,9 @@ async def members(tx: Transaction, enterprise_id: int) -> list[Member]:
     return many(Member, await tx.fetch(MEMBERS, enterprise_id))
 
 
-async def close_member(tx: Transaction, enterprise_id: int, account_id: int, actor_id: int) -> str | None:
-    """Close the account; its login. None where it is not a colleague's, or the first."""
-    login: str | None = await tx.fetchval(CLOSE_MEMBER, enterprise_id, account_id, actor_id)
-    return login
+async def close_member(tx: Transaction, enterprise_id: int, account_id: int, actor_id: int) -> bool:
+    """Close the account; False where it is not a colleague's, or the first."""
+    return await tx.fetchval(CLOSE_MEMBER, enterprise_id, account_id, actor_id) is not None
 
 
 async def invite(tx: Transaction, enterprise_id: int, invited_by: int) -> int:

@@ -1,12 +1,13 @@
 """Use cases of enterprises."""
 
+from infra.cipher import CannotOpenError
 from infra.db import Transaction
 from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
 from market.enterprises import queries, uscc
-from market.enterprises.model import Enterprise, Party, Profile, Registration
-from market.errors import InvalidInput, NotFound
+from market.enterprises.model import Enterprise, OwnEnterprise, Party, Profile, Registration
+from market.errors import ContactUnreadable, InvalidInput, NotFound
 from market.i18n import N_, _
 from market.regions import queries as regions
 from market.regions.model import full_name
@@ -99,9 +100,25 @@ async def find(tx: Transaction, enterprise_id: int) -> Enterprise:
     return enterprise
 
 
+async def own(tx: Transaction, enterprise_id: int) -> OwnEnterprise:
+    """The enterprise with its contact, for its own people.
+
+    Raises:
+        NotFound: there is none.
+        ContactUnreadable: the key is not there.
+    """
+    try:
+        enterprise = await queries.own(tx, enterprise_id)
+    except CannotOpenError:
+        raise ContactUnreadable from None
+    if enterprise is None:
+        raise NotFound
+    return enterprise
+
+
 async def profile(tx: Transaction, enterprise_id: int) -> Profile:
     """The enterprise in words, as its own people see it."""
-    enterprise = await find(tx, enterprise_id)
+    enterprise = await own(tx, enterprise_id)
     kinds = await queries.kinds(tx)
     above = await regions.above(tx, [enterprise.region_code])
     return Profile(enterprise, kinds[enterprise.kind], full_name(enterprise.region_code, above))

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from infra import fields
 from infra.db import Transaction, many
 from market.messages.model import (
     Backlog,
@@ -31,7 +34,7 @@ WITH first AS (
     FROM free WHERE d.id = free.id RETURNING d.*
 )
 SELECT l.id, l.account_id, l.channel, l.purpose, l.message_id, l.attempt, l.failures, l.created_at,
-       a.lang, a.login, s.address, s.mail_key,
+       a.lang, a.login, s.address, s.address_sealed, s.mail_key,
        s.confirmed_at IS NOT NULL AS confirmed, w.url, w.secret
 FROM leased l JOIN accounts a ON a.id = l.account_id LEFT JOIN message_settings s ON s.account_id = l.account_id
 LEFT JOIN webhooks w ON w.account_id = l.account_id AND w.disabled_at IS NULL
@@ -97,7 +100,10 @@ SELECT count(*) FROM made
 
 async def lease(tx: Transaction, channel: Channel, limit: int, seconds: float) -> list[Delivery]:
     """Deliveries that are due and that nobody works on, now the caller's for ``seconds``: one an account."""
-    return many(Delivery, await tx.fetch(LEASE, channel, limit, seconds))
+    rows = await tx.fetch(LEASE, channel, limit, seconds)
+    return [
+        msgspec.convert(fields.opened(tx, fields.MAIL, row, key="account_id", lenient=True), Delivery) for row in rows
+    ]
 
 
 async def of_delivery(tx: Transaction, delivery: Delivery) -> list[Message]:

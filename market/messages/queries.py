@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import time
 from typing import Any
 
+import msgspec
+
+from infra import fields
 from infra.db import Transaction, many, one_or_none
 from market.accounts.model import Actor
 from market.messages import delivery_queries
@@ -159,12 +162,15 @@ RETURNING id
 """
 
 SETTINGS = """
-SELECT address, mail_key, confirmed_at, choices, quiet_from, quiet_to FROM message_settings WHERE account_id = $1
+SELECT account_id, address, address_sealed, mail_key, confirmed_at, choices, quiet_from, quiet_to
+FROM message_settings WHERE account_id = $1
 """
 # Another address is to be confirmed anew, and links in letters to the old one are void.
 SET_ADDRESS = """
-INSERT INTO message_settings AS s (account_id, address, mail_key) VALUES ($1, $2, $3)
-ON CONFLICT (account_id) DO UPDATE SET address = $2, mail_key = $3, confirmed_at = NULL
+INSERT INTO message_settings AS s (account_id, address, address_sealed, mail_key)
+VALUES ($1, CASE WHEN $2::bytea IS NOT NULL THEN '' END, $2, $3)
+ON CONFLICT (account_id) DO UPDATE
+SET address = excluded.address, address_sealed = excluded.address_sealed, mail_key = $3, confirmed_at = NULL
 """
 SET_CHOICES = """
 INSERT INTO message_settings AS s (account_id, choices, quiet_from, quiet_to) VALUES ($1, $2, $3, $4)
@@ -251,12 +257,13 @@ async def forget(tx: Transaction, days: int, limit: int) -> int:
 
 async def settings(tx: Transaction, account_id: int) -> MailSettings:
     """What an account chose, or the defaults."""
-    return one_or_none(MailSettings, await tx.fetchrow(SETTINGS, account_id)) or MailSettings()
+    row = await tx.fetchrow(SETTINGS, account_id)
+    return MailSettings() if row is None else msgspec.convert(fields.opened(tx, fields.MAIL, row), MailSettings)
 
 
 async def set_address(tx: Transaction, account_id: int, address: str | None, mail_key: bytes | None) -> None:
     """Another address, not confirmed yet; None for none."""
-    await tx.execute(SET_ADDRESS, account_id, address, mail_key)
+    await tx.execute(SET_ADDRESS, account_id, *fields.seal(tx, fields.MAIL, account_id, address), mail_key)
 
 
 async def set_choices(

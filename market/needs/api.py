@@ -15,6 +15,8 @@ from market.errors import IdempotencyMissing
 from market.needs import ownership, queries, service
 from market.needs.model import Event, Need, NeedRow, NeedState, Submission
 from market.needs.ownership import Handover, Offer, Reply
+from market.personal import service as personal
+from market.personal.model import View
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
 
 NODE = [allow(Role.COORDINATOR)]
@@ -51,8 +53,26 @@ async def listing(
 
 @get("/{need_id:int}", guards=[allow()], summary="Show a need")
 async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Need:
-    """One need."""
+    """One need. Its contact has stars in its middle unless it is yours to see (``contact_whole``)."""
     return await service.show(tx, actor_of(request), need_id)
+
+
+@post(
+    "/{need_id:int}/contact",
+    guards=[allow(Role.COORDINATOR, Role.INSTITUTION, Role.ADMIN)],
+    status_code=200,
+    summary="Show a need's contact",
+)
+async def reveal(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+    """The need with its contact whole. Who asked is recorded, for the enterprise to see; it stays shown for a while."""
+    return await once(request, tx, lambda: service.reveal(tx, actor_of(request), need_id))
+
+
+@get("/{need_id:int}/views", guards=[allow(Role.ENTERPRISE)], summary="Show who saw a need's contact")
+async def views(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> list[View]:
+    """Who saw the contact of your need, a row a person and day, the last first."""
+    need = await service.find(tx, actor_of(request), need_id)
+    return await personal.views(tx, need.enterprise_id, need.id)
 
 
 @get("/{need_id:int}/events", guards=[allow()], summary="Show a need's history")
@@ -136,4 +156,6 @@ async def _after(
 def router() -> Router:
     """The routes, for create_app."""
     own = [take, offer, reply, call_off, take_over]
-    return Router("/needs", route_handlers=[submit, listing, show, history, resubmit, *own], tags=["needs"])
+    return Router(
+        "/needs", route_handlers=[submit, listing, show, reveal, views, history, resubmit, *own], tags=["needs"]
+    )

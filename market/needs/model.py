@@ -264,6 +264,8 @@ class Need(Struct, frozen=True, kw_only=True):
     """Kinds of right as the node corrected them; empty: as read from the text."""
     contact_name: str
     contact_phone: str
+    contact_whole: bool = False
+    """Whether name and telephone are told whole; otherwise their middles are stars."""
     region_code: str
     node_id: int
     node_name: str
@@ -283,6 +285,13 @@ class Need(Struct, frozen=True, kw_only=True):
     def state_name(self) -> str:
         """The state in words."""
         return STATE_NAMES[self.state]
+
+
+class Contact(Struct, frozen=True):
+    """Whom to ask about a need. Empty where it was erased."""
+
+    name: str
+    phone: str
 
 
 class NeedRow(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from market.matches.pages import work_page
 from market.matches.ranking import Catalogue
 from market.needs import queries, service
 from market.needs.model import NOTE_LIMIT, NeedBody, Note, Submission
+from market.personal import service as personal
 from market.ratings.outlook import at_need
 from market.web import AppRequest, PathId, Rejected, actor_of, go, one_time_key, page, page_of, read_cursor, services
 
@@ -101,6 +102,13 @@ async def show(shown: NamedDependency[Shown]) -> Template:
     if actor_of(shown.request).role in STAFF:
         return await work_page(shown.request, shown.tx, shown.deadlines, shown.need_id)
     return await _page(shown)
+
+
+@post("/needs/{need_id:int}/contact", guards=[allow(Role.COORDINATOR, Role.INSTITUTION, Role.ADMIN)])
+async def reveal(shown: NamedDependency[Shown]) -> Redirect:
+    """Show the contact, to this account and for a while; that it was asked for is recorded."""
+    await service.reveal(shown.tx, actor_of(shown.request), shown.need_id)
+    return go(f"/needs/{shown.need_id}#contact")
 
 
 @post("/needs/{need_id:int}/resubmit", guards=FILERS)
@@ -185,6 +193,7 @@ async def _page(
         clocks=await service.clocks(shown.tx, actor, need),
         rated=await at_need(shown.tx, actor, need),
         talk=await conversation(shown.tx, actor, need),
+        views=await personal.views(shown.tx, need.enterprise_id, need.id) if actor.role is Role.ENTERPRISE else [],
         key=one_time_key(),
         form=form,
         values=typed or msgspec.structs.asdict(need),
@@ -197,7 +206,7 @@ def router() -> Router:
     """The routes, for market.pages."""
     return Router(
         "/",
-        route_handlers=[listing, show, resubmit, confirm, rework, withdraw],
+        route_handlers=[listing, show, reveal, resubmit, confirm, rework, withdraw],
         dependencies={"shown": Provide(provide_shown)},
         include_in_schema=False,
     )

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from infra import live, outbox
-from infra.db import Transaction, many, one_or_none
+import msgspec
+
+from infra import fields, live, outbox
+from infra.db import Record, Transaction, many
 from infra.observe import request_id
+from market import masking
 from market.accounts.model import Actor
 from market.deadlines.model import NewDeadline
-from market.needs.model import Event, Need, NeedAction, NeedRow, NeedState, Understanding
+from market.needs.model import Contact, Event, Need, NeedAction, NeedRow, NeedState, Understanding
 
 NEED = """
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
-       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.offered_to,
+       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.contact_name_sealed, n.contact_phone_sealed,
+       n.region_code, n.node_id, d.name AS node_name, d.region_prefix AS node_prefix,
+       d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.offered_to,
        n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 LEFT JOIN accounts o ON o.id = n.owner_id
@@ -37,20 +41,27 @@ NEED_FOR_JOB = f"{NEED} WHERE n.id = $1"
 # Locked before it is read: a join locked while its need moves to another node would find no row at all.
 LOCK = "SELECT id FROM needs WHERE id = $1 FOR UPDATE"
 
+# What the enterprise's contact is, and the id of the need to be: its contact is sealed for that.
+DRAW = """
+SELECT nextval(pg_get_serial_sequence('needs', 'id')) AS need_id, id, contact_name, contact_phone, contact_name_sealed,
+       contact_phone_sealed
+FROM enterprises WHERE id = $1
+"""
 # One round trip writes need, event, clocks and outbox row. It writes nothing where the region, its node or an item is
 # unknown; the service then finds out which. The node is the nearest that covers the region.
 SUBMIT = """
 WITH fact AS (
-    SELECT e.id AS enterprise_id, e.contact_name, e.contact_phone, r.code AS region_code,
+    SELECT e.id AS enterprise_id, r.code AS region_code,
            (SELECT d.id FROM nodes d WHERE starts_with(r.code, d.region_prefix)
             ORDER BY length(d.region_prefix) DESC LIMIT 1) AS node_id
     FROM enterprises e JOIN regions r ON r.code = coalesce($4::text, e.region_code)
     WHERE e.id = $1
 ), need AS (
-    INSERT INTO needs (enterprise_id, submitted_by, channel, state, body, region_code, item_codes, wanted_by,
-                       contact_name, contact_phone, node_id, due_at, due_provisional)
-    SELECT enterprise_id, $2, $9::text, 'submitted', $3, region_code, $5::text[], $6::date,
-           coalesce($7::text, contact_name), coalesce($8::text, contact_phone), node_id, $10::timestamptz, $11::boolean
+    INSERT INTO needs (id, enterprise_id, submitted_by, channel, state, body, region_code, item_codes, wanted_by,
+                       contact_name_sealed, contact_phone_sealed, node_id, due_at, due_provisional)
+    OVERRIDING SYSTEM VALUE
+    SELECT $14, enterprise_id, $2, $9::text, 'submitted', $3, region_code, $5::text[], $6::date,
+           $7::bytea, $8::bytea, node_id, $10::timestamptz, $11::boolean
     FROM fact
     WHERE node_id IS NOT NULL
       AND NOT EXISTS (SELECT unnest($5::text[]) EXCEPT SELECT code FROM service_items WHERE withdrawn_on IS NULL)
@@ -69,8 +80,10 @@ WITH fact AS (
     SELECT 'match_need', jsonb_build_object('need_id', id), $12::text FROM need
 )
 SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
-       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.region_code, n.node_id, d.name AS node_name,
-       d.region_prefix AS node_prefix, d.region_code AS node_region, n.owner_id, NULL::text AS owner_name, n.offered_to,
+       n.item_codes, n.rights, n.contact_name, n.contact_phone, n.contact_name_sealed, n.contact_phone_sealed,
+       n.region_code, n.node_id, d.name AS node_name, d.region_prefix AS node_prefix,
+       d.region_code AS node_region, n.owner_id,
+       NULL::text AS owner_name, n.offered_to,
        n.wanted_by, n.understanding, n.due_at, n.due_provisional, n.created_at
 FROM need n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 """
@@ -99,9 +112,18 @@ SET_NODE = "UPDATE needs SET node_id = $2, owner_id = NULL, offered_to = NULL WH
 PARENT_NODE = "SELECT parent_id FROM nodes WHERE id = $1"
 SET_UNDERSTANDING = "UPDATE needs SET understanding = $2 WHERE id = $1"
 REWRITE = """
-UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, contact_name = coalesce($5, contact_name),
-                 contact_phone = coalesce($6, contact_phone), rights = '{}'
+UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, rights = '{}' WHERE id = $1
+"""
+SET_CONTACT = """
+UPDATE needs SET contact_name = '', contact_phone = '', contact_name_sealed = $2, contact_phone_sealed = $3
 WHERE id = $1
+"""
+CONTACT = """
+SELECT id, contact_name, contact_phone, contact_name_sealed, contact_phone_sealed FROM needs WHERE id = $1
+"""
+SERVES = """
+SELECT EXISTS (SELECT FROM matches m WHERE m.need_id = $1 AND m.institution_id = $2
+               AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered'))
 """
 ROW = """
 SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
@@ -145,18 +167,60 @@ async def find(tx: Transaction, actor: Actor, need_id: int, *, lock: bool = Fals
     """The need, if ``actor`` may see it; with ``lock`` until the transaction ends."""
     if lock:
         await tx.execute(LOCK, need_id)
-    return one_or_none(Need, await tx.fetchrow(VISIBLE_NEED, *_seer(actor), need_id))
+    return _masked(tx, await tx.fetchrow(VISIBLE_NEED, *_seer(actor), need_id))
 
 
 async def find_for_job(tx: Transaction, need_id: int, *, lock: bool = False) -> Need | None:
     """The need, for background work that acts for nobody."""
     if lock:
         await tx.execute(LOCK, need_id)
-    return one_or_none(Need, await tx.fetchrow(NEED_FOR_JOB, need_id))
+    return _masked(tx, await tx.fetchrow(NEED_FOR_JOB, need_id))
+
+
+def _masked(tx: Transaction, row: Record | None) -> Need | None:
+    """The need with its contact masked: whole it is told by ``contact`` alone."""
+    if row is None:
+        return None
+    found = fields.opened(tx, fields.NEEDS, row, lenient=True)
+    found["contact_name"] = masking.name(found["contact_name"])
+    found["contact_phone"] = masking.phone(found["contact_phone"])
+    return msgspec.convert(found, Need)
+
+
+async def contact(tx: Transaction, need_id: int) -> Contact:
+    """Whom to ask about the need, whole: for whoever may see it.
+
+    Raises:
+        CannotOpenError: the key is not there.
+    """
+    row = await tx.fetchrow(CONTACT, need_id)
+    assert row is not None, "found before"
+    found = fields.opened(tx, fields.NEEDS, row)
+    return Contact(found["contact_name"], found["contact_phone"])
+
+
+async def set_contact(tx: Transaction, need_id: int, known: Contact) -> None:
+    """Another contact of the need."""
+    await tx.execute(SET_CONTACT, need_id, *fields.seal(tx, fields.NEEDS, need_id, known.name, known.phone))
+
+
+async def serves(tx: Transaction, need_id: int, institution_id: int) -> bool:
+    """Whether the institution's match of the need is approved and has not ended."""
+    return bool(await tx.fetchval(SERVES, need_id, institution_id))
+
+
+async def draw(tx: Transaction, enterprise_id: int) -> tuple[int, Contact]:
+    """The id of a need to be, and the contact in its enterprise's profile."""
+    row = await tx.fetchrow(DRAW, enterprise_id)
+    assert row is not None, "accounts and parties have an enterprise"
+    found = fields.opened(tx, fields.ENTERPRISES, row)
+    return found["need_id"], Contact(found["contact_name"], found["contact_phone"])
 
 
 async def submit(
     tx: Transaction,
+    need_id: int,
+    known: Contact,
     *,
     enterprise_id: int,
     submitted_by: int,
@@ -165,13 +229,11 @@ async def submit(
     region_code: str | None,
     item_codes: tuple[str, ...],
     wanted_by: date | None,
-    contact_name: str | None,
-    contact_phone: str | None,
     due_at: datetime,
     due_provisional: bool,
     clocks: Sequence[NewDeadline],
 ) -> Need | None:
-    """The new need; None where the region is unknown or without a node, or an item is unknown."""
+    """The new need, its id from ``draw``; None where the region is unknown or without a node, or an item is unknown."""
     row = await tx.fetchrow(
         SUBMIT,
         enterprise_id,
@@ -180,17 +242,17 @@ async def submit(
         region_code,
         item_codes,
         wanted_by,
-        contact_name,
-        contact_phone,
+        *fields.seal(tx, fields.NEEDS, need_id, known.name, known.phone),
         channel,
         due_at,
         due_provisional,
         request_id(),
         clocks,
+        need_id,
     )
     outbox.wake_relay(tx)
     live.tell(tx)
-    return one_or_none(Need, row)
+    return _masked(tx, row)
 
 
 async def node_of_region(tx: Transaction, region_code: str) -> int | None:
@@ -260,11 +322,9 @@ async def rewrite(
     body: str,
     item_codes: tuple[str, ...],
     wanted_by: date | None,
-    contact_name: str | None,
-    contact_phone: str | None,
 ) -> None:
-    """A new text and new facts; a contact that is None stays as it was."""
-    await tx.execute(REWRITE, need_id, body, item_codes, wanted_by, contact_name, contact_phone)
+    """A new text and new facts."""
+    await tx.execute(REWRITE, need_id, body, item_codes, wanted_by)
 
 
 async def visible_rows(

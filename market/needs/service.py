@@ -7,19 +7,32 @@ from typing import Any
 from msgspec import structs
 
 from infra import outbox
+from infra.cipher import CannotOpenError
 from infra.db import Transaction
+from market import masking
 from market.accounts.model import Actor, Role
 from market.audit import service as audit
-from market.audit.model import RECEIPT, Action
+from market.audit.model import Action, Purpose
 from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.deadlines import service as limits
 from market.deadlines.model import DELIVERY, OF_RATING, Deadline, LimitKind
 from market.enterprises import service as enterprises
-from market.errors import Forbidden, InvalidInput, NotFound, NotOwner
+from market.errors import ContactUnreadable, Forbidden, InvalidInput, NotFound, NotOwner
 from market.i18n import N_, _
 from market.needs import queries
-from market.needs.model import ACTORS, ENDED, Channel, Event, Need, NeedAction, NeedState, Submission, next_state
+from market.needs.model import (
+    ACTORS,
+    ENDED,
+    Channel,
+    Contact,
+    Event,
+    Need,
+    NeedAction,
+    NeedState,
+    Submission,
+    next_state,
+)
 
 TOLD_OF_RATING = frozenset(
     {"rate", "add_remark", "reply", "keep", "withhold", "verify", "dismiss", "rectify", "answer"}
@@ -58,6 +71,10 @@ DEADLINE = "deadline"
 TOLD_OF_CLOCKS = frozenset({"limit", "before", "due_at", "left_days"})
 RATING_MACHINES = frozenset({"rating", "rectification"})
 """Whose events an institution does not find in a need's history where the rating was anonymous."""
+ASK_FOR_CONTACT = frozenset({Role.COORDINATOR, Role.ADMIN, Role.INSTITUTION})
+"""Who may have a masked contact shown: an institution of what it has served to the end."""
+CONTACT_MINUTES = 30
+"""So long a contact stays shown to whoever asked for it."""
 MATCH_NEED = "match_need"
 """Topic of the outbox: this need waits to be ranked."""
 
@@ -81,10 +98,16 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
     assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
     region_code = submission.region_code or (party.region_code if party else actor.region_code)
     assert region_code is not None, "every enterprise is somewhere"
+    need_id, known = await queries.draw(tx, enterprise_id)
+    known = _contact(submission, known)
+    if not known.name or not known.phone:  # erased on request
+        raise InvalidInput(fields={"contact_phone": _("单位资料里没有联系人和电话，请先补上，再提交需求。")})
     kinds = (LimitKind.FIRST_CONTACT, LimitKind.MATCH)
     clocks = [limits.by_rule(deadlines, kind, region_code) for kind in kinds]
     need = await queries.submit(
         tx,
+        need_id,
+        known,
         enterprise_id=enterprise_id,
         submitted_by=actor.id,
         channel=Channel.COUNTER if party else Channel.ONLINE,
@@ -92,15 +115,24 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
         region_code=region_code,
         item_codes=submission.item_codes,
         wanted_by=submission.wanted_by,
-        contact_name=submission.contact_name or (party.contact_name if party else None),
-        contact_phone=submission.contact_phone or (party.contact_phone if party else None),
         due_at=clocks[-1].due_at,
         due_provisional=clocks[-1].provisional,
         clocks=clocks,
     )
     if need is None:
         raise InvalidInput(fields=await _explain(tx, enterprise_id, submission))
-    return need
+    return _whole(need, known)
+
+
+def _contact(submission: Submission, known: Contact) -> Contact:
+    """What the submission says, else its party, else what is known."""
+    party = submission.party
+    name, phone = (party.contact_name, party.contact_phone) if party else (known.name, known.phone)
+    return Contact(submission.contact_name or name, submission.contact_phone or phone)
+
+
+def _whole(need: Need, known: Contact) -> Need:
+    return structs.replace(need, contact_name=known.name, contact_phone=known.phone, contact_whole=True)
 
 
 async def find(tx: Transaction, actor: Actor, need_id: int) -> Need:
@@ -116,15 +148,62 @@ async def find(tx: Transaction, actor: Actor, need_id: int) -> Need:
 
 
 async def show(tx: Transaction, actor: Actor, need_id: int) -> Need:
-    """The need to be shown, contact included; that somebody else looks at it is recorded, once a request.
+    """The need to be shown; its contact is whole where the actor may see it, and then that is recorded, once a request.
 
     Raises:
         NotFound: as ``find``.
+        ContactUnreadable: the key is not there.
     """
     need = await find(tx, actor, need_id)
+    return await _told(tx, actor, need) if await _sees_contact(tx, actor, need) else need
+
+
+async def reveal(tx: Transaction, actor: Actor, need_id: int) -> Need:
+    """The need with its contact whole, for somebody who asks for it; for a while it is shown to that one only.
+
+    Raises:
+        NotFound: as ``find``.
+        Forbidden: whoever holds a receipt, or another role, sees no contact.
+        ContactUnreadable: as ``show``.
+    """
+    need = await find(tx, actor, need_id)
+    if actor.by_receipt or not (actor.role in ASK_FOR_CONTACT or await _sees_contact(tx, actor, need)):
+        raise Forbidden
+    return await _told(tx, actor, need, asked="yes")
+
+
+async def _sees_contact(tx: Transaction, actor: Actor, need: Need) -> bool:
+    """Whether the contact is the actor's own, was written down by the actor, is served by, or was just asked for."""
+    if actor.by_receipt:
+        return False
+    if actor.role in (Role.ENTERPRISE, Role.CLERK):  # who see no needs but those
+        return True
+    if actor.institution_id is not None and await queries.serves(tx, need.id, actor.institution_id):
+        return True
+    return await audit.asked_lately(tx, actor, _about(need), CONTACT_MINUTES)
+
+
+async def _told(tx: Transaction, actor: Actor, need: Need, **how: str) -> Need:
+    try:
+        known = await queries.contact(tx, need.id)
+    except CannotOpenError:
+        raise ContactUnreadable from None
     if actor.enterprise_id != need.enterprise_id:
-        await audit.record(tx, None if actor.by_receipt else actor, Action.VIEW, f"need:{need.id}", role=RECEIPT)
-    return need
+        await audit.record(tx, actor, Action.VIEW, _about(need), purpose=_purpose(actor, need), **how)
+    return _whole(need, known)
+
+
+def _about(need: Need) -> str:
+    return f"need:{need.id}"
+
+
+def _purpose(actor: Actor, need: Need) -> Purpose:
+    """What for, told by who looks, and when."""
+    if actor.role is Role.CLERK:
+        return Purpose.COUNTER
+    if need.state in ENDED:
+        return Purpose.AFTERCARE
+    return Purpose.SERVE if actor.role is Role.INSTITUTION else Purpose.DECIDE
 
 
 async def find_to_act(tx: Transaction, actor: Actor, need_id: int, action: NeedAction) -> Need:
@@ -207,7 +286,8 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
     need = await find_to_act(tx, actor, need_id, NeedAction.RESUBMIT)
     next_state(need.state, NeedAction.RESUBMIT)
     _check_day(submission)
-    if not _differs(submission, need):
+    known = await queries.contact(tx, need.id)
+    if not _differs(submission, need, known):
         raise InvalidInput(fields={"body": _("内容和退回前一样。请按通知补上所缺的内容，再提交。")})
     if submission.region_code not in (None, need.region_code) or submission.party is not None:
         raise InvalidInput(fields={"region_code": _("补充材料时不能更换地区或申请人，请另外提交一条需求。")})
@@ -219,10 +299,10 @@ async def resubmit(tx: Transaction, actor: Actor, need_id: int, submission: Subm
         body=submission.body,
         item_codes=submission.item_codes,
         wanted_by=submission.wanted_by,
-        contact_name=submission.contact_name,
-        contact_phone=submission.contact_phone,
     )
-    await advance(tx, need, NeedAction.RESUBMIT, actor, before=need.body)
+    await queries.set_contact(tx, need.id, _contact(submission, known))
+    # Events are kept for good: no way to reach anybody goes into them.
+    await advance(tx, need, NeedAction.RESUBMIT, actor, before=masking.scrub(need.body, known.name))
     await limits.resume(tx, deadlines, need.id, need.region_code, LimitKind.MATCH)
     await ask_for_ranking(tx, need.id)
 
@@ -242,7 +322,7 @@ def _check_day(submission: Submission) -> None:
         raise InvalidInput(fields={"wanted_by": _("这一天已经过去了，请选今天或以后的日期，或留空。")})
 
 
-def _differs(submission: Submission, need: Need) -> bool:
+def _differs(submission: Submission, need: Need, known: Contact) -> bool:
     """Whether a returned need is completed by anything at all."""
     return any(
         new not in (None, old)
@@ -250,8 +330,8 @@ def _differs(submission: Submission, need: Need) -> bool:
             (submission.body, need.body),
             (submission.item_codes, need.item_codes),
             (submission.wanted_by, need.wanted_by),
-            (submission.contact_name, need.contact_name),
-            (submission.contact_phone, need.contact_phone),
+            (submission.contact_name, known.name),
+            (submission.contact_phone, known.phone),
         )
     )
 
@@ -292,6 +372,8 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
     Of clocks each sees what moves the days it was told, and what ran out.
     """
     events = await queries.events(tx, need.id)
+    if actor.role not in (Role.ENTERPRISE, Role.CLERK):
+        events = [_without_name(event) for event in events]
     if actor.role in (Role.COORDINATOR, Role.ADMIN):
         return events
     matches = await queries.approved_matches(tx, need.id, actor.institution_id)
@@ -306,6 +388,13 @@ async def history(tx: Transaction, actor: Actor, need: Need) -> list[Event]:
         for event in told(events, actor.role)
         if (event.match_id is None or event.match_id in matches) and event.action not in AMONG_STAFF
     ]
+
+
+def _without_name(event: Event) -> Event:
+    """The enterprise's people are told by name to their own only."""
+    if event.actor_role is not Role.ENTERPRISE or event.actor_name is None:
+        return event
+    return structs.replace(event, actor_name=masking.name(event.actor_name))
 
 
 def _of_rating(event: Event) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cipher import CannotOpenError, Cipher, cipher_of, secret_of
+from infra.cipher import KEY_FILE, CannotOpenError, Cipher, add_key, cipher_of, secret_of
 from infra.settings import SettingsError, load
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -70,3 +70,20 @@ def test_processes_that_start_together_find_one_secret(tmp_path: Path) -> None:
     assert len(found[0]) >= 32
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_key_that_is_added_seals_in_processes_that_run(tmp_path: Path) -> None:
+    settings = load({}, data_dir=tmp_path)
+    running = cipher_of(settings)
+    before = running.seal(b"x", "c")
+    (old,) = running.ids
+    add_key(tmp_path / KEY_FILE)
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert running.ids[1:] == [old]
+    after = running.seal(b"x", "c")
+    assert running.is_current(after)
+    assert not running.is_current(before)
+    assert running.open(before, "c") == cipher_of(settings).open(after, "c") == b"x"
+    add_key(tmp_path / KEY_FILE)
+    assert len(running.ids) == 3
+    assert sorted(one.name for one in tmp_path.iterdir()) == [KEY_FILE, "secret"], "no draft is left"

@@ -32,21 +32,25 @@ async def test_a_view_of_somebody_elses_contact_is_told_once_a_request(
         assert (await api("enterprise").get(path)).status_code == 200
         assert (await api("coordinator").get("/needs")).status_code == 200
     assert await told(db, about) == [], "one's own, and lists without contact data"
-    answer = await api("coordinator").get(f"/needs/{need}", headers={"X-Request-Id": "seen-by-api"})
+    assert (await api("coordinator").get(f"/needs/{need}")).status_code == 200
+    assert await told(db, about) == [], "its middle was taken out"
+    answer = await api("coordinator").post(f"/needs/{need}/contact", headers={"X-Request-Id": "seen-by-api"})
     assert answer.status_code == 200
     (seen,) = await told(db, about)
-    assert (seen.login, seen.role, seen.action, seen.request_id) == (
+    assert (seen.login, seen.role, seen.action, seen.request_id, seen.data) == (
         "coordinator",
         "coordinator",
         "view",
         "seen-by-api",
+        {"purpose": "aftercare", "asked": "yes"},
     )
     assert seen.address
     browser = await login("institution")
-    page = await browser.get(f"/needs/{need}")
-    assert "0755-00000001" in page.text
+    assert (await browser.get(f"/needs/{need}")).text.count("0755-00000001") == 0, "it has served, and asks"
+    form = {"_csrf_token": browser.cookies["zhipei_csrf"]}
+    assert (await browser.post(f"/needs/{need}/contact", data=form)).status_code == 303
     browser = await login("coordinator")
-    await browser.get(f"/needs/{need}")
+    assert "0755-00000001" in (await browser.get(f"/needs/{need}")).text, "asked for by another door, a moment ago"
     assert [one.login for one in await told(db, about)] == ["coordinator", "institution", "coordinator"]
     assert (await api("rival").get(f"/needs/{need}")).status_code == 404
     assert len(await told(db, about)) == 3, "what was not shown was not seen"
@@ -98,7 +102,7 @@ async def test_steps_of_the_node_are_told(
         assert found == entries, "as often as something changed"
 
 
-async def test_who_looks_at_a_receipt_is_told(
+async def test_who_prints_a_receipt_is_told(
     login: Login, client: httpx.AsyncClient, db: Database, settings: Settings, world: World
 ) -> None:
     party = Party(name="李明（个人）", contact_name="李明", contact_phone="0755-26000001", region_code="440305")
@@ -107,7 +111,7 @@ async def test_who_looks_at_a_receipt_is_told(
     assert (await client.get(f"/receipt/{need}?code={receipts.code_of('test' * 8, need)}")).status_code == 200
     assert (await client.get(f"/receipt/{need}?code=wrong")).status_code == 404
     seen = [(one.login, one.role, one.action) for one in await told(db, f"need:{need}")]
-    assert seen == [(None, "receipt", "view"), ("clerk", "clerk", "view")]
+    assert seen == [("clerk", "clerk", "view")], "what a receipt opens shows no contact"
 
 
 async def test_tokens_made_on_the_page_are_told_of(login: Login, db: Database, world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from infra.db import Database
 from infra.settings import Settings
+from market.needs import queries as needs
 from tests.conftest import Login
 from tests.factories import AID, World
 from tests.web.test_pages_staff import AID_TEXT, NASTY, approve, file_need, intake, match_of, offering_form, post
@@ -152,8 +153,7 @@ async def test_a_person_is_their_own_contact(db: Database, login: Login) -> None
     form = intake(key="alone", name="王小明", contact_name="")
     filed = await post(browser, "/counter", **form)
     async with db.reading() as tx:
-        contact = "SELECT contact_name FROM needs WHERE id = $1"
-        assert await tx.fetchval(contact, int(filed.headers["location"].rsplit("/", 1)[1])) == "王小明"
+        assert (await needs.contact(tx, int(filed.headers["location"].rsplit("/", 1)[1]))).name == "王小明"
 
 
 async def test_items_struck_out_at_the_counter_are_not_filed(db: Database, login: Login) -> None:

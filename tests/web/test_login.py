@@ -362,7 +362,6 @@ def test_the_commands_say_what_they_did_and_what_they_cannot(settings: Settings)
     assert "没有登录名为 lixia" in zhipei(settings, "account", "reset", "lixia", fails=True)
     assert "let in again" in zhipei(settings, "account", "disable", "lixia", "--undo")
     assert "没有设置两步验证" in zhipei(settings, "account", "forget-factor", "lixia", fails=True)
-    assert zhipei(settings, "account", "reseal") == "0 sealed anew"
 
 
 # Redis away ----------------------------------------------------------------------------------------------------------
