@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Router, get, post
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, URLEncodedBody
 from litestar.response import Redirect, Template
@@ -157,6 +156,7 @@ async def log_out(request: AppRequest) -> Redirect:
         services(request).hub.end(request.auth.token)
     await leave(request)
     answer = go("/")
+    answer.headers["Clear-Site-Data"] = '"cache"'  # what the back button would still show; browsers heed it over TLS
     answer.set_cookie(cookie(services(request).settings, COOKIE, "", 0))
     return answer
 
@@ -203,8 +203,7 @@ async def prefer(request: AppRequest, tx: NamedDependency[Transaction], data: Fo
     answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
     for name, key in COOKIES.items():
         if (chosen := getattr(form, name)) is not None:
-            secure = services(request).settings.secure_cookies
-            answer.set_cookie(Cookie(key=key, value=chosen, max_age=YEAR, httponly=True, samesite="lax", secure=secure))
+            answer.set_cookie(cookie(services(request).settings, key, chosen, YEAR))
     return answer
 
 

@@ -107,5 +107,9 @@ def test_an_unknown_or_wrong_setting_is_refused() -> None:
         load({"ZHIPEI_PROT": "8000"})
     with pytest.raises(SettingsError, match="ZHIPEI_PORT"):
         load({"ZHIPEI_PORT": "eighty"})
+    with pytest.raises(SettingsError) as told:
+        load({"ZHIPEI_SECRET": "too-short-and-still-a-secret"})
+    assert "ZHIPEI_SECRET" in str(told.value)
+    assert "too-short" not in str(told.value), "it would stand in some log"
     assert load({"ZHIPEI_PORT": "8001", "HOME": "/"}).port == 8001
     assert load({}, port=None).port == 8000

@@ -13,7 +13,7 @@ from market.audit.table import line
 from market.enterprises.model import Party
 from market.needs import receipts
 from tests.conftest import Api, Login
-from tests.factories import World, serve
+from tests.factories import PASSWORD, World, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ async def test_who_looks_at_a_receipt_is_told(
 
 async def test_tokens_made_on_the_page_are_told_of(login: Login, db: Database, world: World) -> None:
     browser = await login("clerk")
-    form = {"name": "脚本", "days": "7", "_csrf_token": browser.cookies["zhipei_csrf"]}
+    form = {"name": "脚本", "days": "7", "password": PASSWORD, "_csrf_token": browser.cookies["zhipei_csrf"]}
     assert (await browser.post("/account/tokens", data=form)).status_code == 200
     clerk = world.actors["clerk"].id
     one = (await told(db, f"account:{clerk}", "add_token"))[0]

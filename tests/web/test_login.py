@@ -185,6 +185,12 @@ async def test_cookies_over_tls_have_the_host_prefix(settings: Settings) -> None
         (csrf,) = (await Browser(app, scheme="https").get("/login")).headers.get_list("set-cookie")
         assert csrf.startswith("__Host-zhipei_csrf=")
         assert {"httponly", "secure", "path=/"} <= {part.strip().lower() for part in csrf.split(";")[1:]}
+        chosen = await browser.send_form("/preferences", theme="dark", lang="en")
+        assert {line.partition("=")[0] for line in chosen.headers.get_list("set-cookie")} == {
+            "__Host-zhipei_theme",
+            "__Host-zhipei_lang",
+        }
+        assert 'data-theme="dark"' in (await browser.get("/account")).text
         assert await browser.is_in()
         gone = await browser.send_form("/logout")
         (cookie,) = [line for line in gone.headers.get_list("set-cookie") if "session" in line]
