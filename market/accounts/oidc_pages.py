@@ -54,7 +54,7 @@ async def come_back(request: AppRequest) -> Redirect:
     async with held.db.reading() as tx:
         known = await queries.credentials_by_identity(tx, person.identity.issuer, person.identity.subject)
     if known is not None:
-        answer = await admit(request, known, attempt.wanted)
+        answer = await admit(request, known, attempt.wanted, "oidc")
     else:
         answer = go("/account/identity" if request.user else "/login/identity")
         token = seal_token(held.cipher, "person", person, PERSON_SECONDS)

@@ -129,15 +129,15 @@ async def test_log_ins_and_those_that_fail_are_told_of(login: Login, db: Databas
     assert (await browser.post("/login", data=wrong)).status_code == 422
     assert (await browser.post("/login", data=wrong | {"login": "nobody.here"})).status_code == 422
     new = (await told(db, clerk))[: -before or None]
-    assert [(one.action, one.login) for one in new] == [
-        ("log_in_failed", "clerk"),
-        ("log_out", "clerk"),
-        ("log_in", "clerk"),
+    assert [(one.action, one.login, one.data) for one in new] == [
+        ("log_in_failed", "clerk", {"way": "password"}),
+        ("log_out", "clerk", {}),
+        ("log_in", "clerk", {"way": "password"}),
     ]
     assert all(one.address for one in new)
     async with db.reading() as tx:
         last = (await service.listing(tx, Filter(action="log_in_failed"), None, 1))[0]
-    assert (last.login, last.role, last.object, last.data) == (None, "nobody", "", {}), (
+    assert (last.login, last.role, last.object, last.data) == (None, "nobody", "", {"way": "password"}), (
         "what was typed is nobody's business"
     )
 

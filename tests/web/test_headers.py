@@ -74,6 +74,7 @@ async def test_another_method_names_those_that_are(login: Login, client: httpx.A
     api = await client.delete("/api/v1/items")
     assert api.status_code == 405
     assert {"GET", "HEAD"} <= {one.strip() for one in api.headers["allow"].split(",")}
+    assert (await client.request("TRACE", "/login")).status_code == 405
     browser = await login("rival")
     page = await browser.put("/login")
     assert page.status_code == 405

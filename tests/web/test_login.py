@@ -228,6 +228,16 @@ async def test_a_changed_password_ends_all_other_sessions(app: Litestar, databas
     await set_password(database, "institution", PASSWORD)
 
 
+async def test_every_blank_of_a_password_counts(app: Litestar, database: Database) -> None:
+    """The terminal takes a password as it is typed, and so do pages: else one of the two could not be used."""
+    spaced = "  three quiet otters "
+    await set_password(database, "institution", spaced)
+    async with Browser(app) as browser:
+        assert (await browser.log_in("institution", spaced.strip())).status_code == 422
+        assert (await browser.log_in("institution", spaced)).status_code == 303
+    await set_password(database, "institution", PASSWORD)
+
+
 @pytest.mark.parametrize("new", ["short", "woaini1314", "5201314520", "password2026", "institution-99", "qwertyuiop1"])
 async def test_a_password_that_is_guessed_is_refused(browsers: list[Browser], new: str) -> None:
     await browsers[0].log_in("institution")
