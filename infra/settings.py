@@ -53,12 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port the web server listens on."""
     public_url: str | None = None
     """Address people see, as it is printed at the start. None: http://host:port."""
+    security_contact: Annotated[str, Meta(pattern=r"^(mailto:|https://|tel:)[!-~]+$")] | None = None
+    """Where to report a weakness, as in mailto:security@example.cn or https://…: /.well-known/security.txt tells it."""
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     data_key: Annotated[str, Meta(pattern=r"^[^,]{32,}(,[^,]{32,})*$")] | None = None
     """Encrypts secrets at rest, 32 characters or more. A new one goes in front, with a comma. None: ``secret``."""
-    security_contact: Annotated[str, Meta(pattern=r"^(mailto:|https://|tel:)[!-~]+$")] | None = None
-    """Where to report a weakness, as in mailto:security@example.cn or https://…: /.well-known/security.txt tells it."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only. Set it wherever the public address is https."""
     forwarded_allow_ips: str = "127.0.0.1"
