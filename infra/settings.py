@@ -4,6 +4,7 @@ docs/operations.md lists them; a test holds that list equal to this Struct.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,10 @@ Positive = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0, le=100)]
+
+
+SECRET = re.compile("secret|key|url")
+"""In the names of settings whose values are told to nobody: an address may hold a password."""
 
 
 class SettingsError(Exception):
@@ -48,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port the web server listens on."""
     public_url: str | None = None
     """Address people see, as it is printed at the start. None: http://host:port."""
+    security_contact: Annotated[str, Meta(pattern=r"^(mailto:|https://|tel:)[!-~]+$")] | None = None
+    """Where to report a weakness, as in mailto:security@example.cn or https://…: /.well-known/security.txt tells it."""
     secret: Annotated[str, Meta(min_length=32)] | None = None
     """Signs forms; the same for all web processes, at least 32 characters. None: made once, kept in ``data_dir``."""
     data_key: Annotated[str, Meta(pattern=r"^[^,]{32,}(,[^,]{32,})*$")] | None = None
@@ -175,7 +182,8 @@ def load(environ: Mapping[str, str], **overrides: Any) -> Settings:
             try:
                 values[name] = msgspec.convert(raw, fields[name].type, strict=False, dec_hook=_decode)
             except msgspec.ValidationError as error:
-                raise SettingsError(f"{key}={raw!r}: {error}") from error
+                shown = "…" if SECRET.search(name) else repr(raw)
+                raise SettingsError(f"{key}={shown}: {error}") from error
     return Settings(**values | {k: v for k, v in overrides.items() if v is not None})
 
 

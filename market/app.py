@@ -104,6 +104,7 @@ HEADERS = {
     "Content-Security-Policy": CSP,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 # No includeSubDomains: the other hosts of a city's domain are not ours to speak for.
 SECURE_HEADERS = {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}
@@ -155,6 +156,8 @@ class Application(Litestar):
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-Id"] = request_id
                 headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
+                # Not no-store, which would take what was typed from whoever comes back with the back button.
+                headers.setdefault("Cache-Control", "private, no-cache")
                 for name, value in self.fixed_headers.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
@@ -162,7 +165,7 @@ class Application(Litestar):
             await send(message)
 
         try:
-            with i18n.speaking(_language(request)):
+            with i18n.speaking(_language(request, self.state.services.settings)):
                 if crowded and not scope["path"].startswith(UNSEEN):
                     await _crowded(scope, observed)
                 else:
@@ -176,7 +179,8 @@ class Application(Litestar):
                 self.metrics.seconds.labels(route).observe(seconds)
             if not scope["path"].startswith(UNSEEN):
                 took = round(seconds * 1000, 1)
-                log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took)
+                who = {"account": scope["user"].id} if scope["user"] else {}
+                log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took, **who)
 
 
 def _impatient(receive: Receive) -> Receive:
@@ -208,7 +212,7 @@ async def _crowded(scope: HTTPScope, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _language(request: Request[None, None, State]) -> Lang:
+def _language(request: Request[None, None, State], settings: Settings) -> Lang:
     """What the address asks for, else the browser's switch; for the API what Accept-Language prefers.
 
     An account's own language takes its place once it is known (``Authenticate``). Pages do not follow Accept-Language
@@ -218,7 +222,7 @@ def _language(request: Request[None, None, State]) -> Lang:
         return asked
     if request.url.path.startswith("/api/"):
         return i18n.preferred(request.headers.get("accept-language", ""))
-    return i18n.known(request.cookies.get(i18n.COOKIE)) or "zh"
+    return i18n.known(request.cookies.get(cookie_name(settings, i18n.COOKIE))) or "zh"
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
@@ -319,7 +323,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=["^/api/", r"^/feed\.", r"^/sitemap\.xml", r"^/robots\.txt", "^/static/", "^/mail/"],
+            exclude=["^/api/", r"^/feed\.", r"^/(sitemap\.xml|robots\.txt|\.well-known/)", "^/static/", "^/mail/"],
         ),
         guards=[closed],
         exception_handlers={Exception: on_error},

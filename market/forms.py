@@ -49,6 +49,10 @@ def explain(message: str) -> str:
     return message
 
 
+AS_TYPED = ("password", "new_password")
+"""Fields of which every blank counts."""
+
+
 def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> S:
     """A posted form as a ``kind``. A list field takes all values of its name; an empty value counts as left out.
 
@@ -57,7 +61,9 @@ def decode(kind: type[S], raw: Mapping[str, Any], hints: Mapping[str, str] | Non
     """
     values, errors = {}, {}
     for field, as_list in _fields(kind):
-        given = _clean(raw.get(field.name), as_list=as_list)
+        given = raw.get(field.name)
+        if field.name not in AS_TYPED:
+            given = _clean(given, as_list=as_list)
         if given in (None, "", []):
             if field.required:
                 errors[field.name] = _(REQUIRED)

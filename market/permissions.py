@@ -57,6 +57,7 @@ PUBLIC = frozenset(
     GET /changes
     GET /feed.atom
     GET /feed.json
+    GET /.well-known/security.txt
     GET /robots.txt
     GET /sitemap.xml
     GET /institutions

@@ -16,6 +16,7 @@ from litestar.datastructures import CacheControlHeader
 from msgspec import structs
 
 from market.accounts.model import COOKIES, LOOKS, ROLE_NAMES, Look
+from market.auth import cookie_name
 from market.calendars.model import ZONE, Calendar
 from market.catalogue.model import ITEM_LIST_NAMES, RIGHT_NAMES, STAGE_NAMES, Limit
 from market.conversations import model as letters
@@ -122,7 +123,8 @@ def return_to(request: Request[Any, Any, Any]) -> str:
 
 def look_of(request: Request[Any, Any, Any]) -> Look:
     """How the reader wants pages to look: what the switches have left in this browser."""
-    kept: dict[str, Any] = {name: request.cookies.get(COOKIES[name]) for name in LOOKS}
+    settings = request.app.state.services.settings
+    kept: dict[str, Any] = {name: request.cookies.get(cookie_name(settings, COOKIES[name])) for name in LOOKS}
     return Look(**{name: value for name, value in kept.items() if value in LOOKS[name]})
 
 

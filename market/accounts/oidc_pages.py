@@ -14,11 +14,13 @@ from infra.db import Transaction
 from infra.sealing import seal_token
 from market.accounts import queries
 from market.accounts.oidc import KEPT_SECONDS, Attempt, Person, Provider
+from market.accounts.own_pages import Asked, Form, asked_again
 from market.accounts.pages import PERSON_COOKIE, PERSON_SECONDS, admit, person_of
 from market.auth import allow, cookie, cookie_name
 from market.errors import AlreadyLinked, DomainError, NotFound, SignInFailed
+from market.forms import decode
 from market.i18n import _
-from market.web import AppRequest, Rejected, actor_of, go, page, services
+from market.web import AppRequest, Rejected, actor_of, form_page, go, page, services
 
 ATTEMPT_COOKIE = "zhipei_oidc"
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
@@ -52,7 +54,7 @@ async def come_back(request: AppRequest) -> Redirect:
     async with held.db.reading() as tx:
         known = await queries.credentials_by_identity(tx, person.identity.issuer, person.identity.subject)
     if known is not None:
-        answer = await admit(request, known, attempt.wanted)
+        answer = await admit(request, known, attempt.wanted, "oidc")
     else:
         answer = go("/account/identity" if request.user else "/login/identity")
         token = seal_token(held.cipher, "person", person, PERSON_SECONDS)
@@ -70,16 +72,20 @@ async def whose(request: AppRequest) -> Template:
 @get("/account/identity", guards=[allow()])
 async def link_form(request: AppRequest) -> Template:
     """Ask before the identity becomes a way into the account."""
-    return page(
-        "accounts/identity.html", person=_person(request), provider=_provider(request).name, actor=actor_of(request)
-    )
+    return _link_page(request)
 
 
 @post("/account/identity", guards=[allow()])
-async def link(request: AppRequest, tx: NamedDependency[Transaction]) -> Redirect:
-    """Link it."""
-    if not await queries.link(tx, actor_of(request).id, _person(request).identity):
-        raise AlreadyLinked
+async def link(request: AppRequest, data: Form) -> Redirect:
+    """Link it. The password is asked again: whoever finds a browser open must not leave with a key of his own."""
+    person = _person(request)
+    try:
+        known = await asked_again(request, decode(Asked, data).password)
+    except DomainError as error:
+        raise Rejected(_link_page(request, error)) from None
+    async with services(request).db.transaction() as tx:
+        if not await queries.link(tx, known.id, person.identity):
+            raise AlreadyLinked
     answer = go("/account?done=linked")
     answer.set_cookie(cookie(services(request).settings, PERSON_COOKIE, "", 0))
     return answer
@@ -120,6 +126,11 @@ async def _attempt(request: AppRequest, state: str) -> Attempt:
     if attempt is None or not secrets.compare_digest(attempt.state.encode(), state.encode()):
         raise SignInFailed
     return attempt
+
+
+def _link_page(request: AppRequest, error: DomainError | None = None) -> Template:
+    person, provider = _person(request), _provider(request).name
+    return form_page("accounts/identity.html", error, person=person, provider=provider, actor=actor_of(request))
 
 
 def _failed(request: AppRequest, error: DomainError) -> Template:

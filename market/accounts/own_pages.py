@@ -14,7 +14,7 @@ from market.accounts import factors, queries, service
 from market.accounts.model import Credentials
 from market.auth import allow, enter
 from market.enterprises import service as enterprises
-from market.errors import DomainError, Forbidden, InvalidInput
+from market.errors import DomainError, Forbidden
 from market.forms import decode
 from market.i18n import Words
 from market.limiting import LogInLimits, address_of, forget_codes, limit_codes
@@ -39,6 +39,7 @@ class NewToken(Struct, frozen=True):
 
     name: Annotated[str, Meta(max_length=50)]
     days: Annotated[int, Meta(ge=1, le=365)]
+    password: Annotated[str, Meta(max_length=200)]
     scopes: Literal["", "read"] = ""
 
 
@@ -68,16 +69,19 @@ async def account(request: AppRequest, tx: NamedDependency[Transaction]) -> Temp
 
 
 @post("/account/tokens", guards=[allow()], status_code=200)
-async def add_token(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Template:
+async def add_token(request: AppRequest, data: Form) -> Template:
     """Make an API token. It is shown here and never again, so there is no redirect that would lose it."""
+    held = services(request)
     try:
         form = decode(NewToken, data)
-    except InvalidInput as error:
-        raise Rejected(await _account_page(request, tx, values=data, errors=error.fields, status=422)) from None
-    token = await service.create_token(
-        tx, actor_of(request).login, form.name, form.days, [form.scopes] if form.scopes else []
-    )
-    return await _account_page(request, tx, token=token)
+        await asked_again(request, form.password)
+    except DomainError as error:
+        async with held.db.reading() as tx:
+            raise Rejected(await _account_page(request, tx, values=data, error=error)) from None
+    scopes = [form.scopes] if form.scopes else []
+    async with held.db.transaction() as tx:
+        token = await service.create_token(tx, actor_of(request).login, form.name, form.days, scopes)
+        return await _account_page(request, tx, token=token)
 
 
 @post("/account/tokens/{token_id:int}/revoke", guards=[allow()])
@@ -227,18 +231,17 @@ async def _account_page(
     tx: Transaction,
     *,
     values: Mapping[str, Any] | None = None,
-    errors: Mapping[str, str] | None = None,
+    error: DomainError | None = None,
     token: str | None = None,
-    status: int = 200,
 ) -> Template:
     actor, held = actor_of(request), services(request)
     factor = await queries.factor(tx, actor.id)
     session = request.auth
     done = DONE.get(request.query_params.get("done", ""))
-    return page(
+    return form_page(
         "accounts/show.html",
-        status=status,
-        notice=("ok", done) if done else None,
+        error,
+        **({"notice": ("ok", done)} if done and not error else {}),
         actor=actor,
         profile=await enterprises.profile(tx, actor.enterprise_id) if actor.enterprise_id else None,
         factor=factor if factor and factor.confirmed_at else None,
@@ -249,7 +252,6 @@ async def _account_page(
         tokens=await queries.tokens(tx, actor.id),
         token=token,
         values=values or {},
-        errors=errors or {},
     )
 
 

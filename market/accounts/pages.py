@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Router, get, post
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, URLEncodedBody
 from litestar.response import Redirect, Template
@@ -79,6 +78,7 @@ class Step(Struct, frozen=True):
     account_id: int
     epoch: int
     wanted: str
+    way: str
 
 
 @get("/login")
@@ -100,29 +100,34 @@ async def log_in(request: AppRequest, data: Form, wanted: Next = "") -> Redirect
         known = await service.log_in(held.db, held.hasher, form.login, form.password)
     except DomainError as error:
         if isinstance(error, InvalidInput):  # what a limit kept from being tried told nobody anything
-            await _tell(request, Action.LOG_IN_FAILED, login=str(data.get("login", "")))
+            await _tell(request, Action.LOG_IN_FAILED, login=str(data.get("login", "")), way="password")
         raise Rejected(_login_page(request, wanted, data, error)) from None
     await limits.went_well()
-    return await admit(request, known, wanted)
+    return await admit(request, known, wanted, "password")
 
 
-async def admit(request: AppRequest, known: Credentials, wanted: str) -> Redirect:
-    """Go on as the account that has shown who it is once: to its second factor, if it has one, or into a session."""
+async def admit(request: AppRequest, known: Credentials, wanted: str, way: str) -> Redirect:
+    """Go on as the account that has shown who it is once: to its second factor, if it has one, or into a session.
+
+    ``way``: how it has, for the audit trail.
+    """
     if not known.has_factor:
         onward = go(_onward(wanted, known.role))
-        await _tell(request, Action.LOG_IN, known.id)
+        await _tell(request, Action.LOG_IN, known.id, way=way)
         return await enter(request, onward, known.id, known.session_epoch, factor=False)
     held = services(request)
-    token = seal_token(held.cipher, "step", Step(known.id, known.session_epoch, wanted), STEP_SECONDS)
+    token = seal_token(held.cipher, "step", Step(known.id, known.session_epoch, wanted, way), STEP_SECONDS)
     answer = go("/login/code")
     answer.set_cookie(cookie(held.settings, STEP_COOKIE, token, STEP_SECONDS))
     return answer
 
 
-async def _tell(request: AppRequest, action: Action, account_id: int | None = None, *, login: str = "") -> None:
+async def _tell(
+    request: AppRequest, action: Action, account_id: int | None = None, *, login: str = "", way: str = ""
+) -> None:
     """Into the audit trail, whatever becomes of the request."""
     async with services(request).db.transaction() as tx:
-        await service.tell(tx, action, account_id, login=login)
+        await service.tell(tx, action, account_id, login=login, way=way)
 
 
 @get("/login/code")
@@ -146,9 +151,9 @@ async def log_in_with_code(request: AppRequest, data: Form) -> Redirect:
             await factors.check(tx, held.cipher, step.account_id, form.code)
     except DomainError as error:
         if isinstance(error, InvalidInput):
-            await _tell(request, Action.LOG_IN_FAILED, step.account_id)
+            await _tell(request, Action.LOG_IN_FAILED, step.account_id, way=f"{step.way}, code")
         raise Rejected(form_page("accounts/code.html", error)) from None
-    await _tell(request, Action.LOG_IN, known.id)
+    await _tell(request, Action.LOG_IN, known.id, way=f"{step.way}, code")
     await forget_codes(held.limiter, known.id)
     answer = go(_onward(step.wanted, known.role))
     answer.set_cookie(cookie(held.settings, STEP_COOKIE, "", 0))
@@ -164,6 +169,7 @@ async def log_out(request: AppRequest) -> Redirect:
         services(request).hub.end(request.auth.token)
     await leave(request)
     answer = go("/")
+    answer.headers["Clear-Site-Data"] = '"cache"'  # what the back button would still show; browsers heed it over TLS
     answer.set_cookie(cookie(services(request).settings, COOKIE, "", 0))
     return answer
 
@@ -210,8 +216,7 @@ async def prefer(request: AppRequest, tx: NamedDependency[Transaction], data: Fo
     answer = go(form.back if OWN_PATH.fullmatch(form.back) else "/")
     for name, key in COOKIES.items():
         if (chosen := getattr(form, name)) is not None:
-            secure = services(request).settings.secure_cookies
-            answer.set_cookie(Cookie(key=key, value=chosen, max_age=YEAR, httponly=True, samesite="lax", secure=secure))
+            answer.set_cookie(cookie(services(request).settings, key, chosen, YEAR))
     return answer
 
 

@@ -149,12 +149,15 @@ async def log_in(db: Database, hasher: Hasher, login: str, password: str) -> Cre
     return known
 
 
-async def tell(tx: Transaction, action: Action, account_id: int | None, *, login: str = "") -> None:
-    """Tell the audit trail of a log-in; what was typed as login is kept only as the account it belongs to."""
+async def tell(tx: Transaction, action: Action, account_id: int | None, *, login: str, way: str) -> None:
+    """Tell the audit trail of a log-in, and by which ``way`` it was tried, if any.
+
+    What was typed as login is kept only as the account it belongs to.
+    """
     if account_id is None and (known := await queries.credentials(tx, login)) is not None:
         account_id = known.id
     actor = None if account_id is None else await queries.actor_by_id(tx, account_id)
-    await audit.record(tx, actor, action, f"account:{actor.id}" if actor else "")
+    await audit.record(tx, actor, action, f"account:{actor.id}" if actor else "", **({"way": way} if way else {}))
 
 
 async def check_password(db: Database, hasher: Hasher, account_id: int, password: str) -> Credentials:

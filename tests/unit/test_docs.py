@@ -97,7 +97,7 @@ def test_every_folder_is_documented() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")):
+    for page in (*ROOT.glob("*.md"), *DOCS.rglob("*.md")):
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
@@ -107,5 +107,61 @@ def test_an_unknown_or_wrong_setting_is_refused() -> None:
         load({"ZHIPEI_PROT": "8000"})
     with pytest.raises(SettingsError, match="ZHIPEI_PORT"):
         load({"ZHIPEI_PORT": "eighty"})
+    with pytest.raises(SettingsError) as told:
+        load({"ZHIPEI_SECRET": "too-short-and-still-a-secret"})
+    assert "ZHIPEI_SECRET" in str(told.value)
+    assert "too-short" not in str(told.value), "it would stand in some log"
     assert load({"ZHIPEI_PORT": "8001", "HOME": "/"}).port == 8001
     assert load({}, port=None).port == 8000
+
+
+# what the papers on security name ------------------------------------------------------------------------------------
+
+PAPERS = (ROOT / "SECURITY.md", DOCS / "threat-model.md", DOCS / "asvs.md", DOCS / "gbt22239.md")
+CODE = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(r"(?:infra|market|matching|search|workers|tests|requirements|docs)/[\w./-]*|[\w-]+\.json")
+
+
+def _commands() -> set[str]:
+    context = click.Context(main)
+    found = set()
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        found |= {name, *(f"{name} {sub}" for sub in getattr(command, "commands", {}))}
+    return found
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.stem)
+def test_what_is_named_as_an_answer_is_there(paper: Path) -> None:
+    commands, known = _commands(), {f"ZHIPEI_{field.name.upper()}" for field in msgspec.structs.fields(Settings)}
+    wrong = []
+    for words in CODE.findall(paper.read_text()):
+        path, _, function = words.partition("::")
+        if FILE.fullmatch(path):
+            there = (ROOT / path).exists() and (not function or f"def {function}(" in (ROOT / path).read_text())
+        elif words.startswith("zhipei "):
+            there = " ".join(words.split(" --")[0].split()[1:]) in commands
+        elif words.startswith("ZHIPEI_"):
+            there = words.partition("=")[0] in known
+        else:
+            continue
+        if not there:
+            wrong.append(words)
+    assert not wrong
+
+
+def test_every_requirement_of_asvs_is_answered_once() -> None:
+    """253 are of level 1 or 2 in ASVS 5.0.0; these many in each chapter."""
+    chapters = (27, 11, 19, 10, 9, 35, 18, 7, 7, 29, 14, 9, 13, 9, 13, 16, 7)
+    text = (DOCS / "asvs.md").read_text()
+    verdicts: dict[str, str] = {}
+    for one, verdict in re.findall(r"^\| ([\d.–]+) \| [12, ]+ \| .*? \| ([a-z/]+) \| \S", text, re.MULTILINE):
+        first, _, last = one.partition("–")
+        section, _, start = first.rpartition(".")
+        for number in range(int(start), int((last or first).rpartition(".")[2]) + 1):
+            assert verdicts.setdefault(f"{section}.{number}", verdict) is verdict, f"{section}.{number} stands twice"
+    assert tuple(sum(one.startswith(f"{n}.") for one in verdicts) for n in range(1, 18)) == chapters
+    names = ("met", "partly", "not", "operator", "n/a")
+    assert set(verdicts.values()) <= set(names)
+    counted = [str(sum(one == name for one in verdicts.values())) for name in names]
+    assert table(text, "# OWASP ASVS") == [counted]

@@ -13,7 +13,7 @@ from market.audit.table import line
 from market.enterprises.model import Party
 from market.needs import receipts
 from tests.conftest import Api, Login
-from tests.factories import World, serve
+from tests.factories import PASSWORD, World, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +116,7 @@ async def test_who_prints_a_receipt_is_told(
 
 async def test_tokens_made_on_the_page_are_told_of(login: Login, db: Database, world: World) -> None:
     browser = await login("clerk")
-    form = {"name": "脚本", "days": "7", "_csrf_token": browser.cookies["zhipei_csrf"]}
+    form = {"name": "脚本", "days": "7", "password": PASSWORD, "_csrf_token": browser.cookies["zhipei_csrf"]}
     assert (await browser.post("/account/tokens", data=form)).status_code == 200
     clerk = world.actors["clerk"].id
     one = (await told(db, f"account:{clerk}", "add_token"))[0]
@@ -133,15 +133,15 @@ async def test_log_ins_and_those_that_fail_are_told_of(login: Login, db: Databas
     assert (await browser.post("/login", data=wrong)).status_code == 422
     assert (await browser.post("/login", data=wrong | {"login": "nobody.here"})).status_code == 422
     new = (await told(db, clerk))[: -before or None]
-    assert [(one.action, one.login) for one in new] == [
-        ("log_in_failed", "clerk"),
-        ("log_out", "clerk"),
-        ("log_in", "clerk"),
+    assert [(one.action, one.login, one.data) for one in new] == [
+        ("log_in_failed", "clerk", {"way": "password"}),
+        ("log_out", "clerk", {}),
+        ("log_in", "clerk", {"way": "password"}),
     ]
     assert all(one.address for one in new)
     async with db.reading() as tx:
         last = (await service.listing(tx, Filter(action="log_in_failed"), None, 1))[0]
-    assert (last.login, last.role, last.object, last.data) == (None, "nobody", "", {}), (
+    assert (last.login, last.role, last.object, last.data) == (None, "nobody", "", {"way": "password"}), (
         "what was typed is nobody's business"
     )
 

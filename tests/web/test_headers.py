@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import structlog
 
 from infra import http
 from infra.settings import Settings
 from tests.conftest import Api, Clone, Login
-from tests.factories import PATENT
+from tests.factories import PATENT, World
 from tests.provider import free_port, running
 from tests.web.browsers import Browser, site
 
@@ -21,7 +22,8 @@ async def test_every_answer_has_them(client: httpx.AsyncClient, path: str) -> No
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
-    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] in ("private, no-cache", "public, max-age=60")
     assert "camera=()" in headers["permissions-policy"]
     policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'self'"
@@ -35,6 +37,22 @@ async def test_over_tls_browsers_are_told_to_stay_there(settings: Settings) -> N
     async with site(settings, secure_cookies=True) as app, Browser(app, scheme="https") as browser:
         for path in ("/login", "/nowhere", "/api/v1/items"):
             assert (await browser.get(path)).headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_whoever_leaves_leaves_nothing_in_the_browser(login: Login) -> None:
+    browser = await login("rival")
+    for path in ("/account", "/needs"):
+        assert (await browser.get(path)).headers["cache-control"] == "private, no-cache"
+    gone = await browser.post("/logout", data={"_csrf_token": browser.cookies["zhipei_csrf"]})
+    assert gone.headers["clear-site-data"] == '"cache"'
+
+
+async def test_a_refusal_in_the_log_names_the_account(login: Login, world: World) -> None:
+    browser = await login("rival")
+    with structlog.testing.capture_logs() as lines:
+        assert (await browser.get("/queue")).status_code == 403
+    (line,) = [one for one in lines if one["event"] == "request"]
+    assert (line["status"], line["path"], line["account"]) == (403, "/queue", world.actors["rival"].id)
 
 
 # addresses that lead nowhere -----------------------------------------------------------------------------------------
@@ -56,6 +74,7 @@ async def test_another_method_names_those_that_are(login: Login, client: httpx.A
     api = await client.delete("/api/v1/items")
     assert api.status_code == 405
     assert {"GET", "HEAD"} <= {one.strip() for one in api.headers["allow"].split(",")}
+    assert (await client.request("TRACE", "/login")).status_code == 405
     browser = await login("rival")
     page = await browser.put("/login")
     assert page.status_code == 405

@@ -185,6 +185,12 @@ async def test_cookies_over_tls_have_the_host_prefix(settings: Settings) -> None
         (csrf,) = (await Browser(app, scheme="https").get("/login")).headers.get_list("set-cookie")
         assert csrf.startswith("__Host-zhipei_csrf=")
         assert {"httponly", "secure", "path=/"} <= {part.strip().lower() for part in csrf.split(";")[1:]}
+        chosen = await browser.send_form("/preferences", theme="dark", lang="en")
+        assert {line.partition("=")[0] for line in chosen.headers.get_list("set-cookie")} == {
+            "__Host-zhipei_theme",
+            "__Host-zhipei_lang",
+        }
+        assert 'data-theme="dark"' in (await browser.get("/account")).text
         assert await browser.is_in()
         gone = await browser.send_form("/logout")
         (cookie,) = [line for line in gone.headers.get_list("set-cookie") if "session" in line]
@@ -219,6 +225,16 @@ async def test_a_changed_password_ends_all_other_sessions(app: Litestar, databas
         assert not await two.is_in()
         assert (await two.log_in("institution")).status_code == 422
         assert (await two.log_in("institution", NEW)).status_code == 303
+    await set_password(database, "institution", PASSWORD)
+
+
+async def test_every_blank_of_a_password_counts(app: Litestar, database: Database) -> None:
+    """The terminal takes a password as it is typed, and so do pages: else one of the two could not be used."""
+    spaced = "  three quiet otters "
+    await set_password(database, "institution", spaced)
+    async with Browser(app) as browser:
+        assert (await browser.log_in("institution", spaced.strip())).status_code == 422
+        assert (await browser.log_in("institution", spaced)).status_code == 303
     await set_password(database, "institution", PASSWORD)
 
 

@@ -61,7 +61,7 @@ async def enrol(browser: Browser, login: str) -> tuple[Phone, list[str]]:
     phone = Phone(re.search(r'<code class="wrap">([A-Z2-7]{32})</code>', page)[1])  # type: ignore[index]
     done = await browser.send_form("/account/second-factor/confirm", code=phone.code())
     assert done.status_code == 200
-    return phone, re.findall(r"<code>([a-z2-7-]{19})</code>", done.text)
+    return phone, re.findall(r"<code>([a-z2-7-]{29})</code>", done.text)
 
 
 async def until_code(browser: Browser, login: str) -> None:
@@ -91,6 +91,9 @@ async def test_from_enrolment_to_the_last_recovery_code(app: Litestar, database:
         assert (await three.send_form("/login/code", code=codes[3].upper())).status_code == 303
         assert await three.is_in()
         assert "还有 9 个恢复码" in (await three.get("/account")).text
+    async with database.reading() as tx:
+        way = await tx.fetchval("SELECT data ->> 'way' FROM audit WHERE action = 'log_in' ORDER BY id DESC LIMIT 1")
+    assert way == "password, code"
     async with Browser(app) as four:
         await until_code(four, "enterprise")
         assert (await four.send_form("/login/code", code=codes[3])).status_code == 422, "used"
@@ -202,7 +205,7 @@ async def test_it_is_turned_off_with_the_password_only(app: Litestar) -> None:
         await enrol(one, "coordinator2")
         assert (await one.send_form("/account/second-factor/remove", password="not it at all")).status_code == 422
         new = await one.send_form("/account/second-factor/codes", password=PASSWORD)
-        assert len(re.findall(r"<code>([a-z2-7-]{19})</code>", new.text)) == 10
+        assert len(re.findall(r"<code>([a-z2-7-]{29})</code>", new.text)) == 10
         assert (await one.send_form("/account/second-factor/remove", password=PASSWORD)).status_code == 303
         assert await one.is_in()
         assert (await two.log_in("coordinator2")).headers["location"] == "/queue"

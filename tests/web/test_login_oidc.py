@@ -14,6 +14,7 @@ from infra.db import Database
 from infra.settings import Settings
 from market.enterprises.uscc import generate
 from tests.conftest import Clone, open_database
+from tests.factories import PASSWORD
 from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, free_port, running
 from tests.web.browsers import Browser, site
 
@@ -101,7 +102,11 @@ async def test_an_unknown_identity_is_linked_after_a_log_in(
     assert not await browser.is_in()
     await browser.log_in("enterprise")
     assert "关联" in (await browser.get("/account/identity")).text
-    assert (await browser.send_form("/account/identity")).headers["location"] == "/account?done=linked"
+    wrong = await browser.send_form("/account/identity", password="not the password")
+    assert wrong.status_code == 422, "an open browser alone is no reason to give a key away"
+    assert "赵敏" in wrong.text
+    linked = await browser.send_form("/account/identity", password=PASSWORD)
+    assert linked.headers["location"] == "/account?done=linked"
     async with Browser(app) as another:
         again = await sign_in(another, "/needs")
         assert again.headers["location"] == "/needs"
@@ -149,8 +154,8 @@ async def test_an_identity_has_one_account(browser: Browser, app: Litestar, data
         await sign_in(browser)
         await other.log_in("rival")
         await browser.log_in("enterprise")
-        assert (await other.send_form("/account/identity")).status_code == 303
-        assert (await browser.send_form("/account/identity")).status_code == 409
+        assert (await other.send_form("/account/identity", password=PASSWORD)).status_code == 303
+        assert (await browser.send_form("/account/identity", password=PASSWORD)).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,11 @@ async def test_a_text_survives_registration(client: httpx.AsyncClient, world: Wo
 async def test_a_token_is_shown_once_works_and_can_be_revoked(login: Login, world: World) -> None:
     browser = await login("rival")
     assert (await post(browser, "/account/tokens", {"name": "", "days": "0"})).status_code == 422
-    shown = await post(browser, "/account/tokens", {"name": "ERP", "days": "30"})
+    form = {"name": "ERP", "days": "30"}
+    refused = await post(browser, "/account/tokens", {**form, "password": "not the password"})
+    assert refused.status_code == 422
+    assert "zp_" not in refused.text
+    shown = await post(browser, "/account/tokens", {**form, "password": PASSWORD})
     token = re.search(r"zp_[\w-]{20,}", shown.text)
     assert token
     account = await browser.get("/account")

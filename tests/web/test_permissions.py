@@ -48,7 +48,7 @@ NOT_HERE = {
     "/api/{path}", "/static/dist/{file_path}", "/login/oidc", "/login/oidc/callback", "/login/identity", "/reset",
     "/_design", "/account/identity/remove", "/lists/withdraw", "/models/{version}/{step}", "/receipt/{need_id}",
     "/receipt/{need_id}/rating", "/receipt/{need_id}/remark", "/receipt/{need_id}/revisit", "/mail/confirm",
-    "/mail/stop", "/join", "/resume", "/account/messages/test/{channel}",
+    "/mail/stop", "/join", "/resume", "/.well-known/security.txt", "/account/messages/test/{channel}",
 }  # fmt: skip
 """Nothing is there: no such address, file, provider, link, identity, item of one's own, model, receipt, or letter."""
 IN_FORMS = ("offering_id", "match_id", "need_id", "institution_id", "action")

@@ -1,6 +1,7 @@
 """What search engines of the web are told: every public page, none that is somebody's, one address for each."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.robotparser import RobotFileParser
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,7 @@ from market.notices import service as notices
 from market.notices.model import NoticeForm, NoticeKind
 from tests.conftest import Login
 from tests.factories import PATENT, World
+from tests.web.browsers import Browser, site
 from tests.web.test_pages_staff import NASTY
 
 pytestmark = pytest.mark.anyio
@@ -51,13 +53,27 @@ async def test_what_is_paused_is_not_named(
 async def test_robots_may_read_what_the_sitemap_names_and_nothing_private(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    text = (await client.get("/robots.txt")).text
+    answer = await client.get("/robots.txt")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    text = answer.text
     assert f"Sitemap: {settings.address}/sitemap.xml" in text
     robots = RobotFileParser()
     robots.parse(text.splitlines())
     assert all(robots.can_fetch("*", settings.address + path) for path in await paths(client, settings))
     for path in ("/account", "/needs/1", "/queue", "/desk", "/counter", "/receipt/1", "/join?token=x", "/api/v1/needs"):
         assert not robots.can_fetch("*", settings.address + path), path
+
+
+async def test_whoever_has_found_a_weakness_is_told_whom_to_tell(client: httpx.AsyncClient, settings: Settings) -> None:
+    assert (await client.get("/.well-known/security.txt")).status_code == 404, "nobody is made up"
+    contact = "mailto:security@example.cn"
+    async with site(settings, security_contact=contact) as app, Browser(app) as browser:
+        answer = await browser.get("/.well-known/security.txt")
+    told = dict(line.split(": ", 1) for line in answer.text.splitlines())
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "set-cookie" not in answer.headers
+    assert told["Contact"] == contact
+    assert timedelta(0) < datetime.fromisoformat(told["Expires"]) - datetime.now(UTC) <= timedelta(days=90)
 
 
 @pytest.mark.parametrize(
