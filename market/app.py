@@ -71,6 +71,8 @@ from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
 from market.standing import api as standing_api
+from market.statistics import api as statistics_api
+from market.statistics.service import StatisticsSource
 from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
@@ -269,6 +271,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         provider=Provider(settings) if settings.oidc_issuer and settings.oidc_client_id else None,
         deadlines=DeadlinesSource(),
         catalogue=CatalogueSource(settings.own_words, finder),
+        statistics=StatisticsSource(),
         finder=finder,
         metrics=Metrics(),
         hub=Hub(database, most=settings.live_streams),
@@ -317,7 +320,15 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=["^/api/", r"^/feed\.", r"^/sitemap\.xml", r"^/robots\.txt", "^/static/", "^/mail/"],
+            exclude=[
+                "^/api/",
+                r"^/feed\.",
+                r"^/sitemap\.xml",
+                r"^/robots\.txt",
+                "^/statistics/",
+                "^/static/",
+                "^/mail/",
+            ],
         ),
         guards=[closed],
         exception_handlers={Exception: on_error},
@@ -363,6 +374,7 @@ def _api() -> Router:
             regions_api.router(),
             rules_api.router(),
             standing_api.router(),
+            statistics_api.router(),
             supervision_api.router(),
         ],
         security=[{"token": []}],

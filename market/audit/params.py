@@ -41,4 +41,4 @@ async def as_csv(request: AppRequest, tx: Transaction, wanted: Filter) -> Stream
                 yield line(entry)
 
     headers = {"Content-Disposition": 'attachment; filename="zhipei-audit.csv"'}
-    return Stream(pieces(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(pieces(), media_type="text/csv", headers=headers)

@@ -79,7 +79,7 @@ async def template(request: AppRequest) -> Response[bytes]:
     """A file to fill in."""
     del request
     headers = {"Content-Disposition": "attachment; filename=calendar.csv"}
-    return Response(columns.template(Kind.CALENDAR).encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(columns.template(Kind.CALENDAR).encode(), media_type="text/csv", headers=headers)
 
 
 @post("/calendar/import", status_code=200, guards=STAFF)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 MOST = 50_000
 """Addresses that one file may name."""
-LISTS = ("/", "/offerings", "/institutions", "/items", "/notices", "/calendar", "/changes")
+LISTS = ("/", "/offerings", "/institutions", "/items", "/notices", "/calendar", "/changes", "/statistics")
 PRIVATE = (
     *("/account", "/counter", "/desk", "/join", "/ledger", "/login", "/logout", "/mail/", "/messages", "/needs"),
     *("/plans", "/queue", "/ratings", "/receipt", "/register", "/reset", "/search", "/supervision", "/api/v1/"),

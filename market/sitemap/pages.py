@@ -22,7 +22,7 @@ async def sitemap_xml(request: AppRequest, tx: NamedDependency[Transaction]) -> 
 @get("/robots.txt")
 async def robots_txt(request: AppRequest) -> Response[str]:
     """What to leave alone."""
-    return Response(robots(services(request).settings.address), media_type="text/plain; charset=utf-8", headers=KEPT)
+    return Response(robots(services(request).settings.address), media_type="text/plain", headers=KEPT)
 
 
 def router() -> Router:
