@@ -19,7 +19,9 @@ from market.web import AppRequest, page, services
 async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> Template:
     """What the service did in the last twelve whole months, and what there is now."""
     found = await services(request).statistics.get(tx)
-    return page("statistics/show.html", plots=plots(found), fewest=FEWEST, counted_at=await ledger.counted_at(tx))
+    return page(
+        "statistics/show.html", found=found, plots=plots(found), fewest=FEWEST, counted_at=await ledger.counted_at(tx)
+    )
 
 
 @get("/statistics/{file:str}")

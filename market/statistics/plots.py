@@ -88,14 +88,20 @@ def _needs(found: Statistics) -> str:
     if one.overall is None:
         return _("{first}至{last}，每月都只有少数需求，不列合计。", **_span(found))
     most = max(one.lines, key=lambda line: line.value or 0)
-    told = _n("{first}至{last}，企业共提交 {n} 条需求。", int(one.overall), **_span(found))
-    return told + (_("最多的是{month}。", month=period(most.key).name) if most.value else "")
+    if not most.value:
+        return _n("{first}至{last}，企业共提交 {n} 条需求。", int(one.overall), **_span(found))
+    month = period(most.key).name
+    return _n(
+        "{first}至{last}，企业共提交 {n} 条需求，最多的是{month}。", int(one.overall), month=month, **_span(found)
+    )
 
 
 def _most(one: Statistic) -> str:
     most = max(one.lines, key=lambda line: line.value or 0)
-    told = _("一条需求涉及几项时，各算一次；按平台读懂的和骨干节点更正的计。")
-    return (_("最多的是{name}。", name=_name(one.name, most)) if most.value else "") + told
+    if not most.value:
+        return _("一条需求涉及几项时，各算一次；按平台读懂的和骨干节点更正的计。")
+    name = _name(one.name, most)
+    return _("最多的是{name}。一条需求涉及几项时，各算一次；按平台读懂的和骨干节点更正的计。", name=name)
 
 
 def _on_time(found: Statistics) -> str:

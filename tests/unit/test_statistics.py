@@ -77,11 +77,12 @@ def test_a_share_of_few_is_not_told_and_nothing_tells_of_how_many() -> None:
     }
     found = statistics(work, {"2025-03": 4, "2025-04": 30})
     told = plots(found)
-    assert (table := told[Name.ON_TIME].table)
+    table, option = told[Name.ON_TIME].table, told[Name.SATISFACTION].option
+    assert table
+    assert option
     rows = {row[0]: row[1] for row in table.rows}
     assert (rows["2025年3月"], rows["2025年4月"], rows["2025年5月"]) == ("少于 5", "75%", "–")
     assert "75% 的服务" in told[Name.ON_TIME].sentence
-    assert (option := told[Name.SATISFACTION].option)
     assert option.series[0].values[2:5] == (None, 4.5, None)
 
 
