@@ -223,7 +223,7 @@ async def test_the_desk_fills_and_what_is_typed_stays(own_settings: Settings, en
             await anyio.sleep(0.2)
     at = counts.index(1)
     desk, mine = desks[at], came[at]
-    await mine.get_by_text("谢绝", exact=False).first.click()
+    await mine.locator("summary").first.click()
     await mine.get_by_label("谢绝的理由").fill("正在写的理由")
     await page.goto(f"/needs/{second}")
     await page.click("#ranked [data-approve]")
