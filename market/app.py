@@ -157,6 +157,8 @@ class Application(Litestar):
                 headers = MutableScopeHeaders.from_message(message)
                 headers["X-Request-Id"] = request_id
                 headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
+                if not scope["path"].startswith(UNSEEN):
+                    headers.setdefault("Vary", i18n.VARY)
                 for name, value in self.fixed_headers.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
@@ -211,16 +213,14 @@ async def _crowded(scope: HTTPScope, send: Send) -> None:
 
 
 def _language(request: Request[None, None, State]) -> Lang:
-    """What the address asks for, else the browser's switch; for the API what Accept-Language prefers.
+    """What the address asks for, else what the browser's switch says, else what Accept-Language prefers.
 
-    An account's own language takes its place once it is known (``Authenticate``). Pages do not follow Accept-Language
-    while parts of them are in Chinese only.
+    The API knows no switch. An account's own language takes its place once it is known (``Authenticate``).
     """
-    if asked := i18n.known(request.query_params.get("lang")):
-        return asked
-    if request.url.path.startswith("/api/"):
-        return i18n.preferred(request.headers.get("accept-language", ""))
-    return i18n.known(request.cookies.get(i18n.COOKIE)) or "zh"
+    chosen = i18n.known(request.query_params.get("lang"))
+    if chosen is None and not request.url.path.startswith("/api/"):
+        chosen = i18n.known(request.cookies.get(i18n.COOKIE))
+    return chosen or i18n.preferred(request.headers.get("accept-language", ""))
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)

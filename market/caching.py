@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Response
 
 from market.catalogue.queries import Edition
-from market.i18n import lang
+from market.i18n import VARY, lang
 from market.web import AppRequest
 
 SECONDS = 60
@@ -22,7 +22,7 @@ def remember(edition: Edition) -> dict[str, str]:
         "ETag": _tag(edition),
         "Last-Modified": format_datetime(edition.moved_at.astimezone(UTC), usegmt=True),
         "Cache-Control": f"public, max-age={SECONDS}",
-        "Vary": "Accept-Language, Cookie",
+        "Vary": VARY,
     }
 
 
@@ -40,7 +40,7 @@ def kept(
 ) -> Response[Any]:
     """What is made anew for each reader, and kept by him for so long; 304 where he has it already."""
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    told = {"ETag": tag, "Cache-Control": f"public, max-age={seconds}", "Vary": "Accept-Language, Cookie"}
+    told = {"ETag": tag, "Cache-Control": f"public, max-age={seconds}", "Vary": VARY}
     if _has(request, tag):
         return Response(b"", status_code=304, headers=told)
     return Response(body, media_type=media_type, headers=told | dict(headers or {}))

@@ -42,7 +42,7 @@ async def enter(browser: Browser, own_site: str) -> AsyncIterator[Enter]:
 
     async def open_page(login: str, *, width: int = 1440, javascript: bool = True) -> Page:
         context = await browser.new_context(
-            base_url=own_site, viewport={"width": width, "height": 900}, java_script_enabled=javascript
+            base_url=own_site, locale="zh-CN", viewport={"width": width, "height": 900}, java_script_enabled=javascript
         )
         contexts.append(context)
         page = await context.new_page()
