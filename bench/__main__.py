@@ -14,7 +14,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from bench import findability, ledger, library, pages, report, shortlist, submission
+from bench import findability, ledger, library, lists, pages, report, shortlist, submission
 from bench.report import Part
 from bench.stage import Effort, Stage, staged
 
@@ -22,6 +22,7 @@ SERVED: Mapping[str, Callable[[Stage, Effort], Awaitable[Part]]] = {
     "submission": submission.measure,
     "shortlist": shortlist.measure,
     "pages": pages.measure,
+    "lists": lists.measure,
     "findability": findability.measure,
     "ledger": ledger.measure,
 }

@@ -84,6 +84,10 @@ class Race:
         """How many times the rate of ``to``: the median over the rounds."""
         return median(a.rate / b.rate for a, b in zip(self._runs[what], self._runs[to], strict=True))
 
+    def p50(self, what: str) -> float:
+        """Milliseconds."""
+        return self._median(what, "p50")
+
     def p99(self, what: str) -> float:
         """Milliseconds."""
         return self._median(what, "p99")

@@ -71,6 +71,8 @@ from market.ratings import api as ratings_api
 from market.regions import api as regions_api
 from market.rules import api as rules_api
 from market.standing import api as standing_api
+from market.statistics import api as statistics_api
+from market.statistics.service import StatisticsSource
 from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
@@ -158,6 +160,8 @@ class Application(Litestar):
                 headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
                 # Not no-store, which would take what was typed from whoever comes back with the back button.
                 headers.setdefault("Cache-Control", "private, no-cache")
+                if not scope["path"].startswith(UNSEEN):
+                    headers.setdefault("Vary", i18n.VARY)
                 for name, value in self.fixed_headers.items():
                     headers[name] = value
             elif head and message["type"] == "http.response.body":
@@ -213,16 +217,14 @@ async def _crowded(scope: HTTPScope, send: Send) -> None:
 
 
 def _language(request: Request[None, None, State], settings: Settings) -> Lang:
-    """What the address asks for, else the browser's switch; for the API what Accept-Language prefers.
+    """What the address asks for, else what the browser's switch says, else what Accept-Language prefers.
 
-    An account's own language takes its place once it is known (``Authenticate``). Pages do not follow Accept-Language
-    while parts of them are in Chinese only.
+    The API knows no switch. An account's own language takes its place once it is known (``Authenticate``).
     """
-    if asked := i18n.known(request.query_params.get("lang")):
-        return asked
-    if request.url.path.startswith("/api/"):
-        return i18n.preferred(request.headers.get("accept-language", ""))
-    return i18n.known(request.cookies.get(cookie_name(settings, i18n.COOKIE))) or "zh"
+    chosen = i18n.known(request.query_params.get("lang"))
+    if chosen is None and not request.url.path.startswith("/api/"):
+        chosen = i18n.known(request.cookies.get(cookie_name(settings, i18n.COOKIE)))
+    return chosen or i18n.preferred(request.headers.get("accept-language", ""))
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
@@ -275,6 +277,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         provider=Provider(settings) if settings.oidc_issuer and settings.oidc_client_id else None,
         deadlines=DeadlinesSource(),
         catalogue=CatalogueSource(settings.own_words, finder),
+        statistics=StatisticsSource(),
         finder=finder,
         metrics=Metrics(),
         hub=Hub(database, most=settings.live_streams),
@@ -323,7 +326,10 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
             cookie_secure=settings.secure_cookies,
             cookie_httponly=True,
             # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=["^/api/", r"^/feed\.", r"^/(sitemap\.xml|robots\.txt|\.well-known/)", "^/static/", "^/mail/"],
+            exclude=[
+                *("^/api/", r"^/feed\.", r"^/(sitemap\.xml|robots\.txt|\.well-known/)"),
+                *("^/statistics/", "^/static/", "^/mail/"),
+            ],
         ),
         guards=[closed],
         exception_handlers={Exception: on_error},
@@ -369,6 +375,7 @@ def _api() -> Router:
             regions_api.router(),
             rules_api.router(),
             standing_api.router(),
+            statistics_api.router(),
             supervision_api.router(),
         ],
         security=[{"token": []}],

@@ -58,6 +58,9 @@ LOCALES: Final[Mapping[Lang, str]] = {"zh": "zh_CN", "en": "en_GB"}
 QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)?")
 """Of a language in Accept-Language (RFC 9110, 12.4.2); empty: 1."""
 
+VARY = "Accept-Language, Cookie"
+"""What the words of an answer depend on, for whoever keeps copies."""
+
 _language: ContextVar[Lang] = ContextVar("language", default="zh")
 
 

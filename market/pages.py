@@ -41,6 +41,7 @@ from market.ratings import pages as ratings
 from market.rules import pages as rules
 from market.sitemap import pages as sitemap
 from market.standing import pages as standing
+from market.statistics import pages as statistics
 from market.supervision import pages as supervision
 from market.web import AppRequest, page, services
 
@@ -110,6 +111,7 @@ def routers() -> list[Router]:
         rules,
         sitemap,
         standing,
+        statistics,
         supervision,
     )
     docs = Router("/", route_handlers=[api_docs, design, resume], include_in_schema=False)

@@ -60,6 +60,8 @@ PUBLIC = frozenset(
     GET /.well-known/security.txt
     GET /robots.txt
     GET /sitemap.xml
+    GET /statistics
+    GET /statistics/{file}
     GET /institutions
     GET /institutions/{institution_id}
     GET /institutions/{institution_id}/ratings
@@ -119,6 +121,7 @@ PUBLIC = frozenset(
     GET /api/v1/regions
     GET /api/v1/rules
     GET /api/v1/search
+    GET /api/v1/statistics
     GET /api/v1/suggest
     GET /api/v1/supervision/rules
     POST /mail/confirm

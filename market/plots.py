@@ -24,7 +24,8 @@ class Mark(Struct, frozen=True):
 class Option(Struct, frozen=True, omit_defaults=True):
     """What to draw. ``x`` and ``y`` name the axes; ``percent``: values are shares, shown in percent; ``least`` and
     ``most`` bound the values; ``sideways``: bars lie, for long names; ``diagonal``: the name of the line y = x. Of
-    a heat map: ``rows`` down, ``categories`` across; its points are (column, row, value); ``scarce``: little is bad."""
+    a heat map: ``rows`` down, ``categories`` across; its points are (column, row, value); little is bad where
+    it is ``scarce``, nothing where it is ``calm``."""
 
     kind: Literal["line", "bar", "scatter", "heatmap"]
     series: tuple[Series, ...]
@@ -39,6 +40,7 @@ class Option(Struct, frozen=True, omit_defaults=True):
     diagonal: str = ""
     rows: tuple[str, ...] = ()
     scarce: bool = False
+    calm: bool = False
 
 
 class Table(Struct, frozen=True):

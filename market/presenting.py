@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,13 @@ def _clock(step: needs.Event) -> tuple[str, str] | None:
 
 def _date(value: date, pattern: str) -> str:
     """By a pattern of Unicode's, which is a message: each language has its own order."""
-    return format_date(value, pattern, locale=LOCALES[lang()])
+    return _formatted(value, pattern, LOCALES[lang()])
+
+
+@lru_cache(maxsize=4096)
+def _formatted(value: date, pattern: str, locale: str) -> str:
+    """Kept: on a list the same few days come again and again, and Babel reads its locale anew for each."""
+    return format_date(value, pattern, locale=locale)
 
 
 def _today() -> date:

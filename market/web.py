@@ -36,6 +36,7 @@ from market.discovery.service import Finder
 from market.i18n import _
 from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
+from market.statistics.service import StatisticsSource
 from matching.types import Lang
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class Services(Struct, frozen=True, eq=False):
     provider: Provider | None
     deadlines: DeadlinesSource
     catalogue: CatalogueSource
+    statistics: StatisticsSource
     finder: Finder
     metrics: Metrics
     hub: Hub

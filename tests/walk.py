@@ -92,7 +92,7 @@ async def demo_database(clone: Clone) -> Settings:
 def pages(app: Litestar) -> list[str]:
     """The paths of all pages, with their parameters."""
     found = {route.path_format for route in app.routes if "GET" in getattr(route, "methods", ())}
-    files = {path for path in found if "/files/" in path or "." in path.rsplit("/", 1)[1]}
+    files = {path for path in found if "/files/" in path or path.endswith("{file}") or "." in path.rsplit("/", 1)[1]}
     return sorted(path for path in found - files if not path.startswith(NO_PAGES))
 
 

@@ -30,7 +30,7 @@ class Form(StrEnum):
 
 
 MEDIA_TYPES: Mapping[Form, str] = {
-    Form.CSV: "text/csv; charset=utf-8",
+    Form.CSV: "text/csv",
     Form.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     Form.PDF: "application/pdf",
 }

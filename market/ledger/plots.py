@@ -24,10 +24,10 @@ def _volume(ledger: Ledger) -> Plot:
     rows = list(ledger.trend.items())
     if not any(of.offered or of.delivered for _m, of in rows):
         return Plot(title, _("近一年还没有派单。派出第一条需求后，这里会按月显示派单和办结。"))
-    told = _(
-        "到{month}的一年里派单 {offered} 件，送达结果 {delivered} 件。",
+    told = _n(
+        "到{month}的一年里派单 {n} 件，送达结果 {delivered} 件。",
+        sum(of.offered for _m, of in rows),
         month=_month(rows[-1][0]),
-        offered=sum(of.offered for _m, of in rows),
         delivered=sum(of.delivered for _m, of in rows),
     )
     option = Option(

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from infra import live
-from infra.db import Connection, Database, DatabaseUnavailable
+from infra.db import Connection, Database, DatabaseUnavailable, Transaction
 from market.errors import TooManyStreams
 from market.live import queries
 from market.live.queries import Change
@@ -87,6 +87,7 @@ class Hub:
         self._watchers: set[Watcher] = set()
         self._news = asyncio.Event()
         self._idle = True
+        self._following = asyncio.Event()
         self._settled = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._told: set[int] = set()
@@ -120,6 +121,15 @@ class Hub:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+
+    async def following(self) -> None:
+        """Until what happens from now on will be told; what happened before, a page has to ask for by its stamp.
+
+        While PostgreSQL is away, no longer than a beat: pages look by the clock too.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._beat):
+                await self._following.wait()
 
     async def stream(self, watcher: Watcher, may: Callable[[], Awaitable[bool]]) -> AsyncIterator[Said]:
         """What to tell the page, until ``may`` says no or the process stops."""
@@ -187,12 +197,14 @@ class Hub:
     async def _tell(self) -> None:
         if not self._watchers:
             self._idle = True  # what happens now, whoever comes later sees on the page
+            self._following.clear()
             return
         now = time.monotonic()
         async with self._db.reading() as tx:
             if self._idle:
-                self._settled, self._idle = await queries.newest(tx), False
+                await self._begin(tx, now)
             changes = await queries.since(tx, self._settled)
+        self._following.set()
         fresh = [change for change in changes if change.id not in self._told]
         for change in fresh:
             self._told.add(change.id)
@@ -203,3 +215,11 @@ class Hub:
         for watcher in self._watchers:
             if any(watcher.topic.covers(change) for change in fresh):
                 watcher.wake(changed=True)
+
+    async def _begin(self, tx: Transaction, now: float) -> None:
+        """Follow from here: of the latest ids those that are missing may yet appear, the others are old."""
+        newest = await queries.newest(tx)
+        self._settled = max(0, newest - queries.LATE)
+        self._told = {change.id for change in await queries.since(tx, self._settled)}
+        self._recent.append((now, newest))
+        self._idle = False

@@ -4,22 +4,27 @@ The page then reads itself again, as its reader may see it; so a stream tells no
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
 
 from litestar import Router, get
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from infra.db import Transaction
 from market.accounts import queries as accounts
 from market.accounts.model import Actor, Role, Session
 from market.auth import allow
 from market.errors import NotAuthenticated
 from market.live import queries
 from market.live.hub import Said, Topic
+from market.live.queries import Stamp
 from market.needs import queries as needs
 from market.needs import service as need_service
 from market.web import AppRequest, PathId, Services, actor_of, services
 
 May = Callable[[Actor], Awaitable[bool]]
+Missed = Callable[[Transaction], Awaitable[bool]]
+After = Annotated[str | None, QueryParameter(pattern=r"^[0-9]{1,18}\.[0-9]{1,4}\Z")]
 RETRY_MILLISECONDS = 3_000
 MESSAGES = {
     Said.CHANGED: ServerSentEventMessage(event="changed"),
@@ -39,26 +44,47 @@ async def of_need(request: AppRequest, need_id: PathId, after: FromQuery[int | N
         async with held.db.reading() as tx:
             return await needs.find(tx, actor, need_id) is not None
 
-    return _stream(request, Topic(need_id=need_id), may, after)
+    async def missed(tx: Transaction) -> bool:
+        return after is not None and await queries.happened(tx, need_id, after)
+
+    return _stream(request, Topic(need_id=need_id), may, missed)
 
 
 @get("/live/queue", guards=[allow(Role.COORDINATOR)])
-async def of_queue(request: AppRequest) -> ServerSentEvent:
-    """Changes in the area of the coordinator's node."""
-    return _stream(request, Topic(prefix=actor_of(request).node_prefix or ""), _always)
+async def of_queue(request: AppRequest, after: After = None) -> ServerSentEvent:
+    """Changes in the area of the coordinator's node. ``after``: the stamp of the page."""
+    topic = Topic(prefix=actor_of(request).node_prefix or "")
+    return _stream(request, topic, _always, _since(topic, after))
 
 
 @get("/live/desk", guards=[allow(Role.INSTITUTION)])
-async def of_desk(request: AppRequest) -> ServerSentEvent:
-    """Changes of what the institution serves."""
-    return _stream(request, Topic(institution_id=actor_of(request).institution_id), _always)
+async def of_desk(request: AppRequest, after: After = None) -> ServerSentEvent:
+    """Changes of what the institution serves. ``after``: the stamp of the page."""
+    topic = Topic(institution_id=actor_of(request).institution_id)
+    return _stream(request, topic, _always, _since(topic, after))
+
+
+def _since(topic: Topic, after: str | None) -> Missed | None:
+    """Whether a page with that stamp may look different by now."""
+    if after is None:
+        return None
+    newest, _dot, latest = after.partition(".")
+    known = Stamp(int(newest), int(latest))
+
+    async def missed(tx: Transaction) -> bool:
+        if await queries.appeared(tx, known):
+            return True
+        changes = await queries.since(tx, known.newest)
+        return len(changes) >= queries.MOST or any(topic.covers(change) for change in changes)
+
+    return missed
 
 
 async def _always(_actor: Actor) -> bool:
     return True
 
 
-def _stream(request: AppRequest, topic: Topic, may: May, after: int | None = None) -> ServerSentEvent:
+def _stream(request: AppRequest, topic: Topic, may: May, missed: Missed | None) -> ServerSentEvent:
     session = request.auth
     if session is None:
         raise NotAuthenticated
@@ -68,9 +94,10 @@ def _stream(request: AppRequest, topic: Topic, may: May, after: int | None = Non
     async def messages() -> AsyncIterator[ServerSentEventMessage]:
         with held.hub.watching(topic, session.token) as watcher:
             yield ServerSentEventMessage(event="open", retry=RETRY_MILLISECONDS)
-            if after is not None and topic.need_id is not None:  # between the page and its stream
+            if missed is not None:  # between the page and its stream
+                await held.hub.following()
                 async with held.db.reading() as tx:
-                    if await queries.happened(tx, topic.need_id, after):
+                    if await missed(tx):
                         watcher.wake(changed=True)
             async for said in held.hub.stream(watcher, lambda: _goes_on(held, session, may)):
                 yield MESSAGES[said]

@@ -17,6 +17,7 @@ from market.calendars.service import Deadlines
 from market.errors import Conflict, DomainError, InvalidInput
 from market.forms import decode
 from market.i18n import _n
+from market.live import queries as live
 from market.matches import queries, service
 from market.matches.model import Delivery, DeskRow, MatchState, Remark
 from market.matches.pages import Draft
@@ -65,12 +66,14 @@ async def _desk(
     status: int = 200,
 ) -> Template:
     actor = actor_of(request)
+    stamp = await live.stamp(tx)  # before what it is a stamp of
     ended = await queries.desk(tx, actor, ENDED, before=read_cursor(cursor, int), limit=ENDED_ROWS + 1)
     todo = await queries.urgent(tx, actor, URGENT_ROWS + 1)
     return page(
         "desk/list.html",
         status=status,
         todo=todo[:URGENT_ROWS],
+        stamp=stamp,
         more=len(todo) > URGENT_ROWS,
         key=one_time_key(),
         sums=_sums(todo[:URGENT_ROWS]),

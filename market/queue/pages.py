@@ -16,6 +16,7 @@ from market.catalogue import queries as catalogue
 from market.errors import Conflict, InvalidInput
 from market.forms import decode
 from market.i18n import _
+from market.live import queries as live
 from market.matches import queries as matches
 from market.matches import work
 from market.matches.pages import decide
@@ -73,6 +74,7 @@ async def _queue(
     status: int = 200,
 ) -> Template:
     actor = actor_of(request)
+    stamp = await live.stamp(tx)  # before what it is a stamp of
     counts = await queries.counts(tx, actor, by)
     node = await regions.region(tx, await _region_of(tx, actor))
     assert node is not None, "every node has its region"
@@ -82,6 +84,7 @@ async def _queue(
         by=by,
         tabs={one: (TAB_NAMES[one], sum(counts.get(s, 0) for s in within)) for one, within in TABS.items()},
         rows=await _rows(tx, actor, by, cursor),
+        stamp=stamp,
         first=cursor is None,
         filters=await queries.filters(tx, actor.id),
         regions={one.code: one.name for one in await regions.below(tx, node.code, node.level + 1)},

@@ -11,8 +11,7 @@ from market.queue.model import Decision, Filter, Held, QueueRow, SavedFilter, Sh
 from market.regions.model import prefix_of
 
 FROM = """
-FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
-JOIN nodes d ON d.id = n.node_id LEFT JOIN accounts o ON o.id = n.owner_id
+FROM needs n JOIN enterprises e ON e.id = n.enterprise_id JOIN nodes d ON d.id = n.node_id
 LEFT JOIN matches m ON m.need_id = n.id
      AND m.state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered', 'completed')
 LEFT JOIN held_decisions h ON h.need_id = n.id
@@ -29,32 +28,45 @@ WHERE starts_with(d.region_prefix, $1) AND starts_with(n.region_code, $2)
   AND ($7 = '' OR n.body ILIKE $7 OR e.name ILIKE $7)
   AND (h.failed IS NULL OR h.failed <> '')
 """
-ROW = f"""
-SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
-       d.name AS node_name, n.owner_id, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
-       m.due_at AS match_due_at, coalesce(m.due_provisional, false) AS match_due_provisional, n.created_at,
-       m.id AS match_id, s.score, s.next_score, f.capacity - f.load AS room, h.failed
-{FROM}
-LEFT JOIN institution_versions v ON v.institution_id = m.institution_id AND v.version = m.institution_version
-LEFT JOIN offerings f ON f.id = m.offering_id
+# Chosen first, described then: only the rows of the page have their candidates read, and PostgreSQL plans two small
+# joins in a tenth of the time that one of eleven tables takes it.
+CHOSEN = f"""
+SELECT n.id, e.name AS enterprise_name, n.state, n.body, n.region_code, d.name AS node_name, n.owner_id, n.due_at,
+       n.due_provisional, n.created_at, m.id AS match_id, m.due_at AS match_due_at,
+       coalesce(m.due_provisional, false) AS match_due_provisional, m.institution_id, m.institution_version,
+       m.offering_id, m.run_id, m.state AS match_state, h.failed
+{FROM} {WHERE}
+"""
+DESCRIBED = """
+SELECT k.id, k.enterprise_name, k.state, left(k.body, 200) AS body, k.region_code, r.name AS region_name, k.node_name,
+       k.owner_id, o.name AS owner_name, v.name AS institution_name, k.due_at, k.due_provisional, k.match_due_at,
+       k.match_due_provisional, k.created_at, k.match_id, s.score, s.next_score, f.capacity - f.load AS room, k.failed
+FROM chosen k JOIN regions r ON r.code = k.region_code LEFT JOIN accounts o ON o.id = k.owner_id
+LEFT JOIN institution_versions v ON v.institution_id = k.institution_id AND v.version = k.institution_version
+LEFT JOIN offerings f ON f.id = k.offering_id
 LEFT JOIN LATERAL (
-    SELECT max(c.score) FILTER (WHERE c.offering_id = m.offering_id) AS score,
-           max(c.score) FILTER (WHERE c.offering_id <> m.offering_id AND c.shown) AS next_score
-    FROM candidates c WHERE m.state = 'proposed' AND c.run_id = m.run_id
+    SELECT max(c.score) FILTER (WHERE c.offering_id = k.offering_id) AS score,
+           max(c.score) FILTER (WHERE c.offering_id <> k.offering_id AND c.shown) AS next_score
+    FROM candidates c WHERE k.match_state = 'proposed' AND c.run_id = k.run_id
 ) s ON true
-{WHERE}
 """
 # A queue is worked by deadline. The cursor is the last row's due_at and id.
-ROWS = f"""{ROW} AND n.state = ANY($8::text[])
+ROWS = f"""
+WITH chosen AS MATERIALIZED ({CHOSEN} AND n.state = ANY($8::text[])
   AND ($9::timestamptz IS NULL OR (n.due_at, n.id) > ($9::timestamptz, $10::bigint))
-ORDER BY n.due_at, n.id LIMIT $11
+ORDER BY n.due_at, n.id LIMIT $11)
+{DESCRIBED} ORDER BY k.due_at, k.id
 """
 # What has ended is looked up, not worked: newest first. The cursor is the last row's id.
-ENDED = f"""{ROW} AND n.state = ANY($8::text[]) AND ($9::bigint IS NULL OR n.id < $9::bigint)
-ORDER BY n.id DESC LIMIT $10
+ENDED = f"""
+WITH chosen AS MATERIALIZED ({CHOSEN} AND n.state = ANY($8::text[]) AND ($9::bigint IS NULL OR n.id < $9::bigint)
+ORDER BY n.id DESC LIMIT $10)
+{DESCRIBED} ORDER BY k.id DESC
 """
 COUNTS = f"SELECT n.state, count(*) AS n {FROM} {WHERE} GROUP BY n.state"
-OF_IDS = f"{ROW} AND n.id = ANY($8::bigint[]) ORDER BY n.due_at, n.id"
+OF_IDS = f"""
+WITH chosen AS MATERIALIZED ({CHOSEN} AND n.id = ANY($8::bigint[])) {DESCRIBED} ORDER BY k.due_at, k.id
+"""
 NEXT = f"""
 SELECT n.id {FROM} {WHERE} AND n.state = ANY($8::text[]) AND n.id <> $9
 ORDER BY (n.due_at, n.id) < (SELECT due_at, id FROM needs WHERE id = $9), n.due_at, n.id LIMIT 1

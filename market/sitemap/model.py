@@ -9,7 +9,7 @@ MOST = 50_000
 """Addresses that one file may name."""
 GOOD_FOR = timedelta(days=90)
 """How long a copy of security.txt may be believed."""
-LISTS = ("/", "/offerings", "/institutions", "/items", "/notices", "/calendar", "/changes")
+LISTS = ("/", "/offerings", "/institutions", "/items", "/notices", "/calendar", "/changes", "/statistics")
 PRIVATE = (
     *("/account", "/counter", "/desk", "/join", "/ledger", "/login", "/logout", "/mail/", "/messages", "/needs"),
     *("/plans", "/queue", "/ratings", "/receipt", "/register", "/reset", "/search", "/supervision", "/api/v1/"),

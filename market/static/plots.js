@@ -86,7 +86,7 @@ function heat(plot, { token, text, told }) {
     yAxis: axis(plot.rows, { inverse: true, axisLabel: { ...text, color: token("--ink"), interval: 0, width: 110, overflow: "truncate" } }),
     visualMap: {
       show: false, min: 0, max: most,
-      inRange: { color: plot.scarce ? [token("--bad"), token("--bad-wash"), token("--surface")] : [token("--surface"), token("--bad-wash"), token("--bad")] },
+      inRange: { color: plot.calm ? [token("--surface"), token("--accent-wash"), token("--accent")] : plot.scarce ? [token("--bad"), token("--bad-wash"), token("--surface")] : [token("--surface"), token("--bad-wash"), token("--bad")] },
     },
     series: [{
       type: "heatmap", name: one.name, itemStyle: { borderColor: token("--paper"), borderWidth: 2 },

@@ -104,7 +104,7 @@ async def visit(browser: Browser, site: str) -> AsyncIterator[Visit]:
 
     async def open_page(login: str = "", *, width: int = 1440, javascript: bool = True) -> Page:
         context = await browser.new_context(
-            base_url=site, viewport={"width": width, "height": 900}, java_script_enabled=javascript
+            base_url=site, locale="zh-CN", viewport={"width": width, "height": 900}, java_script_enabled=javascript
         )
         contexts.append(context)
         page = await context.new_page()

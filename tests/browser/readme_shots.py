@@ -34,7 +34,7 @@ async def take(address: str) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         size = {"width": 1280, "height": 800}
-        enterprise = await (await browser.new_context(base_url=address, viewport=size)).new_page()
+        enterprise = await (await browser.new_context(base_url=address, locale="zh-CN", viewport=size)).new_page()
         await log_in(enterprise, "enterprise")
         await enterprise.goto("/")
         await enterprise.type("#f-body", SENTENCE, delay=5)
@@ -43,11 +43,11 @@ async def take(address: str) -> None:
         await enterprise.get_by_role("button", name="提交").first.click()
         await enterprise.wait_for_url("**/needs/*")
         await enterprise.get_by_text("正在审核").first.wait_for()
-        coordinator = await (await browser.new_context(base_url=address, viewport=size)).new_page()
+        coordinator = await (await browser.new_context(base_url=address, locale="zh-CN", viewport=size)).new_page()
         await log_in(coordinator, "coordinator")
         await coordinator.goto("/needs/" + enterprise.url.rsplit("/", 1)[1])
         await coordinator.screenshot(path=IMAGES / "work.png")
-        phone = await browser.new_context(base_url=address, viewport={"width": 390, "height": 800})
+        phone = await browser.new_context(base_url=address, locale="zh-CN", viewport={"width": 390, "height": 800})
         page = await phone.new_page()
         await log_in(page, "enterprise")
         await page.goto("/needs/" + enterprise.url.rsplit("/", 1)[1])

@@ -56,7 +56,9 @@ async def test_every_page_is_accessible_and_quiet(browser: Browser, clone: Clone
 async def _walk(browser: Browser, site: str, login: str, look: int, where: list[str], wrong: Faults) -> list[str]:
     """Look at these pages; those that were shown. What is wrong goes into ``wrong``, with where it is."""
     size, scheme, cookies = LOOKS[look]
-    context = await browser.new_context(base_url=site, viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    context = await browser.new_context(
+        base_url=site, locale="zh-CN", viewport=size, color_scheme=scheme, reduced_motion="reduce"
+    )
     await context.add_cookies([{"name": name, "value": value, "url": site} for name, value in cookies.items()])
     page = await context.new_page()
     if login:

@@ -42,7 +42,7 @@ async def enter(browser: Browser, own_site: str) -> AsyncIterator[Enter]:
 
     async def open_page(login: str, *, width: int = 1440, javascript: bool = True) -> Page:
         context = await browser.new_context(
-            base_url=own_site, viewport={"width": width, "height": 900}, java_script_enabled=javascript
+            base_url=own_site, locale="zh-CN", viewport={"width": width, "height": 900}, java_script_enabled=javascript
         )
         contexts.append(context)
         page = await context.new_page()
@@ -175,7 +175,64 @@ async def test_what_one_does_the_other_sees(own_settings: Settings, enter: Enter
     await page.click("#ranked [data-approve]")
     await expect(party.locator("#story .panel.now h2")).to_contain_text("派单", timeout=25_000)
     await expect(count).to_have_text(str(waiting - 1), timeout=10_000)
-    await expect(colleague.locator(".q-fresh")).to_be_visible()
+    await expect(colleague.locator(f"[data-row='{need_id}']")).to_have_count(0)
+
+
+async def test_rows_change_where_they_stand_and_nothing_moves_under_the_hand(
+    own_settings: Settings, enter: Enter
+) -> None:
+    first, second = await file_needs(own_settings, 2)
+    page, colleague = await enter("coordinator"), await enter("coordinator2")
+    await page.goto("/queue")
+    row, other = page.locator(f"[data-row='{first}']"), page.locator(f"[data-row='{second}']")
+    await other.locator("input[type=checkbox]").check()
+    await row.hover()
+    place = await other.bounding_box()
+    await colleague.goto(f"/needs/{first}")
+    await colleague.click("#ranked [data-approve]")
+    await expect(row).to_have_class(re.compile("left"), timeout=25_000)  # crossed out, where it was
+    await expect(row.locator("[data-approve]")).to_be_disabled()
+    await expect(page.locator("#rows .q-fresh")).to_be_visible()
+    assert place is not None
+    moved = await other.bounding_box()
+    assert moved is not None
+    assert moved["height"] == place["height"]
+    (third,) = await file_needs(own_settings, 1)
+    await page.locator("#f-q").hover()
+    await page.evaluate("document.activeElement.blur()")
+    await page.locator("#rows").hover(position={"x": 5, "y": 5})
+    await page.mouse.move(5, 5)  # out of the list: what waited comes
+    await expect(row).to_have_count(0, timeout=10_000)
+    await expect(page.locator(f"[data-row='{third}']")).to_have_count(1, timeout=10_000)
+    await expect(page.locator("#rows .q-fresh")).to_be_hidden()
+    await expect(other.locator("input[type=checkbox]")).to_be_checked()
+
+
+async def test_the_desk_fills_and_what_is_typed_stays(own_settings: Settings, enter: Enter) -> None:
+    first, second = await file_needs(own_settings, 2)
+    desks = [await enter(login) for login in ("office", "institution")]
+    for desk in desks:
+        await desk.goto("/desk")
+    page = await enter("coordinator")
+    await page.goto(f"/needs/{first}")
+    await page.click("#ranked [data-approve]")
+    row = ".tasks > li", re.compile(rf"需求 {first}\b")
+    came = [desk.locator(row[0], has_text=row[1]) for desk in desks]
+    with anyio.fail_after(30):
+        while not (counts := [await one.count() for one in came]) or not any(counts):
+            await anyio.sleep(0.2)
+    at = counts.index(1)
+    desk, mine = desks[at], came[at]
+    await mine.locator("summary").first.click()
+    await mine.get_by_label("谢绝的理由").fill("正在写的理由")
+    await page.goto(f"/needs/{second}")
+    await page.click("#ranked [data-approve]")
+    await (
+        desk.locator("#todo .q-fresh")
+        .or_(desk.locator(".tasks > li", has_text=re.compile(rf"需求 {second}\b")))
+        .first.wait_for(timeout=25_000)
+    )
+    await expect(mine.get_by_label("谢绝的理由")).to_have_value("正在写的理由")
 
 
 async def test_axe_finds_nothing(own_settings: Settings, enter: Enter) -> None:

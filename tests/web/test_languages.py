@@ -113,3 +113,30 @@ async def test_a_switch_of_looks_stays_in_the_browser(client: httpx.AsyncClient)
     assert (await client.post("/preferences", data={**form, "theme": "pink"})).status_code == 422
     client.cookies.set("zhipei_theme", '"><script>')
     assert 'data-theme="auto"' in (await client.get("/nowhere")).text
+
+
+@pytest.mark.parametrize(
+    ("likes", "speaks"),
+    [
+        ("en-GB,en;q=0.9", "en"),
+        ("zh-CN,en;q=0.8", "zh-CN"),
+        ("fr", "zh-CN"),
+        ("fr,en;q=0.1", "en"),
+        ("%%;q=x", "zh-CN"),
+    ],
+)
+async def test_a_visitor_is_spoken_to_as_the_browser_likes(client: httpx.AsyncClient, likes: str, speaks: str) -> None:
+    page = await client.get("/offerings", headers={"Accept-Language": likes})
+    assert f'<html lang="{speaks}"' in page.text
+    assert page.headers["content-language"] == speaks
+    assert page.headers["vary"] == "Accept-Language, Cookie"
+
+
+async def test_what_was_chosen_counts_more_than_what_the_browser_likes(client: httpx.AsyncClient, login: Login) -> None:
+    english = {"Accept-Language": "en"}
+    assert "<h1>Not found</h1>" in (await client.get("/nowhere", headers=english)).text
+    await client.get("/")
+    await switch(client, "zh")
+    assert '<html lang="zh-CN"' in (await client.get("/", headers=english)).text
+    assert '<html lang="en"' in (await client.get("/?lang=en", headers=english)).text
+    assert '<html lang="zh-CN"' in (await (await login("institution")).get("/desk", headers=english)).text

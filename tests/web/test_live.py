@@ -1,6 +1,7 @@
 """What others do arrives on open pages: who hears of what, until when, and how many may listen."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,10 +13,13 @@ from litestar import Litestar
 
 from infra.db import Database
 from infra.settings import Settings
+from market.calendars.service import DeadlinesSource
 from market.errors import TooManyStreams
 from market.live.hub import MOST_OF_ONE, Hub, Said, Topic
+from market.needs import service as needs
+from market.needs.model import Submission
 from tests.conftest import Login, open_database
-from tests.factories import World
+from tests.factories import AID, World
 from tests.web.test_pages_staff import AID_TEXT, approve, file_need, match_of, post
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +52,13 @@ async def address(app: Litestar) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     await serving
+
+
+def stream_of(html: str) -> str:
+    """Where the page listens."""
+    found = re.search(r'data-live="([^"]+)"', html)
+    assert found
+    return found[1]
 
 
 @asynccontextmanager
@@ -101,6 +112,37 @@ async def test_what_happened_between_the_page_and_its_stream_is_told(
     async with listening(address, party, f"/live/needs/{need_id}?after={last}") as stream:
         with pytest.raises(TimeoutError):
             await stream.next(1.5)
+
+
+@pytest.mark.parametrize(("who", "path"), [("coordinator2", "queue"), ("institution", "desk")])
+async def test_what_a_list_did_not_know_yet_is_told(
+    db: Database, settings: Settings, world: World, login: Login, address: str, who: str, path: str
+) -> None:
+    need_id = await file_need(db, settings, world, AID_TEXT)
+    reader, coordinator = await login(who), await login("coordinator")
+    old = stream_of((await reader.get(f"/{path}")).text)
+    await approve(coordinator, need_id)
+    new = stream_of((await reader.get(f"/{path}")).text)
+    async with listening(address, reader, old) as stream:
+        assert await stream.next() == "changed"
+    async with listening(address, reader, new) as stream:
+        with pytest.raises(TimeoutError):
+            await stream.next(1.5)
+    assert (await reader.get(f"/live/{path}?after=1%20or%201")).status_code in (400, 404, 422)
+
+
+async def test_an_event_that_was_committed_late_is_told(
+    db: Database, settings: Settings, world: World, login: Login, address: str
+) -> None:
+    """Its id lies before the newest that the page knew."""
+    reader, deadlines = await login("coordinator2"), DeadlinesSource()
+    async with db.transaction() as late:
+        submission = Submission(body=AID_TEXT, item_codes=(AID,))
+        await needs.submit(late, world.actors["rival"], submission, await deadlines.get(late))
+        await file_need(db, settings, world, AID_TEXT)
+        path = stream_of((await reader.get("/queue")).text)
+    async with listening(address, reader, path) as stream:
+        assert await stream.next() == "changed"
 
 
 async def test_who_may_not_see_the_page_may_not_listen(
