@@ -72,6 +72,7 @@ ALIASES = {"in_state": "state", "data": "body"}
 
 def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     """Any error as problem details, or as the page that says the same."""
+    error = _cause(error)
     if isinstance(error, Rejected):
         return error.page
     if isinstance(error, Replayed):
@@ -93,6 +94,13 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     shown = {"problem": problem, "back": came_from(request), **_ways_on(request, problem)}
     kind = Template if request.scope.get("path_template") else Unmatched
     return kind("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _cause(error: Exception) -> Exception:
+    """What went wrong, out of the groups that Litestar makes of what ends a request's transaction."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
