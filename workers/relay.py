@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.exceptions import RedisError
 
 from infra import outbox
@@ -81,7 +82,22 @@ class Relay:
         # Sent after the commit: a job must find its lease. If this process dies here, the lease runs out and the row is
         # leased again.
         for row in rows:
-            # arq keeps its locks by job id alone, whatever the queue: the queue's name tells databases apart.
-            job_id = f"{self._arq.default_queue_name}:{row.id}:{row.attempt}"
-            await self._arq.enqueue_job(JOB, row, _job_id=job_id)
+            if row.attempt > 1:
+                await self._forget(self._job_id(row.id, row.attempt - 1))
+            await self._arq.enqueue_job(JOB, row, _job_id=self._job_id(row.id, row.attempt))
         return len(rows)
+
+    def _job_id(self, row_id: int, attempt: int) -> str:
+        # arq keeps its locks by job id alone, whatever the queue: the queue's name tells databases apart.
+        return f"{self._arq.default_queue_name}:{row_id}:{attempt}"
+
+    async def _forget(self, job_id: str) -> None:
+        """Take a job off the queue whose lease has run out.
+
+        A worker that was killed leaves its jobs at the head of the queue, locked for an hour, the longest that any job
+        may take. arq reads a hundred from the head: ten such ends, and nothing would be done any more.
+        """
+        async with self._arq.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._arq.default_queue_name, job_id)
+            pipe.delete(job_key_prefix + job_id, in_progress_key_prefix + job_id)
+            await pipe.execute()

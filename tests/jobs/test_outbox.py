@@ -4,6 +4,8 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from msgspec import structs
 
 from infra import outbox
@@ -19,6 +21,7 @@ from tests.factories import World
 from workers.context import Context
 from workers.main import make_worker
 from workers.match import match_need
+from workers.relay import Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -121,4 +124,27 @@ async def test_a_poisoned_row_is_parked_and_others_go_on(clone: Clone) -> None:
     async with database.transaction() as tx:
         assert await tx.fetchval("SELECT last_error FROM outbox WHERE topic <> 'index'") == "KeyError: no_such_topic"
         assert await tx.fetchval("SELECT count(*) FROM needs WHERE state = 'proposed'") == 5
+    await database.close()
+
+
+async def test_a_killed_workers_job_does_not_stay_in_the_queue(clone: Clone) -> None:
+    """Its lock lasts an hour: a hundred such at the head of arq's queue, and nothing behind them would be done."""
+    settings = await clone()
+    database, arq = open_database(settings), ArqRedis.from_url(str(settings.redis_url))
+    arq.default_queue_name = settings.namespace
+    relay = Relay(settings, database, arq)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM outbox")
+        await outbox.add(tx, "match_need", need_id=-1)
+    assert await relay._send_batch() == 1
+    (job_id,) = await arq.zrange(settings.namespace, 0, -1)
+    await arq.set(in_progress_key_prefix.encode() + job_id, b"1")  # taken up, and then killed
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE outbox SET leased_until = now() - interval '1 s'")
+    assert await relay._send_batch() == 1
+    (another,) = await arq.zrange(settings.namespace, 0, -1)
+    assert another != job_id
+    assert not await arq.exists(in_progress_key_prefix.encode() + job_id)
+    await arq.delete(settings.namespace)
+    await arq.aclose()
     await database.close()
