@@ -26,7 +26,7 @@ AGAIN = (429, 502, 503)
 """Answers after which the same call is made again."""
 REFUSED = (404, 409, 422)
 """What somebody is told who came too late: another has decided meanwhile."""
-CALL_SECONDS, GIVE_UP_SECONDS = 10.0, 90.0
+CALL_SECONDS, GIVE_UP_SECONDS = 20.0, 90.0
 
 
 class Unanswered(AssertionError):

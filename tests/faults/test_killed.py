@@ -16,6 +16,7 @@ from random import Random
 import pytest
 
 from infra.db import Database
+from infra.settings import Settings
 from market.calendars import service as calendars
 from market.ledger import recording
 from tests.conftest import UNLIMITED, open_database
@@ -42,9 +43,9 @@ ROOM = "UPDATE offerings SET capacity = 100000 WHERE item_code = 'SZ-2024-30' OR
 WAITING = "SELECT count(*) FROM outbox WHERE topic = 'index'"
 
 
-async def furnish(site: Site) -> World:
+async def furnish(settings: Settings) -> World:
     """The small world of all tests."""
-    owner = open_database(site.settings, owner=True)
+    owner = open_database(settings, owner=True)
     async with owner.transaction() as tx:
         await make_world(tx)
         await tx.execute(ROOM)
@@ -130,7 +131,7 @@ async def test_nothing_is_lost_and_nothing_doubled() -> None:
     rng = Random(SEED)
     with site_of(**SETTINGS) as site:
         await asyncio.to_thread(site.start)
-        world = await furnish(site)
+        world = await furnish(site.settings)
         database = open_database(site.settings)
         own = [world.offerings[title] for title in ("专利申请辅导", "专利侵权维权援助", "知识产权法律政策咨询")]
         load = Load(f"http://127.0.0.1:{site.port}", world.token, own, SEED, pause=0.4)
