@@ -7,7 +7,10 @@ outside of a clean rollback is thrown away.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -44,8 +47,18 @@ LOST = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    TimeoutError,  # no answer, where PostgreSQL itself would have ended the statement: the line is dead
 )
-REFUSED = (OSError, TimeoutError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
+REFUSED = (OSError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
+
+CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""PostgreSQL ended one transaction so that another could go on: from its start again, it goes through."""
+ATTEMPTS = 4
+FIRST_PAUSE = 0.02
+AWAY_SECONDS = 0.2
+"""So long after a connection was refused nobody tries another: a server that starts has to fork for each it refuses."""
+ANSWER_SECONDS = 5.0
+"""So much later than PostgreSQL ends a statement we take the connection for dead."""
 
 
 class DatabaseUnavailable(Exception):
@@ -77,9 +90,11 @@ class Database:
         self.url = url
         self._keys = keys or _no_keys
         self._wait = wait
+        self._command_timeout = statement_timeout_ms / 1000 + ANSWER_SECONDS
         self._free: list[Connection] = []
         self._slots = asyncio.Semaphore(size)
         self._closed = False
+        self._refused_at, self._refusal = -math.inf, ""
         self._unheard: set[str] = set()
         self._notifying: asyncio.Task[None] | None = None
         self._server_settings = {
@@ -99,14 +114,18 @@ class Database:
                 connection_class=Connection,
                 timeout=self._wait,
                 server_settings=self._server_settings,
-                command_timeout=60,
+                command_timeout=self._command_timeout,
             )
         except (*LOST, *REFUSED) as error:
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error!r}") from error
         try:
-            await connection.set_type_codec(
-                "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode
-            )
+            async with asyncio.timeout(self._wait):
+                await connection.set_type_codec(
+                    "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=msgspec.json.decode
+                )
+        except LOST as error:
+            connection.terminate()
+            raise DatabaseUnavailable(f"lost the connection to PostgreSQL: {error}") from error
         except BaseException:
             connection.terminate()
             raise
@@ -206,9 +225,18 @@ class Database:
             if not connection.is_closed():
                 return connection
         try:
-            return await self.connect()
+            return await self._connect_unless_away()
         except BaseException:
             self._slots.release()
+            raise
+
+    async def _connect_unless_away(self) -> Connection:
+        if time.monotonic() - self._refused_at < AWAY_SECONDS:
+            raise DatabaseUnavailable(self._refusal)
+        try:
+            return await self.connect()
+        except DatabaseUnavailable as error:
+            self._refused_at, self._refusal = time.monotonic(), str(error)
             raise
 
     def _release(self, connection: Connection) -> None:
@@ -224,7 +252,7 @@ class Database:
             await connection.execute("ROLLBACK")
         except BaseException as error:
             connection.terminate()  # nobody may get it in the middle of a transaction
-            if not isinstance(error, (*LOST, TimeoutError, asyncpg.PostgresError)):
+            if not isinstance(error, (*LOST, asyncpg.PostgresError)):
                 raise
 
 
@@ -258,6 +286,19 @@ async def savepoint(tx: Transaction) -> AsyncIterator[None]:
         await tx.execute("ROLLBACK TO SAVEPOINT part")
         raise
     await tx.execute("RELEASE SAVEPOINT part")
+
+
+async def repeated(act: Callable[[], Awaitable[T]]) -> T:
+    """What ``act`` returns; after a short pause of random length from its start again, where CONFLICTS end it.
+
+    ``act`` begins its own transaction, and has no effect outside of it.
+    """
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return await act()
+        except CONFLICTS:
+            await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311  only not both at once
+    return await act()
 
 
 def one(kind: type[T], row: Record) -> T:

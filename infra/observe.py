@@ -97,6 +97,15 @@ class Metrics:
         self.outbox_oldest = Gauge(
             "zhipei_outbox_oldest_seconds", "Age of the oldest waiting outbox row", registry=self.registry
         )
+        self.outbox_late = Gauge(
+            "zhipei_outbox_late_seconds",
+            "For how long the first row that nobody has tried has been due",
+            registry=self.registry,
+        )
+        self.at_once = Gauge("zhipei_requests_at_once", "Requests being answered", registry=self.registry)
+        self.refused = Counter(
+            "zhipei_refused_total", "Refusals that keep the rest going", ["why"], registry=self.registry
+        )
         self.deadlines_behind = Gauge(
             "zhipei_deadlines_behind_seconds",
             "For how long the first step that is due has waited",

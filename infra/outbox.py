@@ -40,6 +40,14 @@ UPDATE outbox SET parked_at = now()
 WHERE parked_at IS NULL AND attempt >= $1 AND leased_until <= now() AND topic <> 'index' AND topic <> 'tell'
 RETURNING id, topic, payload, attempt, request_id
 """
+HELD = """
+SELECT id, attempt FROM outbox WHERE leased_by = $1 AND leased_until > now() AND parked_at IS NULL
+"""
+# Not counted as an attempt: nobody has begun it.
+GIVE_BACK = """
+UPDATE outbox SET attempt = attempt - 1, leased_by = NULL, leased_until = '-infinity'
+WHERE id = ANY($1::bigint[]) AND leased_by = $2
+"""
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
 FAIL = """
@@ -80,6 +88,12 @@ SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting,
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float8
            AS oldest_seconds
 FROM outbox
+"""
+# Of what nobody has tried yet: a row that fails, or waits for its moment, says nothing of those behind it.
+LATE = """
+SELECT coalesce(extract(epoch FROM now() - greatest(created_at, leased_until)), 0)::float8 FROM outbox
+WHERE parked_at IS NULL AND attempt = 0 AND leased_until <= now() AND topic <> 'index' AND topic <> 'tell'
+ORDER BY leased_until, id LIMIT 1
 """
 
 
@@ -143,6 +157,19 @@ async def park(tx: Transaction, *, attempts: int) -> list[Row]:
     return many(Row, await tx.fetch(PARK, attempts))
 
 
+async def held(tx: Transaction, holder: str) -> list[tuple[int, int]]:
+    """Id and attempt of the rows ``holder`` has leased."""
+    return [(row["id"], row["attempt"]) for row in await tx.fetch(HELD, holder)]
+
+
+async def give_back(tx: Transaction, row_ids: list[int], holder: str) -> None:
+    """End leases whose rows have reached nobody, as if they had not been.
+
+    Should one have done so after all, there are two jobs with one lease: only one of them finds its row to delete.
+    """
+    await tx.execute(GIVE_BACK, row_ids, holder)
+
+
 async def done(tx: Transaction, row_id: int, attempt: int) -> None:
     """Delete the row in the transaction of its effect.
 
@@ -191,3 +218,8 @@ async def unpark(tx: Transaction) -> int:
 async def depth(tx: Transaction) -> Depth:
     """How the outbox stands."""
     return many(Depth, await tx.fetch(DEPTH))[0]
+
+
+async def late(tx: Transaction) -> float:
+    """For how many seconds the first row that a worker could take up has been waiting for one."""
+    return float(await tx.fetchval(LATE) or 0)

@@ -103,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Exports by one account; by one address five times as many. 0: any number."""
     requests_at_once: Positive = 256
     """Requests a web process works on; one more is answered 503 at once."""
+    drain_seconds: NotNegative = 0.0
+    """After a stop signal a web server is not ready (``/readyz``) for so long before it accepts no more."""
     body_bytes: Positive = 1_048_576
     """Largest body of a request: a form of eleven fields, each with 10,000 Chinese characters, is told and kept."""
     oidc_issuer: str | None = None
@@ -121,6 +123,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a leased outbox row is left alone before it is sent again."""
     outbox_attempts: Positive = 8
     """After so many attempts an outbox row is parked for a person to look at."""
+    outbox_late_seconds: Limit = 60
+    """Once background work has waited so long, needs that come by the API are answered 503. 0: never."""
+    outbox_most_seconds: Limit = 86_400
+    """Once it has waited so long, needs that people submit on pages are answered 503 too. 0: never."""
     shortlist_size: Positive = 20
     """Candidates stored and shown for a need."""
     explore_gap: NotNegative = 0.0

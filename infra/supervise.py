@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a program that died is started again
-HEALTHY_SECONDS = 60.0  # so long alive, and the pause begins anew at FIRST_PAUSE
+HEALTHY_SECONDS = 10.0  # so long alive, and the pause begins anew at FIRST_PAUSE: what dies later dies of another cause
 PROBE_SECONDS = 0.05
 LOG_BYTES = 10_000_000  # of a log file, before it becomes <name>.log.1
 LOG_CHECK_SECONDS = 10.0

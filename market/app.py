@@ -5,9 +5,8 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import msgspec
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, MediaType, Request, Response, Router, get
@@ -33,7 +32,7 @@ from infra.db import Database
 from infra.limits import Limiter
 from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
-from market import health, i18n, presenting
+from market import answering, health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
@@ -52,7 +51,6 @@ from market.enterprises import api as enterprises_api
 from market.exporting import api as exporting_api
 from market.feeds import api as feeds_api
 from market.guides import api as guides_api
-from market.i18n import _
 from market.institutions import api as institutions_api
 from market.ledger import api as ledger_api
 from market.lists import api as lists_api
@@ -66,6 +64,7 @@ from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
 from market.permissions import closed
 from market.plans import api as plans_api
+from market.pressure import Pressure
 from market.problems import on_error
 from market.ratings import api as ratings_api
 from market.regions import api as regions_api
@@ -88,8 +87,6 @@ from matching.types import Lang
 from search.breaker import Breaker
 
 HERE = Path(__file__).parent
-BODY_SECONDS = 30.0
-"""How long a part of a request's body may take; whoever is slower holds a place that others need."""
 CSP = "; ".join(
     (
         "default-src 'self'",
@@ -171,9 +168,10 @@ class Application(Litestar):
         try:
             with i18n.speaking(_language(request, self.state.services.settings)):
                 if crowded and not scope["path"].startswith(UNSEEN):
-                    await _crowded(scope, observed)
+                    self.metrics.refused.labels("crowded").inc()
+                    await answering.crowded(scope, observed)
                 else:
-                    await super().__call__(scope, _impatient(receive), observed)
+                    await answering.answer(super().__call__, scope, answering.impatient(receive), observed)
         finally:
             self.at_once -= 1
             seconds = time.perf_counter() - started
@@ -185,35 +183,6 @@ class Application(Litestar):
                 took = round(seconds * 1000, 1)
                 who = {"account": scope["user"].id} if scope["user"] else {}
                 log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took, **who)
-
-
-def _impatient(receive: Receive) -> Receive:
-    """``receive`` with a limit on how long each part of the body takes; there is none on waiting for the end."""
-    complete = False
-
-    async def received() -> Any:
-        nonlocal complete
-        if complete:
-            return await receive()
-        async with asyncio.timeout(BODY_SECONDS):
-            message = await receive()
-        complete = not message.get("more_body", False)
-        return message
-
-    return received
-
-
-async def _crowded(scope: HTTPScope, send: Send) -> None:
-    """503, without a page: whatever needs a template or a database would make it worse."""
-    words = _("现在访问的人很多，请过几秒再试。已提交的内容不会丢失。")
-    if scope["path"].startswith("/api/"):
-        problem = {"type": "/problems/unavailable", "title": _("服务暂时繁忙"), "status": 503, "detail": words}
-        kind, body = b"application/problem+json", msgspec.json.encode({**problem, "instance": scope["path"]})
-    else:
-        kind, body = b"text/plain; charset=utf-8", words.encode()
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"retry-after", b"3")]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _language(request: Request[None, None, State], settings: Settings) -> Lang:
@@ -237,7 +206,7 @@ async def healthz() -> str:
 async def readyz(request: AppRequest) -> Response[health.Readiness]:
     """The process can serve: 503, with the reason, when it cannot."""
     state = await health.readiness(services(request))
-    return Response(state, status_code=200 if state.ready else 503)
+    return Response(state, status_code=503 if state.status == "no" else 200)
 
 
 @get("/metrics", include_in_schema=False)
@@ -265,6 +234,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     engine = open_engine(settings)
     cipher = keys()
     finder = Finder(engine, Breaker())
+    counted = Metrics()
     held = Services(
         settings=settings,
         secret=csrf_secret,
@@ -279,8 +249,10 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         catalogue=CatalogueSource(settings.own_words, finder),
         statistics=StatisticsSource(),
         finder=finder,
-        metrics=Metrics(),
+        metrics=counted,
+        pressure=Pressure(settings, counted),
         hub=Hub(database, most=settings.live_streams),
+        stopping=asyncio.Event(),
     )
 
     @asynccontextmanager
@@ -344,6 +316,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     app.metrics = held.metrics
     app.fixed_headers = SECURE_HEADERS if settings.secure_cookies else HEADERS
     app.most_at_once = settings.requests_at_once
+    held.metrics.at_once.set_function(lambda: app.at_once)
     return app
 
 

@@ -117,17 +117,23 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=10,
         server_header=False,
     )
-    _Server(config, app.state.services.hub.close).run()
+    held = app.state.services
+    _Server(config, held.stopping.set, ready.drain_seconds, held.hub.close).run()
 
 
 class _Server(uvicorn.Server):
-    """Ends streams before it waits for requests to end: they would go on for ever."""
+    """Stops in this order: it is not ready any more, accepts no more, ends streams, which would go on for ever, and
+    lets the requests that are in flight end."""
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, retire: Callable[[], None], drain_seconds: float, end_streams: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._end_streams = end_streams
+        self._retire, self._drain_seconds, self._end_streams = retire, drain_seconds, end_streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._retire()
+        await asyncio.sleep(self._drain_seconds)
         self._end_streams()
         await super().shutdown(sockets)
 
@@ -266,7 +272,11 @@ def _programs(settings: Settings) -> tuple[Program, ...]:
     env = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
     return (
         Program(
-            name="web", argv=[sys.executable, "-m", "market.cli", "serve"], ready=web_ready, env=env, stop_seconds=15
+            name="web",
+            argv=[sys.executable, "-m", "market.cli", "serve"],
+            ready=web_ready,
+            env=env,
+            stop_seconds=15 + settings.drain_seconds,
         ),
         Program(name="worker", argv=_worker_argv(), ready=alive, env=env, stop_seconds=15),
     )

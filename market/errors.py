@@ -157,6 +157,12 @@ class Busy(DomainError):
     title = N_("服务暂时繁忙")
 
 
+class Overloaded(Busy):
+    """现在排队办理的需求很多，请过几分钟再提交。"""
+
+    slug = "overloaded"
+
+
 class SecondFactorMissing(DomainError):
     """您的账号需要先设置两步验证，之后才能继续。"""
 

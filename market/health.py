@@ -1,13 +1,16 @@
 """Whether a process lives, whether it is ready, and its metrics."""
 
+import asyncio
 import math
+from typing import Literal
 
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from infra import outbox
-from infra.db import DatabaseUnavailable
+from infra.db import Database, DatabaseUnavailable
+from infra.migrate import MigrationError, pending
 from infra.observe import Metrics
 from market.deadlines import queries as deadlines
 from market.learning import queries as learning
@@ -19,37 +22,56 @@ from market.web import Services
 
 
 class Readiness(Struct, frozen=True):
-    """What each server the process needs answered: "ok", or why not."""
+    """Whether requests can be served; of each thing that takes: "ok", or why not.
 
+    ``degraded``: they can, with what docs/operations.md says is missing while Redis is away.
+    """
+
+    status: Literal["ready", "degraded", "no"]
     database: str
+    schema: str
     redis: str
-
-    @property
-    def ready(self) -> bool:
-        """Whether requests can be served."""
-        return self.database == self.redis == "ok"
+    stopping: bool
 
 
 async def readiness(held: Services) -> Readiness:
     """Ask PostgreSQL and Redis now."""
-    database = redis = "ok"
+    (database, schema), redis = await asyncio.gather(_database(held.db), _redis(held))
+    stopping = held.stopping.is_set()
+    serves = database == schema == "ok" and not stopping
+    return Readiness(
+        status="no" if not serves else "ready" if redis == "ok" else "degraded",
+        database=database,
+        schema=schema,
+        redis=redis,
+        stopping=stopping,
+    )
+
+
+async def _database(database: Database) -> tuple[str, str]:
     try:
-        async with held.db.reading() as tx:
-            await outbox.depth(tx)
+        async with database.reading() as tx:
+            missing = await pending(tx)
+    except MigrationError:  # of a newer release, which may come before us: an older one serves on it
+        return "ok", "ok"
     except DatabaseUnavailable as error:
-        database = str(error)
+        return str(error), "unknown"
+    return "ok", f"{missing[0].name} is missing: zhipei migrate" if missing else "ok"
+
+
+async def _redis(held: Services) -> str:
     try:
         await held.redis.ping()
     except RedisError as error:
-        redis = str(error)
-    return Readiness(database, redis)
+        return str(error) or type(error).__name__
+    return "ok"
 
 
 async def metrics(held: Services) -> tuple[bytes, str]:
     """Prometheus' text format, and its media type. What lies in PostgreSQL is read at this moment."""
     gauges = held.metrics
     async with held.db.reading() as tx:
-        depth = await outbox.depth(tx)
+        depth, late = await outbox.depth(tx), await outbox.late(tx)
         behind = await deadlines.behind(tx)
         backlog = await deliveries.backlog(tx)
         counts = await needs.counts(tx, "")
@@ -57,6 +79,7 @@ async def metrics(held: Services) -> tuple[bytes, str]:
     gauges.outbox_waiting.set(depth.waiting)
     gauges.outbox_parked.set(depth.parked)
     gauges.outbox_oldest.set(depth.oldest_seconds)
+    gauges.outbox_late.set(late)
     gauges.deadlines_behind.set(behind)
     gauges.deliveries_waiting.set(backlog.waiting)
     gauges.deliveries_parked.set(backlog.parked)

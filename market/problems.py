@@ -15,9 +15,10 @@ from litestar.utils.scope.state import ScopeState
 from msgspec import Struct
 from redis.exceptions import RedisError
 
-from infra.db import DatabaseUnavailable
+from infra.db import CONFLICTS, DatabaseUnavailable
 from infra.observe import request_id
 from market import errors
+from market.answering import MAY_REPEAT
 from market.auth import ENROLMENT, Unmatched
 from market.forms import explain, faults
 from market.i18n import N_, _
@@ -72,13 +73,16 @@ ALIASES = {"in_state": "state", "data": "body"}
 
 def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     """Any error as problem details, or as the page that says the same."""
+    error = _cause(error)
+    if isinstance(error, CONFLICTS) and request.scope.get(MAY_REPEAT):
+        raise error
     if isinstance(error, Rejected):
         return error.page
     if isinstance(error, Replayed):
         kept = error.answer
         return made(kept.body, kept.status, error.at, {"Idempotency-Replayed": "true"})
     problem = _problem(request, error)
-    if problem.status >= 500:
+    if problem.status >= 500 and not isinstance(error, errors.DomainError):  # what we refuse has not failed
         log.error("request failed", status=problem.status, exc_info=error)
     headers = headers_of(error, problem.status)
     if request.url.path.startswith("/api/"):
@@ -93,6 +97,13 @@ def on_error(request: AppRequest, error: Exception) -> Response[Any]:
     shown = {"problem": problem, "back": came_from(request), **_ways_on(request, problem)}
     kind = Template if request.scope.get("path_template") else Unmatched
     return kind("error.html", context=shown, status_code=problem.status, headers=headers)
+
+
+def _cause(error: Exception) -> Exception:
+    """What went wrong, out of the groups that Litestar makes of what ends a request's transaction."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _ways_on(request: AppRequest, problem: Problem) -> dict[str, str]:
@@ -141,10 +152,8 @@ def _status(error: Exception) -> int:
     # JSON nested deeper than any of ours, or not UTF-8; numbers and characters that PostgreSQL cannot hold
     if isinstance(error, (RecursionError, UnicodeDecodeError, asyncpg.DataError)):
         return 400
-    if isinstance(error, TimeoutError):  # of the request's body; all others have errors of their own
-        return 408
-    # Deadlocks and lock timeouts end one of two; asked again, it goes through.
-    busy = (DatabaseUnavailable, RedisError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+    # Lock timeouts end one of two, and so do conflicts, again and again; asked later, it goes through.
+    busy = (DatabaseUnavailable, RedisError, *CONFLICTS, asyncpg.LockNotAvailableError)
     return 503 if isinstance(error, (*busy, asyncpg.QueryCanceledError)) else 500
 
 

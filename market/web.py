@@ -1,5 +1,6 @@
 """Between HTTP and the use cases: what handlers are given, how pages are rendered, how errors are told."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -36,6 +37,7 @@ from market.discovery.service import Finder
 from market.i18n import _
 from market.live.hub import Hub
 from market.matches.ranking import Catalogue, CatalogueSource
+from market.pressure import Pressure
 from market.statistics.service import StatisticsSource
 from matching.types import Lang
 
@@ -75,7 +77,10 @@ class Services(Struct, frozen=True, eq=False):
     statistics: StatisticsSource
     finder: Finder
     metrics: Metrics
+    pressure: Pressure
     hub: Hub
+    stopping: asyncio.Event
+    """Set once the process has been told to stop."""
 
 
 def services(request: AppRequest) -> Services:
@@ -262,6 +267,8 @@ def headers_of(error: Exception, status: int) -> dict[str, str]:
     if isinstance(error, MethodNotAllowedException):
         methods = set((error.headers or {}).get("allow", "").split(", "))
         return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
+    if isinstance(error, errors.Overloaded):
+        return {"Retry-After": "60"}
     return {"Retry-After": "3"} if status == 503 else {}
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from msgspec import Struct
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from matching.errors import FeatureError
@@ -40,6 +39,8 @@ def fit_platt(scores: FloatArray, accepted: BoolArray) -> Platt:
     Platt, "Probabilistic outputs for support vector machines" (1999): targets a little inside 0 and 1, so that a
     handful of answers that all agree does not give certainty.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415  only training needs it; every process would pay for it
+
     if len(scores) == 0 or len(scores) != len(accepted) or not np.isfinite(scores).all():
         raise FeatureError("calibration needs finite scores with one answer each")
     yes = int(accepted.sum())

@@ -13,7 +13,6 @@ from typing import Self
 import numpy as np
 import rjieba
 from scipy.sparse import csr_array
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from matching.types import FloatArray, IntArray
 
@@ -63,7 +62,7 @@ def plain_edges(normal: str) -> list[bool]:
 
 class Grams:
     """Characters and pairs of a collection as weights: what scikit-learn's TfidfVectorizer learns, without its 300 µs
-    of overhead for every text."""
+    of overhead for every text, and without the three seconds that importing it adds to every process's start."""
 
     def __init__(self, places: Mapping[str, int], rarity: FloatArray) -> None:
         """`places` of grams 0..k−1; `rarity` [k], what one occurrence weighs."""
@@ -78,10 +77,12 @@ class Grams:
         """
         if not any(normals):
             return cls({}, np.zeros(0)), csr_array((len(normals), 0), dtype=np.float64)
-        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True, lowercase=False)
-        vectorizer.fit(normals)
-        vectorizer.idf_ = vectorizer.idf_**exponent
-        return cls(vectorizer.vocabulary_, vectorizer.idf_), csr_array(vectorizer.transform(normals))
+        counts = [_counted(normal) for normal in normals]
+        there = Counter(gram for one in counts for gram in one)
+        places = {gram: place for place, gram in enumerate(sorted(there))}
+        found_in = np.array([there[gram] for gram in places], dtype=np.float64)
+        grams = cls(places, (np.log((1 + len(normals)) / (1 + found_in)) + 1) ** exponent)
+        return grams, grams.rows(normals)
 
     def __len__(self) -> int:
         return len(self._rarity)
@@ -93,6 +94,14 @@ class Grams:
         places = np.array([place for place, _ in known], dtype=np.int64)
         weights = (1.0 + np.log(np.array([count for _, count in known], dtype=np.float64))) * self._rarity[places]
         return places, weights / (np.linalg.norm(weights) or 1.0)
+
+    def rows(self, normals: Sequence[str]) -> csr_array:
+        """Each text as a row of length 1; of length 0 where it shares nothing."""
+        rows = [self.vector(normal) for normal in normals]
+        ends = np.cumsum([0, *(len(places) for places, _ in rows)])
+        places = np.concatenate([np.zeros(0, dtype=np.int64), *(places for places, _ in rows)])
+        weights = np.concatenate([np.zeros(0), *(weights for _, weights in rows)])
+        return csr_array((weights, places, ends), (len(normals), len(self)))
 
     def known_share(self, normal: str) -> float:
         """How many of a normalised text's different grams are known, 0..1; a single character tells nothing: 0."""
@@ -123,11 +132,8 @@ class TextIndex:
 
     def over(self, texts: Sequence[str]) -> Self:
         """Other texts, in which grams are as rare as in these."""
-        rows = [self._grams.vector(normalise(text)) for text in texts]
-        ends = np.cumsum([0, *(len(places) for places, _ in rows)])
-        places = np.concatenate([np.zeros(0, dtype=np.int64), *(places for places, _ in rows)])
-        weights = np.concatenate([np.zeros(0), *(weights for _, weights in rows)])
-        return type(self)(self._grams, csr_array(csr_array((weights, places, ends), (len(texts), len(self._grams))).T))
+        rows = self._grams.rows([normalise(text) for text in texts])
+        return type(self)(self._grams, csr_array(rows.T))
 
     def similarity(self, query: str) -> FloatArray:
         """Cosine of `query` with each text, [n], 0..1; 0 where they share nothing or the query is empty."""

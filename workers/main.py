@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import structlog
 from arq import Worker, cron, func
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
 
 from infra import idempotency, outbox
 from infra.cipher import keys_of
@@ -39,6 +40,7 @@ from workers.personal import SECONDS as PERSONAL_SECONDS
 from workers.personal import erase_asked, forget_contacts, seal_clear
 from workers.plan import make_plan
 from workers.relay import JOB, Relay
+from workers.running import LastingWorker
 from workers.train import SECONDS, train_nightly
 
 JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
@@ -50,6 +52,8 @@ JOBS: Mapping[str, Callable[..., Awaitable[None]]] = {
 """Topic of the outbox → job."""
 IDEMPOTENCY_HOURS = 24
 CHAINING_SECONDS = 300
+FINISH_SECONDS = 8
+"""How long jobs that run may go on after a stop signal; the rest is sent again when its lease has run out."""
 BEIJING = timezone(timedelta(hours=8))
 """Of the clock that cron jobs go by, wherever the server stands."""
 
@@ -125,7 +129,10 @@ def open_database(settings: Settings) -> Database:
 def make_worker(settings: Settings, **options: Any) -> Worker:
     """An arq worker on the settings' servers; ``options`` go to arq."""
     assert settings.redis_url is not None
-    return Worker(
+    coding: dict[str, Any] = {"job_serializer": msgspec.msgpack.encode, "job_deserializer": msgspec.msgpack.decode}
+    # With a limit to every call: a Redis that no longer answers, its connections open, would hold the worker for good.
+    pool = ConnectionPool.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
+    return LastingWorker(
         functions=[func(run_outbox_row, name=JOB)],
         cron_jobs=[
             cron(forget_answers, name=f"{settings.namespace}:forget_answers", minute=17),
@@ -163,7 +170,7 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
             # Named after the database: arq runs a job of one name once, also where two share a Redis.
             cron(train_nightly, name=f"{settings.namespace}:train", hour=2, minute=30, timeout=SECONDS),
         ],
-        redis_settings=RedisSettings.from_dsn(settings.redis_url),
+        redis_pool=ArqRedis(pool, default_queue_name=settings.namespace, **coding),
         on_startup=start,
         on_shutdown=stop,
         ctx={"settings": settings},
@@ -174,8 +181,8 @@ def make_worker(settings: Settings, **options: Any) -> Worker:
         keep_result=0,
         max_tries=1,  # the outbox tries again, not arq
         job_timeout=60,
-        job_serializer=msgspec.msgpack.encode,
-        job_deserializer=msgspec.msgpack.decode,
+        job_completion_wait=FINISH_SECONDS,
+        **coding,
         **options,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.exceptions import RedisError
 
 from infra import outbox
@@ -45,7 +46,8 @@ class Relay:
                     if listening is None or listening.is_closed():
                         listening = await self._db.listen(outbox.CHANNEL, self.wake)
                     self._wake.clear()
-                    if not await self._send_batch():
+                    await self._arq.ping()  # what is leased while Redis is away is sent to nobody
+                    if not await self._send_batch() and not await self._take_back():
                         # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the wake-up.
                         with suppress(TimeoutError):
                             async with asyncio.timeout(POLL_SECONDS):
@@ -80,8 +82,48 @@ class Relay:
             log.error("outbox row parked", outbox_id=row.id, topic=row.topic, request_id=row.request_id)
         # Sent after the commit: a job must find its lease. If this process dies here, the lease runs out and the row is
         # leased again.
-        for row in rows:
-            # arq keeps its locks by job id alone, whatever the queue: the queue's name tells databases apart.
-            job_id = f"{self._arq.default_queue_name}:{row.id}:{row.attempt}"
-            await self._arq.enqueue_job(JOB, row, _job_id=job_id)
+        try:
+            for row in rows:
+                if row.attempt > 1:
+                    await self._forget(self._job_id(row.id, row.attempt - 1))
+                await self._arq.enqueue_job(JOB, row, _job_id=self._job_id(row.id, row.attempt))
+        except RedisError:
+            async with self._db.transaction() as tx:
+                await outbox.give_back(tx, [row.id for row in rows], self._name)
+            raise
         return len(rows)
+
+    async def _take_back(self) -> int:
+        """Leases whose jobs Redis has lost: it was emptied, or killed within a second of hearing of them.
+
+        How many. They would run out by themselves, but until then take the places of others.
+        """
+        async with self._db.reading() as tx:
+            held = await outbox.held(tx, self._name)
+        if not held:
+            return 0
+        async with self._arq.pipeline(transaction=False) as pipe:
+            for row_id, attempt in held:
+                pipe.exists(job_key_prefix + self._job_id(row_id, attempt))
+            there = await pipe.execute()
+        lost = [row_id for (row_id, _), known in zip(held, there, strict=True) if not known]
+        if lost:
+            log.warning("jobs lost by Redis", count=len(lost))
+            async with self._db.transaction() as tx:
+                await outbox.give_back(tx, lost, self._name)
+        return len(lost)
+
+    def _job_id(self, row_id: int, attempt: int) -> str:
+        # arq keeps its locks by job id alone, whatever the queue: the queue's name tells databases apart.
+        return f"{self._arq.default_queue_name}:{row_id}:{attempt}"
+
+    async def _forget(self, job_id: str) -> None:
+        """Take a job off the queue whose lease has run out.
+
+        A worker that was killed leaves its jobs at the head of the queue, locked for an hour, the longest that any job
+        may take. arq reads a hundred from the head: ten such ends, and nothing would be done any more.
+        """
+        async with self._arq.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._arq.default_queue_name, job_id)
+            pipe.delete(job_key_prefix + job_id, in_progress_key_prefix + job_id)
+            await pipe.execute()

@@ -96,7 +96,7 @@ async def submit(
             return await _log_in_first(request, wish)
         # Not injected: Litestar would fetch it beside the catalogue, and a connection does one thing at a time.
         deadlines = await services(request).deadlines.get(tx)
-        return await _submit(tx, request.user, wish, data, deadlines)
+        return await _submit(request, tx, request.user, wish, data, deadlines)
     except DomainError as error:
         notice = ("bad", error.detail) if "body" not in error.fields else None
         raise Rejected(
@@ -174,11 +174,14 @@ async def compare_versions(
     )
 
 
-async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:
+async def _submit(
+    request: AppRequest, tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines
+) -> Redirect:
     if actor.role is not Role.ENTERPRISE:
         raise Forbidden(_("您以{role}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。", role=actor.role_name))
 
     async def act() -> str:
+        await services(request).pressure.admit(tx, person=True)
         need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)
         return f"/needs/{need.id}"
 

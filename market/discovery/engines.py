@@ -4,7 +4,6 @@ from infra.settings import Settings
 from market.data import language
 from search.embedded import EmbeddedEngine, EmbeddedWriter
 from search.engine import Engine, Writer
-from search.meilisearch import MeilisearchEngine, MeilisearchWriter, search_key
 from search.settings import Language
 
 FOLDER = "search"
@@ -20,6 +19,8 @@ def known_language(settings: Settings) -> Language:
 def open_engine(settings: Settings, *, inspect: bool = False) -> Engine:
     """To search with: any number of processes. ``inspect``: for stats and digests too, which take the admin key."""
     if settings.meili_url:
+        from search.meilisearch import MeilisearchEngine  # noqa: PLC0415  its client is half a second of every start
+
         keys = (settings.meili_search_key, settings.meili_key)
         key = next(filter(None, reversed(keys) if inspect else keys), "")
         return MeilisearchEngine(settings.meili_url, key, known_language(settings))
@@ -33,6 +34,8 @@ def open_writer(settings: Settings) -> Writer:
         Unavailable: another process has the embedded indexes open for writing.
     """
     if settings.meili_url:
+        from search.meilisearch import MeilisearchWriter  # noqa: PLC0415
+
         return MeilisearchWriter(settings.meili_url, settings.meili_key or "", known_language(settings))
     return EmbeddedWriter(settings.data_dir / FOLDER, known_language(settings))
 
@@ -43,5 +46,7 @@ async def set_up(settings: Settings) -> str:
     Raises:
         WrongKey: ZHIPEI_MEILI_KEY may not manage keys. EngineUnavailable: the server does not answer.
     """
+    from search.meilisearch import search_key  # noqa: PLC0415
+
     assert settings.meili_url is not None
     return await search_key(settings.meili_url, settings.meili_key or "")

@@ -32,7 +32,7 @@ from market.matches.model import (
 from market.matches.ranking import Catalogue, understand
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, Need, Understanding
-from market.web import AppRequest, LangQuery, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, LangQuery, Page, PageSize, PathId, actor_of, once, page_of, read_cursor, services
 
 
 class Explained(Candidate, frozen=True, kw_only=True):
@@ -156,7 +156,12 @@ async def escalate(
 async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
     """Have a need ranked anew."""
     actor = actor_of(request)
-    return await _need_after(request, tx, need_id, lambda: service.rank_again(tx, actor, need_id))
+
+    async def act() -> None:
+        await services(request).pressure.admit(tx, person=False)
+        await service.rank_again(tx, actor, need_id)
+
+    return await _need_after(request, tx, need_id, act)
 
 
 @post("/needs/{need_id:int}/close", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Close")

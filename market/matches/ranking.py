@@ -57,6 +57,7 @@ class Catalogue(Struct, frozen=True, eq=False):
 
     stamp: int
     words: Language
+    items: list[ServiceItem]
     item_names: dict[str, str]
     understander: Understander
     supply: supply.Supply
@@ -72,7 +73,9 @@ class CatalogueSource:
 
     What institutions have done is read anew every hour.
 
-    Needs confirmed since then wait for the next time to be understood by, which any change of the catalogue brings.
+    What a text means is learned anew where items or words have changed, which is nearly all of the work: offerings come
+    and go all day without a say in it. Needs confirmed since then wait for the first change of the catalogue after an
+    hour.
     """
 
     def __init__(self, own_words: Path | None = None, finder: Finder | None = None) -> None:
@@ -83,20 +86,21 @@ class CatalogueSource:
         self._finder = finder
         self._words = LanguageSource(own_words)
         self._current: Catalogue | None = None
-        self._past, self._past_at = NO_PAST, -math.inf
+        self._past, self._past_at, self._learned_at = NO_PAST, -math.inf, -math.inf
         self._building = asyncio.Lock()
         self._serving = ServingSource()
 
     async def get(self, tx: Transaction) -> Catalogue:
         """The catalogue as of now."""
         serving = await self._serving.get(tx)
-        current = self._current
-        if current is None or self._is_old(current, await catalogue.stamp(tx)):
+        current, stamp = self._current, await catalogue.stamp(tx)
+        if current is None or self._is_old(current, stamp):
             async with self._building:
-                stamp = await catalogue.stamp(tx)  # who waited may find what it needs built already
+                # What was built meanwhile is as new as was asked for, though the stamp may have moved on since: where
+                # offerings change all the time, whoever waited would otherwise build anew, one after another.
                 current = self._current
                 if current is None or self._is_old(current, stamp):
-                    current = self._current = await self._read(tx, stamp, serving)
+                    current = self._current = await self._read(tx, await catalogue.stamp(tx), serving)
         return replace(current, serving=serving)
 
     def _is_old(self, built: Catalogue, stamp: int) -> bool:
@@ -117,8 +121,20 @@ class CatalogueSource:
         if built is not None and built.stamp == stamp and built.words is words:
             return built.with_past(self._past)
         items, offerings = await catalogue.items(tx), await supply_queries.published(tx, supply.WHOLE + 1)
+        learned = await self._learned(tx, items, words)
+        return await asyncio.to_thread(
+            _build, stamp, items, offerings, words, learned, self._past, serving, self._finder
+        )
+
+    async def _learned(self, tx: Transaction, items: list[ServiceItem], words: Language) -> Understander:
+        built = self._current
+        recent = time.monotonic() - self._learned_at <= PAST_SECONDS
+        if built is not None and recent and built.words is words and built.items == items:
+            return built.understander
         known = await supply_queries.confirmed(tx, PAST_NEEDS)
-        return await asyncio.to_thread(_build, stamp, items, offerings, known, words, self._past, serving, self._finder)
+        learned = await asyncio.to_thread(_learn, items, words, known)
+        self._learned_at = time.monotonic()
+        return learned
 
 
 class Job(Struct, frozen=True, eq=False):
@@ -269,12 +285,17 @@ async def _propose(tx: Transaction, need: Need, run_id: int, ranking: Ranking, r
     )
 
 
+def _learn(items: list[ServiceItem], words: Language, known: list[PastNeed]) -> Understander:
+    examples = [*(example.as_past for example in words.examples), *known]
+    return Understander([_item_text(item) for item in items], words.lexicon, examples)
+
+
 def _build(
     stamp: int,
     items: list[ServiceItem],
     offerings: list[PublishedOffering],
-    known: list[PastNeed],
     words: Language,
+    understander: Understander,
     past: Past,
     serving: Serving,
     finder: Finder | None,
@@ -282,12 +303,9 @@ def _build(
     return Catalogue(
         stamp=stamp,
         words=words,
+        items=items,
         item_names={item.code: item.name for item in items},
-        understander=Understander(
-            [_item_text(item) for item in items],
-            words.lexicon,
-            [*(example.as_past for example in words.examples), *known],
-        ),
+        understander=understander,
         supply=supply.Supply(
             index=OfferingIndex.build([supply.as_view(offering) for offering in offerings], past),
             whole=len(offerings) <= supply.WHOLE,

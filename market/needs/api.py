@@ -17,7 +17,7 @@ from market.needs.model import Event, Need, NeedRow, NeedState, Submission
 from market.needs.ownership import Handover, Offer, Reply
 from market.personal import service as personal
 from market.personal.model import View
-from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor
+from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_of, read_cursor, services
 
 NODE = [allow(Role.COORDINATOR)]
 
@@ -32,9 +32,12 @@ async def submit(
     """Submit a need (一键提交). Needs an ``Idempotency-Key``; the same key gives the same need."""
     if "idempotency-key" not in request.headers:
         raise IdempotencyMissing
-    return await once(
-        request, tx, lambda: service.submit(tx, actor_of(request), data, deadlines), status=201, at="/api/v1/needs/{id}"
-    )
+
+    async def act() -> Need:
+        await services(request).pressure.admit(tx, person=False)
+        return await service.submit(tx, actor_of(request), data, deadlines)
+
+    return await once(request, tx, act, status=201, at="/api/v1/needs/{id}")
 
 
 @get("/", guards=[allow()], summary="List needs")
@@ -97,7 +100,12 @@ async def resubmit(
 ) -> Response[bytes]:
     """Submit a returned need again, completed."""
     actor = actor_of(request)
-    return await _after(request, tx, need_id, lambda: service.resubmit(tx, actor, need_id, data, deadlines))
+
+    async def act() -> None:
+        await services(request).pressure.admit(tx, person=False)
+        await service.resubmit(tx, actor, need_id, data, deadlines)
+
+    return await _after(request, tx, need_id, act)
 
 
 @post("/{need_id:int}/take", status_code=200, guards=NODE, summary="Take a need")

@@ -70,6 +70,7 @@ async def file(
     catalogue = await services(request).catalogue.get(tx)
 
     async def act() -> str:
+        await services(request).pressure.admit(tx, person=True)
         need = await service.submit(tx, actor, _submission(data, catalogue), deadlines)
         return f"/counter/{need.id}"
 

@@ -124,6 +124,7 @@ async def resubmit(shown: NamedDependency[Shown], data: Form) -> Redirect:
             contact_name=form.contact_name,
             contact_phone=form.contact_phone,
         )
+        await services(shown.request).pressure.admit(shown.tx, person=True)
         await service.resubmit(shown.tx, actor_of(shown.request), shown.need_id, submission, shown.deadlines)
 
     return await _act(shown, act, "resubmit", data)

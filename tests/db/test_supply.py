@@ -122,3 +122,61 @@ async def test_nobody_waits_for_an_engine_that_hangs(base: Database) -> None:
     began = time.monotonic()
     assert (await ranked(base, finder))[0].ranked
     assert time.monotonic() - began < 5 * RECALL_SECONDS
+
+
+MOVE_STAMP = "UPDATE offerings SET state = state WHERE id = (SELECT min(id) FROM offerings)"
+
+
+async def test_those_who_wait_for_a_catalogue_share_one_though_offerings_go_on_changing(
+    base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, build, built = ranking.CatalogueSource(), ranking._build, []
+
+    async def changing_meanwhile(*given: object) -> ranking.Catalogue:
+        read = await ranking.CatalogueSource._read(source, *given)  # type: ignore[arg-type]
+        async with base.transaction() as other:
+            await other.execute(MOVE_STAMP)
+        return read
+
+    def counted(*given: object) -> ranking.Catalogue:
+        built.append(given)
+        return build(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(source, "_read", changing_meanwhile)
+    monkeypatch.setattr(ranking, "_build", counted)
+
+    async def get() -> None:
+        async with base.reading() as tx:
+            await source.get(tx)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(get)
+    assert len(built) == 1
+    await get()
+    assert len(built) == 2, "who asks after a change gets what is new"
+
+
+async def test_what_texts_mean_is_learned_anew_only_where_items_change(
+    base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ranking.CatalogueSource()
+
+    async def after(statement: str) -> ranking.Catalogue:
+        async with base.transaction() as tx:
+            await tx.execute(statement)
+        async with base.reading() as tx:
+            return await source.get(tx)
+
+    first = await after("SELECT 1")
+    paused = await after("UPDATE offerings SET state = 'paused' WHERE id = (SELECT min(id) FROM offerings)")
+    assert paused.stamp > first.stamp
+    assert len(paused.supply.index.arrays) == len(first.supply.index.arrays) - 1
+    assert paused.understander is first.understander
+    withdrawn = await after(
+        "UPDATE service_items SET withdrawn_on = current_date - 1 WHERE code = (SELECT max(code) FROM service_items)"
+    )
+    assert withdrawn.understander is not first.understander
+    monkeypatch.setattr(ranking, "PAST_SECONDS", 0)
+    published = await after("UPDATE offerings SET state = 'published' WHERE state = 'paused'")
+    assert published.understander is not withdrawn.understander

@@ -293,3 +293,18 @@ def test_logs_stay_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (tmp_path / "p0.log.1").stat().st_size < 100_000
     assert (tmp_path / "p0.log").stat().st_size < 100_000
     assert supervise.last_lines(tmp_path / "p0.log")[-1].startswith("a line of the log")
+
+
+def test_what_lived_a_while_is_started_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "HEALTHY_SECONDS", 0.3)
+    said: list[str] = []
+
+    async def scenario() -> None:
+        programs = shell_programs(tmp_path, "touch p0; sleep 0.5; exit 3")
+        async with supervised(programs, logs=tmp_path, say=said.append):
+            await asyncio.sleep(2.5)
+
+    asyncio.run(scenario())
+    ends = [line for line in said if "exit code 3" in line]
+    assert len(ends) >= 3
+    assert all("in 0.1 s" in line for line in ends)

@@ -4,7 +4,10 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from msgspec import structs
+from redis.exceptions import RedisError
 
 from infra import outbox
 from infra.db import Transaction
@@ -19,6 +22,7 @@ from tests.factories import World
 from workers.context import Context
 from workers.main import make_worker
 from workers.match import match_need
+from workers.relay import Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -121,4 +125,68 @@ async def test_a_poisoned_row_is_parked_and_others_go_on(clone: Clone) -> None:
     async with database.transaction() as tx:
         assert await tx.fetchval("SELECT last_error FROM outbox WHERE topic <> 'index'") == "KeyError: no_such_topic"
         assert await tx.fetchval("SELECT count(*) FROM needs WHERE state = 'proposed'") == 5
+    await database.close()
+
+
+async def test_a_killed_workers_job_does_not_stay_in_the_queue(clone: Clone) -> None:
+    """Its lock lasts an hour: a hundred such at the head of arq's queue, and nothing behind them would be done."""
+    settings = await clone()
+    database, arq = open_database(settings), ArqRedis.from_url(str(settings.redis_url))
+    arq.default_queue_name = settings.namespace
+    relay = Relay(settings, database, arq)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM outbox")
+        await outbox.add(tx, "match_need", need_id=-1)
+    assert await relay._send_batch() == 1
+    (job_id,) = await arq.zrange(settings.namespace, 0, -1)
+    await arq.set(in_progress_key_prefix.encode() + job_id, b"1")  # taken up, and then killed
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE outbox SET leased_until = now() - interval '1 s'")
+    assert await relay._send_batch() == 1
+    (another,) = await arq.zrange(settings.namespace, 0, -1)
+    assert another != job_id
+    assert not await arq.exists(in_progress_key_prefix.encode() + job_id)
+    assert await relay._take_back() == 0
+    await arq.delete(settings.namespace)
+    await arq.aclose()
+    await database.close()
+
+
+async def test_what_redis_has_lost_is_sent_again_at_once_and_counts_for_nothing(clone: Clone) -> None:
+    settings = await clone()
+    database, arq = open_database(settings), ArqRedis.from_url(str(settings.redis_url))
+    arq.default_queue_name = settings.namespace
+    relay = Relay(settings, database, arq)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM outbox")
+        await outbox.add(tx, "match_need", need_id=-1)
+        await outbox.add(tx, "match_need", need_id=-2)
+    for _ in range(settings.outbox_attempts + 1):
+        assert await relay._send_batch() == 2
+        assert await relay._take_back() == 0
+        sent = await arq.zrange(settings.namespace, 0, -1)
+        await arq.delete(job_key_prefix.encode() + sent[0])
+        assert await relay._take_back() == 1
+        await arq.delete(settings.namespace, job_key_prefix.encode() + sent[1])
+        assert await relay._take_back() == 1
+    async with database.reading() as tx:
+        assert [row["attempt"] for row in await tx.fetch("SELECT attempt FROM outbox")] == [0, 0]
+    await arq.aclose()
+    await database.close()
+
+
+async def test_an_outage_of_redis_parks_nothing(clone: Clone) -> None:
+    settings = structs.replace(await clone(), outbox_attempts=2, outbox_lease_seconds=1)
+    database, arq = open_database(settings), ArqRedis(host="127.0.0.1", port=1)
+    relay = Relay(settings, database, arq)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM outbox")
+        await outbox.add(tx, "match_need", need_id=-1)
+    for _ in range(4):
+        with pytest.raises(RedisError):
+            await relay._send_batch()
+    async with database.reading() as tx:
+        assert (await outbox.depth(tx)).parked == 0
+        assert await tx.fetchval("SELECT attempt FROM outbox") == 0
+    await arq.aclose()
     await database.close()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from matching.phrases import PhraseCover, WordFinder
-from matching.text import MAX_CHARS, TextIndex, normalise
+from matching.text import MAX_CHARS, Grams, TextIndex, normalise
 
 TEXTS = ["专利申请受理", "注册商标续展", "集成电路布图设计登记", ""]
 any_text = st.text(st.characters(), max_size=200)
@@ -32,6 +33,18 @@ def test_normalise(raw: str, normal: str | None) -> None:
 @given(any_text)
 def test_normalise_is_stable(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
+
+
+@given(st.lists(any_text.map(normalise), max_size=6))
+def test_grams_are_what_scikit_learn_makes_of_them(normals: list[str]) -> None:
+    grams, rows = Grams.fit(normals)
+    if not any(normals):
+        assert len(grams) == 0
+        return
+    peer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True, lowercase=False)
+    wanted = peer.fit_transform(normals)
+    assert grams._places == peer.vocabulary_
+    assert np.allclose(rows.toarray(), wanted.toarray(), atol=1e-12)
 
 
 def test_other_texts_are_compared_as_if_they_had_been_there() -> None:

@@ -293,7 +293,7 @@ async def test_more_at_once_than_the_process_bears_are_told_to_come_again(fresh:
 
 
 async def test_a_body_that_never_comes_is_given_up(fresh: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("market.app.BODY_SECONDS", 0.1)
+    monkeypatch.setattr("market.answering.BODY_SECONDS", 0.1)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"login="
