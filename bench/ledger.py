@@ -8,6 +8,7 @@ import asyncpg
 
 from bench.report import Finding, Part
 from bench.stage import Effort, Stage
+from infra.cipher import keys_of
 from infra.db import Database
 from market.accounts.model import Actor, Role
 from market.calendars import service as calendars
@@ -77,7 +78,13 @@ async def measure(stage: Stage, effort: Effort) -> Part:
         assert settings.database_url is not None
         await _fill(settings.owner_url, matches)
         database = Database(
-            settings.database_url, size=2, wait=10, statement_timeout_ms=60_000, lock_timeout_ms=5_000, name="bench"
+            settings.database_url,
+            size=2,
+            wait=10,
+            statement_timeout_ms=60_000,
+            lock_timeout_ms=5_000,
+            name="bench",
+            keys=keys_of(settings),
         )
         whole = await _count(database, whole=True)
         await _one_more_day(settings.owner_url)

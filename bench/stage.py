@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from infra import embedded
+from infra.cipher import keys_of
 from infra.db import Database
 from infra.migrate import migrate
 from infra.privileges import grant
@@ -126,7 +127,13 @@ def token(number: int) -> str:
 def open_database(settings: Settings) -> Database:
     """A few connections for what surrounds the measuring."""
     return Database(
-        settings.owner_url, size=2, wait=10, statement_timeout_ms=120_000, lock_timeout_ms=5000, name="bench"
+        settings.owner_url,
+        size=2,
+        wait=10,
+        statement_timeout_ms=120_000,
+        lock_timeout_ms=5000,
+        name="bench",
+        keys=keys_of(settings),
     )
 
 

@@ -413,6 +413,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.party_name(name text, kind text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE kind WHEN 'individual'::text THEN ("left"(name, 1) || '**'::text) ELSE name END;
+
 CREATE FUNCTION public.province_of(code text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN ("left"(code, 2) || '0000'::text);

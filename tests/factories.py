@@ -188,3 +188,13 @@ async def serve(
         if confirmed:
             await matches.confirm(tx, filer, need.id)
     return need.id
+
+
+async def holding(tx: Transaction, text: str) -> list[str]:
+    """Tables in which the text stands, as it is or as bytes."""
+    tables = await tx.fetch(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    found = "SELECT count(*) FROM {0} t WHERE to_jsonb(t)::text LIKE ANY($1::text[])"
+    wanted = [f"%{text}%", f"%{text.encode().hex()}%"]
+    return [row[0] for row in tables if await tx.fetchval(found.format(row[0]), wanted)]

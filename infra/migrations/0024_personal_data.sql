@@ -26,3 +26,8 @@ ALTER TABLE enterprise_events DISABLE TRIGGER enterprise_events_immutable;
 UPDATE enterprise_events v SET data = jsonb_build_object('account_id', a.id)
 FROM accounts a WHERE v.action = 'close' AND a.login = v.data ->> 'login';
 ALTER TABLE enterprise_events ENABLE TRIGGER enterprise_events_immutable;
+
+-- The name under which somebody files, for those who need not know it: of a natural person it is the person's.
+CREATE FUNCTION party_name(name text, kind text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE kind WHEN 'individual' THEN left(name, 1) || '**' ELSE name END;

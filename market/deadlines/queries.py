@@ -134,7 +134,8 @@ SELECT coalesce(extract(epoch FROM now() - min(next_at)), 0)::float8 FROM deadli
 """
 ROW = """
 SELECT d.id, d.kind, d.state, d.match_id, d.due_at, d.provisional, d.left_days, d.need_id, n.region_code,
-       left(n.body, 200) AS body, e.name AS enterprise_name, o.name AS node_name, a.name AS owner_name,
+       left(n.body, 200) AS body, party_name(e.name, e.kind) AS enterprise_name, o.name AS node_name,
+       a.name AS owner_name,
        v.name AS institution_name
 FROM deadlines d JOIN needs n ON n.id = d.need_id JOIN nodes o ON o.id = n.node_id
 JOIN enterprises e ON e.id = n.enterprise_id LEFT JOIN accounts a ON a.id = n.owner_id

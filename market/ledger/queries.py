@@ -54,7 +54,8 @@ WHERE v.kind = $2 AND starts_with(v.region_code, left($3, 2)) AND i.id <> $5
 """
 # What each figure counts, as the statements of ``counting`` count it. $1: institution; $2, $3: from and to; $4: what.
 RECORDS = """
-SELECT e.id, m.need_id, m.id AS match_id, m.item_code, s.name AS item_name, p.name AS enterprise_name, e.at,
+SELECT e.id, m.need_id, m.id AS match_id, m.item_code, s.name AS item_name,
+       party_name(p.name, p.kind) AS enterprise_name, e.at,
        CASE e.action
            WHEN 'deliver' THEN ''
            -- Why it wanted to be let off is in its own request.

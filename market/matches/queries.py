@@ -125,7 +125,9 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.id = ANY($1::bigint[])
 """
 DESK_ROW = f"""
-SELECT m.id, m.need_id, m.state, d.region_code, left(d.body, 200) AS body, e.name AS enterprise_name,
+SELECT m.id, m.need_id, m.state, d.region_code, left(d.body, 200) AS body,
+       CASE WHEN m.state IN ('approved', 'decline_requested', 'accepted', 'delivered') THEN e.name
+            ELSE party_name(e.name, e.kind) END AS enterprise_name,
        v.title AS offering_title, v.promised_days, s.name AS item_name, s.item_list, s.promised_limit,
        s.statutory_limit, m.due_at, m.due_provisional, m.created_at, {BOUND} AS bound
 FROM matches m JOIN needs d ON d.id = m.need_id JOIN enterprises e ON e.id = d.enterprise_id

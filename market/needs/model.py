@@ -265,7 +265,7 @@ class Need(Struct, frozen=True, kw_only=True):
     contact_name: str
     contact_phone: str
     contact_whole: bool = False
-    """Whether name and telephone are told whole; otherwise their middles are stars."""
+    """Whether contact and telephone are told whole, and a natural person's name; otherwise their middles are stars."""
     region_code: str
     node_id: int
     node_name: str
@@ -292,6 +292,8 @@ class Contact(Struct, frozen=True):
 
     name: str
     phone: str
+    party: str
+    """The name under which it was filed: of a natural person, that person's."""
 
 
 class NeedRow(Struct, frozen=True, kw_only=True):

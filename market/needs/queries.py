@@ -15,7 +15,8 @@ from market.deadlines.model import NewDeadline
 from market.needs.model import Contact, Event, Need, NeedAction, NeedRow, NeedState, Understanding
 
 NEED = """
-SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
+SELECT n.id, n.enterprise_id, party_name(e.name, e.kind) AS enterprise_name, n.submitted_by, n.channel, n.state,
+       n.version, n.body,
        n.item_codes, n.rights, n.contact_name, n.contact_phone, n.contact_name_sealed, n.contact_phone_sealed,
        n.region_code, n.node_id, d.name AS node_name, d.region_prefix AS node_prefix,
        d.region_code AS node_region, n.owner_id, o.name AS owner_name, n.offered_to,
@@ -43,8 +44,8 @@ LOCK = "SELECT id FROM needs WHERE id = $1 FOR UPDATE"
 
 # What the enterprise's contact is, and the id of the need to be: its contact is sealed for that.
 DRAW = """
-SELECT nextval(pg_get_serial_sequence('needs', 'id')) AS need_id, id, contact_name, contact_phone, contact_name_sealed,
-       contact_phone_sealed
+SELECT nextval(pg_get_serial_sequence('needs', 'id')) AS need_id, id, name AS party, contact_name, contact_phone,
+       contact_name_sealed, contact_phone_sealed
 FROM enterprises WHERE id = $1
 """
 # One round trip writes need, event, clocks and outbox row. It writes nothing where the region, its node or an item is
@@ -79,7 +80,8 @@ WITH fact AS (
     INSERT INTO outbox (topic, payload, request_id)
     SELECT 'match_need', jsonb_build_object('need_id', id), $12::text FROM need
 )
-SELECT n.id, n.enterprise_id, e.name AS enterprise_name, n.submitted_by, n.channel, n.state, n.version, n.body,
+SELECT n.id, n.enterprise_id, party_name(e.name, e.kind) AS enterprise_name, n.submitted_by, n.channel, n.state,
+       n.version, n.body,
        n.item_codes, n.rights, n.contact_name, n.contact_phone, n.contact_name_sealed, n.contact_phone_sealed,
        n.region_code, n.node_id, d.name AS node_name, d.region_prefix AS node_prefix,
        d.region_code AS node_region, n.owner_id,
@@ -119,14 +121,17 @@ UPDATE needs SET contact_name = '', contact_phone = '', contact_name_sealed = $2
 WHERE id = $1
 """
 CONTACT = """
-SELECT id, contact_name, contact_phone, contact_name_sealed, contact_phone_sealed FROM needs WHERE id = $1
+SELECT n.id, e.name AS party, n.contact_name, n.contact_phone, n.contact_name_sealed, n.contact_phone_sealed
+FROM needs n JOIN enterprises e ON e.id = n.enterprise_id WHERE n.id = $1
 """
 SERVES = """
 SELECT EXISTS (SELECT FROM matches m WHERE m.need_id = $1 AND m.institution_id = $2
                AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered'))
 """
 DESCRIBED = """
-SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
+SELECT n.id,
+       CASE WHEN $1::text IN ('enterprise', 'clerk') THEN e.name ELSE party_name(e.name, e.kind) END AS enterprise_name,
+       n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
        d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
        m.due_at AS match_due_at, coalesce(m.due_provisional, false) AS match_due_provisional, n.created_at
 FROM chosen n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
@@ -201,7 +206,7 @@ async def contact(tx: Transaction, need_id: int) -> Contact:
     row = await tx.fetchrow(CONTACT, need_id)
     assert row is not None, "found before"
     found = fields.opened(tx, fields.NEEDS, row)
-    return Contact(found["contact_name"], found["contact_phone"])
+    return Contact(found["contact_name"], found["contact_phone"], found["party"])
 
 
 async def set_contact(tx: Transaction, need_id: int, known: Contact) -> None:
@@ -219,7 +224,7 @@ async def draw(tx: Transaction, enterprise_id: int) -> tuple[int, Contact]:
     row = await tx.fetchrow(DRAW, enterprise_id)
     assert row is not None, "accounts and parties have an enterprise"
     found = fields.opened(tx, fields.ENTERPRISES, row)
-    return found["need_id"], Contact(found["contact_name"], found["contact_phone"])
+    return found["need_id"], Contact(found["contact_name"], found["contact_phone"], found["party"])
 
 
 async def submit(

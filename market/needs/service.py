@@ -128,11 +128,17 @@ def _contact(submission: Submission, known: Contact) -> Contact:
     """What the submission says, else its party, else what is known."""
     party = submission.party
     name, phone = (party.contact_name, party.contact_phone) if party else (known.name, known.phone)
-    return Contact(submission.contact_name or name, submission.contact_phone or phone)
+    return Contact(submission.contact_name or name, submission.contact_phone or phone, known.party)
 
 
 def _whole(need: Need, known: Contact) -> Need:
-    return structs.replace(need, contact_name=known.name, contact_phone=known.phone, contact_whole=True)
+    return structs.replace(
+        need,
+        enterprise_name=known.party,
+        contact_name=known.name,
+        contact_phone=known.phone,
+        contact_whole=True,
+    )
 
 
 async def find(tx: Transaction, actor: Actor, need_id: int) -> Need:

@@ -19,7 +19,7 @@ from market.personal.model import Erased, Filed, Owner, View
 
 VIEW_ROWS = 50
 BATCH = 500
-NOBODYS = Contact("", "")
+NOBODYS = Contact("", "", "")
 
 
 async def views(tx: Transaction, enterprise_id: int, need_id: int | None = None) -> list[View]:

@@ -35,7 +35,7 @@ SET_CONTENT = "UPDATE plans SET state = 'done', needs_done = $2, needs_left = 0,
 SET_OUTCOMES = "UPDATE plans SET outcomes = $2 WHERE id = $1"
 # What a coordinator of the node sees under 等我审核, in the same order.
 NEEDS = """
-SELECT n.id AS need_id, m.id AS match_id, m.offering_id AS first_id, e.name AS enterprise_name,
+SELECT n.id AS need_id, m.id AS match_id, m.offering_id AS first_id, party_name(e.name, e.kind) AS enterprise_name,
        left(n.body, 120) AS body
 FROM needs n JOIN nodes d ON d.id = n.node_id JOIN enterprises e ON e.id = n.enterprise_id
 JOIN matches m ON m.need_id = n.id AND m.state = 'proposed'
@@ -71,7 +71,8 @@ JOIN institution_versions n ON n.institution_id = i.id AND n.version = i.version
 WHERE f.institution_id IN (SELECT institution_id FROM offerings WHERE id = ANY($1::bigint[])) ORDER BY f.id
 """
 RULES = """
-SELECT r.need_id, r.offering_id, r.kind, r.reason, e.name AS enterprise_name, i.name AS institution_name, v.title,
+SELECT r.need_id, r.offering_id, r.kind, r.reason, party_name(e.name, e.kind) AS enterprise_name,
+       i.name AS institution_name, v.title,
        a.name AS made_by_name, r.created_at
 FROM pair_rules r JOIN needs n ON n.id = r.need_id AND n.state = 'proposed' JOIN nodes d ON d.id = n.node_id
 JOIN enterprises e ON e.id = n.enterprise_id JOIN accounts a ON a.id = r.made_by
@@ -92,7 +93,7 @@ WHERE m.need_id = $1 AND m.state = 'proposed' AND c.offering_id = $2 RETURNING n
 """
 DROP_RULE = "DELETE FROM pair_rules WHERE need_id = $1 AND offering_id = $2 RETURNING need_id"
 OPEN_NEEDS = """
-SELECT n.id AS need_id, m.id AS match_id, m.offering_id AS first_id, e.name AS enterprise_name,
+SELECT n.id AS need_id, m.id AS match_id, m.offering_id AS first_id, party_name(e.name, e.kind) AS enterprise_name,
        left(n.body, 120) AS body, n.due_at, n.due_provisional, c.choices
 FROM needs n JOIN nodes d ON d.id = n.node_id JOIN enterprises e ON e.id = n.enterprise_id
 JOIN matches m ON m.need_id = n.id AND m.state = 'proposed'

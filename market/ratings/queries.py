@@ -39,7 +39,8 @@ OF_NODE = "(r.state = 'reported' OR x.state IN ('verifying', 'closing'))"
 OF_RATED = "(x.state IN ('rectifying', 'answering') OR c.kind = 'rating_reply')"
 MONTH = "to_char(r.created_at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM') AS month"
 RATING = f"""
-SELECT r.id, m.need_id, r.match_id, e.name AS enterprise_name, r.institution_id, i.name AS institution_name,
+SELECT r.id, m.need_id, r.match_id, party_name(e.name, e.kind) AS enterprise_name, r.institution_id,
+       i.name AS institution_name,
        r.offering_id, v.title AS offering_title, m.item_code, s.name AS item_name, n.channel, r.state, r.level,
        r.indicators, r.remark, r.later_remark, r.reply, r.anonymous, r.on_behalf,
        r.rated_by IS NULL AS by_receipt, {MONTH}, r.created_at,

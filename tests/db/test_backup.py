@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import stat
 import subprocess
 import sys
 import tarfile
@@ -21,7 +22,7 @@ from infra.backup import BackupError, back_up, compare, examine, restore
 from infra.encryption import Secret
 from infra.migrate import migrate
 from infra.programs import Server, client
-from infra.settings import Settings
+from infra.settings import Settings, load
 from market.backup_cli import forget_redis, put_back
 from market.cli import main
 from tests.conftest import Clone, open_database
@@ -327,6 +328,32 @@ def test_files_that_are_there_stay(tmp_path: Path) -> None:
         f"left alone: {tmp_path / 'secret'} is there already",
         f"put back: {tmp_path / 'language' / 'evil'}",
     ]
+
+
+async def test_keys_go_into_an_encrypted_backup_only_and_come_back(source: Settings, tmp_path: Path) -> None:
+    for name in ("secret", "data_keys"):
+        (source.data_dir / name).write_text(f"{name} " * 8)
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    env = {
+        "ZHIPEI_DATABASE_URL": str(source.database_url),
+        "ZHIPEI_MIGRATE_URL": str(source.owner_url),
+        "ZHIPEI_REDIS_URL": str(source.redis_url),
+        "ZHIPEI_DATA_DIR": str(source.data_dir),
+    }
+    found: dict[str, dict[str, bytes]] = {}
+    for name, options in (("plain", []), ("sealed", ["--key-file", str(tmp_path / "key")])):
+        path = tmp_path / name
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["backup", "--to", str(path), *options], env=env)
+        assert result.exit_code == 0, result.output
+        assert ("data_keys" in result.output) is (name == "plain"), "said where it is not in it"
+        found[name] = {}
+        read(path, KEY if options else None, file=found[name].__setitem__)
+    assert set(found["plain"]) & {"secret", "data_keys"} == set()
+    said = put_back(load({}, data_dir=tmp_path / "new"), found["sealed"])
+    assert len(said) == 2
+    assert (tmp_path / "new" / "data_keys").read_text() == "data_keys " * 8
+    assert stat.S_IMODE((tmp_path / "new" / "data_keys").stat().st_mode) == 0o600
+    assert put_back(load({}, data_dir=tmp_path / "other", data_key="k" * 32, secret="s" * 32), found["sealed"]) == []
 
 
 def test_verifying_says_what_is_missing(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from market.needs import service
 from market.needs.model import Submission
 from market.personal.service import seal_all
 from tests.conftest import DATA_KEY, Clone, open_database
-from tests.factories import World
+from tests.factories import World, holding
 
 pytestmark = pytest.mark.anyio
 
@@ -40,16 +40,6 @@ async def submit(tx: Transaction, world: World, phone: str = PHONE) -> int:
     need = await service.submit(tx, world.actors["enterprise"], submission, await DeadlinesSource().get(tx))
     assert (need.contact_name, need.contact_phone, need.contact_whole) == (NAME, phone, True)
     return need.id
-
-
-async def holding(tx: Transaction, text: str) -> list[str]:
-    """Tables in which the text stands, as it is or as bytes."""
-    tables = await tx.fetch(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-    )
-    found = "SELECT count(*) FROM {0} t WHERE to_jsonb(t)::text LIKE ANY($1::text[])"
-    wanted = [f"%{text}%", f"%{text.encode().hex()}%"]
-    return [row[0] for row in tables if await tx.fetchval(found.format(row[0]), wanted)]
 
 
 async def test_a_contact_is_nowhere_in_the_clear_and_opens_in_its_row_only(tx: Transaction, world: World) -> None:

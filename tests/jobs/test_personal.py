@@ -7,7 +7,6 @@ import pytest
 from msgspec import structs
 
 from infra import fields
-from infra.db import Database
 from market.calendars import service as calendars
 from market.enterprises.model import Party
 from market.errors import Conflict
@@ -19,7 +18,7 @@ from market.personal import queries, service
 from market.ratings import service as ratings
 from market.ratings.model import RatingForm, RatingLevel
 from tests.conftest import open_database
-from tests.factories import serve
+from tests.factories import holding, serve
 from tests.jobs.place import Place
 from workers.context import Context
 from workers.personal import erase_asked, forget_all, forget_contacts, seal_clear
@@ -36,15 +35,9 @@ def ctx(place: Place, **changed: Any) -> dict[str, Any]:
     return {"context": Context(structs.replace(place.settings, **changed), place.db, None)}  # type: ignore[arg-type]
 
 
-async def holding(db: Database, text: str) -> list[str]:
-    """Tables in which the text stands, as it is or as bytes."""
-    async with db.reading() as tx:
-        tables = await tx.fetch(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        )
-        found = "SELECT count(*) FROM {0} t WHERE to_jsonb(t)::text LIKE ANY($1::text[])"
-        wanted = [f"%{text}%", f"%{text.encode().hex()}%"]
-        return [row[0] for row in tables if await tx.fetchval(found.format(row[0]), wanted)]
+async def found(place: Place, text: str) -> list[str]:
+    async with place.db.reading() as tx:
+        return await holding(tx, text)
 
 
 async def age(place: Place, need_id: int, days: int) -> None:
@@ -71,7 +64,7 @@ async def test_after_a_whole_way_nothing_lies_in_the_clear(place: Place) -> None
     await place.do(need_service.reveal, "coordinator", need)
     await place.told()
     for text in (PHONE, NAME):
-        assert await holding(place.db, text) == [], text
+        assert await found(place, text) == [], text
     assert await phone_of(place, need) == PHONE
 
 
@@ -152,9 +145,9 @@ async def test_the_worker_seals_what_lies_in_the_clear_but_not_with_a_wrong_key(
     wrong = open_database(structs.replace(place.settings, data_key="w" * 32))
     await seal_clear({"context": Context(place.settings, wrong, None)})  # type: ignore[arg-type]
     await wrong.close()
-    assert await holding(place.db, "13911110000") == ["needs"]
+    assert await found(place, "13911110000") == ["needs"]
     await seal_clear(ctx(place))
-    assert await holding(place.db, "13911110000") == []
+    assert await found(place, "13911110000") == []
     assert await phone_of(place, need) == "13911110000"
     async with place.db.reading() as tx:
         assert len(await fields.used(tx)) == 1

@@ -150,6 +150,24 @@ async def test_lists_events_and_exports_have_no_contact(api: Api, login: Login, 
     assert party in (await api("enterprise").get(f"/needs/{need}/events")).text
 
 
+async def test_a_natural_persons_name_is_a_contact_too(api: Api, login: Login, db: Database, world: World) -> None:
+    need = await propose(db, world, PARTY)
+    for who in ("coordinator", "admin"):
+        assert (await api(who).get(f"/needs/{need}")).json()["enterprise_name"] == "李**", who
+    browser = await login("coordinator")
+    for path in (f"/needs/{need}", "/needs", "/queue", "/plans/new"):
+        page = (await browser.get(path)).text
+        assert "李**" in page, path
+        assert "李明" not in page, path
+    shown = (await api("coordinator").post(f"/needs/{need}/contact")).json()
+    assert shown["enterprise_name"] == "李明（个人）"
+    assert "李明（个人）" in (await api("clerk").get("/needs")).text, "who filed it finds it again"
+    match_id = await assign(db, world, need)
+    desk = (await api("institution").get("/matches")).text
+    assert "李明（个人）" in desk
+    assert str(match_id) in desk
+
+
 async def test_every_view_is_told_to_the_owner_and_none_of_ones_own(
     api: Api, login: Login, db: Database, world: World
 ) -> None:
