@@ -18,7 +18,6 @@ from litestar.di import Provide
 from litestar.enums import HttpMethod, ScopeType
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.htmx import HTMXPlugin
@@ -33,13 +32,14 @@ from infra.db import Database
 from infra.limits import Limiter
 from infra.observe import ADDRESS, Metrics, bind_request
 from infra.settings import Settings
-from market import health, i18n, presenting
+from market import describing, health, i18n, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
 from market.audit import api as audit_api
 from market.auth import CSRF_COOKIE, Authenticate, cookie_name
+from market.caching import Tagged
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
@@ -64,7 +64,7 @@ from market.needs import api as needs_api
 from market.notices import api as notices_api
 from market.offerings import api as offerings_api
 from market.pages import routers as page_routers
-from market.permissions import closed
+from market.permissions import closed, handlers
 from market.plans import api as plans_api
 from market.problems import on_error
 from market.ratings import api as ratings_api
@@ -137,6 +137,11 @@ class Application(Litestar):
         client = scope["client"]
         return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
 
+    def _allowed(self, scope: HTTPScope) -> str:
+        """All methods of an address: Litestar names those of the first router that has it."""
+        methods = {str(method) for method, path, _ in handlers(self) if path == scope["path_template"]}
+        return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = bind_request(given, **self._origin(scope))
@@ -157,6 +162,8 @@ class Application(Litestar):
                 headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
                 for name, value in self.fixed_headers.items():
                     headers[name] = value
+                if scope["method"] == HttpMethod.OPTIONS and "allow" in headers:
+                    headers["Allow"] = self._allowed(scope)
             elif head and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
@@ -285,6 +292,7 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         await database.close()
         await redis.aclose()
 
+    openapi = _openapi()
     app = Application(
         route_handlers=[
             healthz,
@@ -323,12 +331,13 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         exception_handlers={Exception: on_error},
         lifespan=[lifespan],
         logging_config=None,
-        openapi_config=_openapi(),
+        openapi_config=openapi,
         plugins=[HTMXPlugin()],
         request_max_body_size=settings.body_bytes,
         state=State({"services": held}),
         template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
     )
+    openapi.app = app
     app.metrics = held.metrics
     app.fixed_headers = SECURE_HEADERS if settings.secure_cookies else HEADERS
     app.most_at_once = settings.requests_at_once
@@ -365,17 +374,19 @@ def _api() -> Router:
             standing_api.router(),
             supervision_api.router(),
         ],
+        middleware=[Tagged()],
         security=[{"token": []}],
     )
 
 
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
+def _openapi() -> describing.Config:
+    return describing.Config(
         title="Zhipei 知配",  # not translated: the name
         version="1",
         description="Supply of and demand for public intellectual-property services. See docs/api.md.",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         path="/api",
+        use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
     )
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Annotated, Any, Generic, TypeVar
@@ -39,6 +40,8 @@ from market.matches.ranking import Catalogue, CatalogueSource
 from matching.types import Lang
 
 T = TypeVar("T")
+KEY = re.compile(r"[!-~]{1,255}")
+"""An Idempotency-Key."""
 AppRequest = Request[Actor | None, Session | None, State]
 MOST_ID, MOST_VERSION = 2**63 - 1, 2**31 - 1
 """What PostgreSQL's bigint and integer hold."""
@@ -177,9 +180,11 @@ class Replayed(Exception):
 
 
 async def once(
-    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200, at: str | None = None
-) -> Response[bytes]:
+    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[T]], *, status: int = 200, at: str | None = None
+) -> Response[T]:
     """Answer with what ``act`` returns; under an Idempotency-Key only the first call acts.
+
+    The answer is encoded already; its type is what the API's description says it holds.
 
     ``at``: where to find what was made (Location), with the answer's fields in braces.
 
@@ -190,7 +195,7 @@ async def once(
     key = request.headers.get("idempotency-key")
     if key is None:
         return made(msgspec.json.encode(await act()), status, at)
-    if not 1 <= len(key) <= 255 or not key.isprintable():
+    if not KEY.fullmatch(key):
         raise errors.InvalidInput(fields={"Idempotency-Key": _("请用 1 到 255 个可见字符。")})
     actor = actor_of(request)
     asked = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
@@ -207,7 +212,7 @@ async def once(
     return made(body, status, at)
 
 
-def made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+def made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[Any]:
     """An answer that says where to find what it tells of."""
     fields = msgspec.json.decode(body) if at and "{" in at else {}
     location = {"Location": at.format_map(fields)} if at else {}
@@ -223,7 +228,7 @@ async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes, a
     raise Replayed(kept, at)
 
 
-def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[bytes]:
+def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[Any]:
     """An answer that is encoded already."""
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 

@@ -1,6 +1,6 @@
 """Use cases of enterprises."""
 
-from infra.db import Transaction
+from infra.db import Transaction, hold
 from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
@@ -97,6 +97,12 @@ async def find(tx: Transaction, enterprise_id: int) -> Enterprise:
     if enterprise is None:
         raise NotFound
     return enterprise
+
+
+async def held(tx: Transaction, enterprise_id: int) -> Enterprise:
+    """As ``find``, while nobody else changes it."""
+    await hold(tx, f"enterprise {enterprise_id}")
+    return await find(tx, enterprise_id)
 
 
 async def profile(tx: Transaction, enterprise_id: int) -> Profile:
