@@ -75,6 +75,7 @@ from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
+    end_abandoned,
     hash_address,
     provide_catalogue,
     provide_deadlines,
@@ -176,6 +177,7 @@ class Application(Litestar):
                     await super().__call__(scope, _impatient(receive), observed)
         finally:
             self.at_once -= 1
+            await end_abandoned(scope)
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or "unknown"
             self.metrics.requests.labels(scope["method"], route, status).inc()

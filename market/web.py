@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
 from litestar.status_codes import HTTP_303_SEE_OTHER
+from litestar.types import HTTPScope
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
 
@@ -85,13 +87,29 @@ def services(request: AppRequest) -> Services:
     return held
 
 
+TRANSACTION = "zhipei_transaction"
+"""Where a request keeps what ends its transaction; it ends once, whoever is first."""
+
 # what handlers are given ---------------------------------------------------------------------------------------------
 
 
 async def provide_tx(request: AppRequest) -> AsyncGenerator[Transaction, None]:
     """One request, one transaction: committed after the answer is rendered, before it is sent."""
-    async with services(request).db.transaction() as tx:
-        yield tx
+    async with AsyncExitStack() as held:
+        request.scope["state"][TRANSACTION] = held
+        yield await held.enter_async_context(services(request).db.transaction())
+
+
+async def end_abandoned(scope: HTTPScope) -> None:
+    """Give back the connection of a request whose handler was never called.
+
+    Litestar checks parameters and body when the transaction is open already, and then forgets it: until the garbage is
+    collected, a few bad requests would hold all connections there are.
+    """
+    held: AsyncExitStack | None = scope["state"].pop(TRANSACTION, None)
+    if held is not None:
+        error = RuntimeError("abandoned")
+        await held.__aexit__(type(error), error, None)
 
 
 async def provide_deadlines(request: AppRequest, tx: NamedDependency[Transaction]) -> Deadlines:
