@@ -60,6 +60,9 @@ LEFT JOIN take_ups t ON t.institution_id = o.institution_id AND t.item_code = o.
 """
 NODES = {"440300": "shenzhen", "440000": "guangdong"}
 
+REST = {"verifying": "verify", "rectifying": "rectify", "answering": "answer", "revisiting": "bad", "closing": "close"}
+"""The steps of a rectification whose result is not liked."""
+
 which = st.integers(0, 20)
 """Picks a need, or an offering, of those there are."""
 coordinator = st.sampled_from(["coordinator", "coordinator", "coordinator2", "province"])
@@ -76,7 +79,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.wishes: list[Wish] = []
         self.run(tx.execute("BEGIN"))
 
-    @initialize(steps=st.integers(0, 7), more=st.integers(0, 7))
+    @initialize(steps=st.sampled_from(range(16)), more=st.sampled_from(range(9)))
     def begin(self, steps: int, more: int) -> None:
         self.days = self.run(DeadlinesSource().get(self.tx))
         self.source = ranking.CatalogueSource()
@@ -119,7 +122,7 @@ class Lifecycle(RuleBasedStateMachine):
         row = await self.tx.fetchrow(RATED, wish.id)
         return row[2] if row else 0
 
-    @rule(n=which, steps=st.integers(2, 7))
+    @rule(n=which, steps=st.sampled_from(range(1, 6)))
     def go_on(self, n: int, steps: int) -> None:
         """The usual way, so that examples come to its end, and to what happens there."""
         for _ in range(steps):
@@ -133,6 +136,9 @@ class Lifecycle(RuleBasedStateMachine):
                 "delivered": lambda: self.confirm_or_rework(n=n, content=True),
                 "completed": lambda bad=steps % 3 > 0: self.rate(n=n, bad=bad),
             }
+            if wish.rating is not None:
+                rest = REST.get(wish.rating.rectification or "")
+                usual["completed"] = lambda step=rest: self.rectify(n=n, step=step) if step else None
             usual.get(wish.state, lambda: None)()
 
     # the enterprise --------------------------------------------------------------------------------------------------
@@ -261,7 +267,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(n=which, who=coordinator, grant=yes)
     def answer_decline(self, n: int, who: str, grant: bool) -> None:
-        wish = self.pick(n)
+        waiting = [one for one in self.wishes if one.match and one.match.state == "decline_requested"]
+        wish = (waiting or [self.pick(n)])[0]
+        who = wish.owner if waiting and n % 2 and wish.owner else who
         asked = wish.match is not None and wish.match.state == "decline_requested"
 
         async def act() -> None:
@@ -277,7 +285,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(n=which, who=coordinator, step=st.sampled_from(["take", "offer", "accept", "turn_down", "call_off"]))
     def hand_over(self, n: int, who: str, step: str) -> None:
-        wish, actor = self.pick(n), self.who[who]
+        wish = self.pick(n)
+        who = {"offer": wish.owner, "call_off": wish.owner}.get(step, wish.offered_to) or who if n % 3 else who
+        actor = self.who[who]
         to = "coordinator" if who == "coordinator2" else "coordinator2"
         here, is_open = wish.node in COVERS[who], wish.state not in ENDED
         allowed = {
@@ -402,8 +412,8 @@ class Lifecycle(RuleBasedStateMachine):
             rated.sent_back |= step == "bad"
 
     def rated(self, n: int) -> tuple[Wish, Rated]:
-        found = [(wish, wish.rating) for wish in self.wishes if wish.rating]
-        return found[n % len(found)]
+        found = [(wish, wish.rating) for wish in (self.pick(n), *self.wishes) if wish.rating]
+        return found[0]
 
     def node_of(self, wish: Wish) -> Any:
         return self.who["province" if wish.node == "guangdong" else "coordinator"]
