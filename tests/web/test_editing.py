@@ -8,14 +8,11 @@ import pytest
 from tests.conftest import Api
 from tests.factories import PATENT, World
 from tests.web.test_api_input import problem
-from tests.web.test_idempotency import PROFILE
+from tests.web.test_idempotency import OFFERING, PROFILE
 from tests.web.test_permissions import the_app
 
 pytestmark = pytest.mark.anyio
 
-OFFERING = {
-    "item_code": PATENT, "title": "专利申请辅导", "summary": "面向企业。", "region_codes": ["440305"],
-}  # fmt: skip
 NOTICE = {"kind": "news", "title": "一则公告", "body": "正文"}
 DRAFT = {"name": "一项服务", "item_group": "专利", "item_list": "specific"}
 EDITS: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 UNSAFE = [row for row in rows(the_app()) if row.path.startswith(API) and row.method != "GET"]
 KEPT = {"id": 7, "as": "it was answered"}
+OFFERING = {"item_code": PATENT, "title": "专利申请辅导", "summary": "面向企业。", "region_codes": ["440305"]}
 PROFILE = {
     "name": "深圳甲科技有限公司", "kind": "hnte", "region_code": "440305", "contact_name": "王敏",
     "contact_phone": "0755-00000001",
@@ -52,7 +53,7 @@ def asked(app: Litestar, row: Row) -> Asked:
     described = app.openapi_schema.to_schema()
     operation = described["paths"][row.path][row.method.lower()]
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    known = {"region_codes": ["440300"], "item_code": PATENT}
+    known = {"region_codes": ["440300"], "item_code": PATENT, "contact_phone": PROFILE["contact_phone"]}
     parts = described["components"]["schemas"]
     body = b"" if content is None else json.dumps(example(content["schema"], known, parts)).encode()
     who = next(role.value for role in Role if role.value in row.reach)
@@ -84,7 +85,7 @@ async def test_what_was_answered_is_answered_again(
         ("enterprise", "PUT", "enterprise", PROFILE | {"contact_name": "孙工"}, "enterprise_events"),
         ("coordinator", "POST", "notices", {"kind": "news", "title": "一则公告", "body": "正文"}, "notices"),
         ("admin", "PUT", "rules/440305", {"name": "accept", "working_days": 4}, "audit"),
-        ("coordinator", "POST", "plans", None, "plans"),
+        ("institution", "POST", "offerings", OFFERING, "offerings"),
     ],
 )
 async def test_several_at_once_have_one_effect(
