@@ -34,8 +34,8 @@ security: $(VENV)/.dev  ## bandit
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml market matching search workers infra
 
 audit: $(VENV)/.dev  ## known vulnerabilities of what is pinned; asks a service on the network, so not part of test
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/run.txt
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/dev.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/run.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt
 	npm audit
 
 fuzz: $(VENV)/.dev market/static/dist/manifest.json  ## schemathesis against the API's description, as every role: 5,000 cases and more each

@@ -61,7 +61,7 @@ class Config(OpenAPIConfig):
         """What Litestar fills with paths."""
         plain = super().to_openapi_schema()
         found = Description(info=plain.info, servers=plain.servers, components=plain.components)
-        found.app = self.app
+        found.app, found.written = self.app, {}
         return found
 
 
@@ -69,10 +69,13 @@ class Description(OpenAPI):
     """Litestar's description, completed as it is written out."""
 
     app: Litestar
+    written: dict[str, Any]
 
     def to_schema(self) -> dict[str, Any]:
-        """As JSON."""
-        return completed(super().to_schema(), self.app)
+        """As JSON, made once."""
+        if not self.written:
+            self.written = completed(super().to_schema(), self.app)
+        return self.written
 
 
 def completed(description: dict[str, Any], app: Litestar) -> dict[str, Any]:
