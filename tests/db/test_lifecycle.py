@@ -5,25 +5,21 @@ Every step is tried in every state, by whoever; the model says whether it is all
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as how
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from infra.db import Database, Transaction, savepoint
+from infra.db import Database
 from infra.settings import Settings
 from market.calendars.service import DeadlinesSource
-from market.errors import DomainError
 from market.lists import taking_up
 from market.matches import queries as match_queries
 from market.matches import ranking
@@ -31,7 +27,7 @@ from market.matches import service as matches
 from market.matches.model import OneTimeNotice
 from market.needs import ownership
 from market.needs import service as needs
-from market.needs.model import TRANSITIONS, NeedAction, NeedState, Submission
+from market.needs.model import Submission
 from market.needs.ownership import Reply
 from market.offerings import service as offerings
 from market.offerings.model import OfferingForm, OfferingState
@@ -40,26 +36,18 @@ from market.ratings import service as ratings
 from market.ratings.model import Finding, RatingForm, Revisit, Ruling
 from market.ratings.scale import RatingLevel
 from tests.conftest import open_database
-from tests.db.plain_model import COVERS, ENDED, HOLDING, MOVES, Offered, Rated, Wish, eligible
+from tests.db.lifecycle import Ground
+from tests.db.plain_model import COVERS, ENDED, Offered, Rated, Wish, eligible
 from tests.factories import AID, World
 
 pytestmark = pytest.mark.anyio
 
 CAPACITY = 2
 """Of every offering: so few that they fill up within an example."""
-NOW = "SELECT n.state, a.login, n.offered_to, d.region_code FROM needs n JOIN nodes d ON d.id = n.node_id \
-LEFT JOIN accounts a ON a.id = n.owner_id WHERE n.id = $1"
-LIVE = "SELECT offering_id, state FROM matches WHERE need_id = $1 \
-AND state IN ('proposed', 'approved', 'decline_requested', 'accepted', 'delivered', 'completed')"
-RATED = "SELECT r.state, x.state, r.id FROM ratings r JOIN matches m ON m.id = r.match_id \
-LEFT JOIN rectifications x ON x.rating_id = r.id WHERE m.need_id = $1"
-PLACES = "SELECT id, load, capacity FROM offerings WHERE id = ANY($1)"
 OFFERINGS = """
 SELECT o.id, a.login, t.item_code IS NOT NULL FROM offerings o JOIN accounts a ON a.institution_id = o.institution_id
 LEFT JOIN take_ups t ON t.institution_id = o.institution_id AND t.item_code = o.item_code ORDER BY o.id
 """
-NODES = {"440300": "shenzhen", "440000": "guangdong"}
-
 REST = {"verifying": "verify", "rectifying": "rectify", "answering": "answer", "revisiting": "bad", "closing": "close"}
 """The steps of a rectification whose result is not liked."""
 
@@ -69,15 +57,8 @@ coordinator = st.sampled_from(["coordinator", "coordinator", "coordinator2", "pr
 yes = st.booleans()
 
 
-class Lifecycle(RuleBasedStateMachine):
-    """The rules; ``runner`` and ``tx`` are shared by all examples, each of which is rolled back."""
-
-    def __init__(self, runner: asyncio.Runner, tx: Transaction, world: World, offered: list[Offered]) -> None:
-        super().__init__()
-        self.runner, self.tx, self.who = runner, tx, world.actors
-        self.offerings = {one.id: Offered(one.id, one.login, one.node, one.capacity, one.bound) for one in offered}
-        self.wishes: list[Wish] = []
-        self.run(tx.execute("BEGIN"))
+class Lifecycle(Ground):
+    """The steps."""
 
     @initialize(steps=st.sampled_from(range(16)), more=st.sampled_from(range(9)))
     def begin(self, steps: int, more: int) -> None:
@@ -86,41 +67,6 @@ class Lifecycle(RuleBasedStateMachine):
         for number, far in enumerate((steps, more)):
             self.submit()
             self.go_on(n=number, steps=far)
-
-    def teardown(self) -> None:
-        self.run(self.tx.execute("ROLLBACK"))
-
-    def run(self, step: Any) -> Any:
-        async def awaited() -> Any:
-            return await step
-
-        return self.runner.run(awaited())
-
-    def attempt(self, allowed: object, act: Callable[[], Awaitable[object]]) -> bool:
-        """Do it, or be refused; whichever the model says. What is refused leaves nothing behind."""
-
-        async def tried() -> str:
-            try:
-                async with savepoint(self.tx):
-                    await act()
-            except DomainError as error:
-                return error.slug
-            return ""
-
-        slug = self.run(tried())
-        assert (not slug) == bool(allowed), slug or "was not refused"
-        return not slug
-
-    def pick(self, number: int) -> Wish:
-        return self.wishes[number % len(self.wishes)]
-
-    async def match_id(self, wish: Wish) -> int:
-        found = await match_queries.latest(self.tx, wish.id)
-        return found.id if found else 0
-
-    async def rating_id(self, wish: Wish) -> int:
-        row = await self.tx.fetchrow(RATED, wish.id)
-        return row[2] if row else 0
 
     @rule(n=which, steps=st.sampled_from(range(1, 6)))
     def go_on(self, n: int, steps: int) -> None:
@@ -410,41 +356,6 @@ class Lifecycle(RuleBasedStateMachine):
             rated.rectification = after
             rated.answered |= step == "answer"
             rated.sent_back |= step == "bad"
-
-    def rated(self, n: int) -> tuple[Wish, Rated]:
-        found = [(wish, wish.rating) for wish in (self.pick(n), *self.wishes) if wish.rating]
-        return found[0]
-
-    def node_of(self, wish: Wish) -> Any:
-        return self.who["province" if wish.node == "guangdong" else "coordinator"]
-
-    # always ----------------------------------------------------------------------------------------------------------
-
-    @invariant()
-    def the_database_is_as_the_model(self) -> None:
-        self.run(self.tx.execute("SET CONSTRAINTS ALL IMMEDIATE"))
-        for wish in self.wishes:
-            state, owner, offered_to, region = self.run(self.tx.fetchrow(NOW, wish.id))
-            to = self.who[wish.offered_to].id if wish.offered_to else None
-            assert (state, owner, offered_to, NODES[region]) == (wish.state, wish.owner, to, wish.node)
-            live = [tuple(row) for row in self.run(self.tx.fetch(LIVE, wish.id))]
-            assert live == ([(wish.match.offering.id, wish.match.state)] if wish.match else [])
-            row = self.run(self.tx.fetchrow(RATED, wish.id))
-            told = (wish.rating.state, wish.rating.rectification) if wish.rating else None
-            assert (tuple(row[:2]) if row else None) == told
-            for action in MOVES:
-                assert ((NeedState(state), NeedAction(action)) in TRANSITIONS) == wish.may(action)
-
-    @invariant()
-    def nobody_has_more_than_there_are_places(self) -> None:
-        rows = self.run(self.tx.fetch(PLACES, list(self.offerings)))
-        assert {row[0]: (row[1], row[2]) for row in rows} == {
-            one.id: (one.load, one.capacity) for one in self.offerings.values()
-        }
-        held = [wish.match.offering.id for wish in self.wishes if wish.match and wish.match.state in HOLDING]
-        assert {one.id: one.load for one in self.offerings.values()} == {
-            one.id: held.count(one.id) for one in self.offerings.values()
-        }
 
 
 @pytest.fixture(scope="module")
