@@ -60,13 +60,15 @@ yes = st.booleans()
 class Lifecycle(Ground):
     """The steps."""
 
-    @initialize(steps=st.sampled_from(range(16)), more=st.sampled_from(range(9)))
-    def begin(self, steps: int, more: int) -> None:
+    @initialize(steps=st.sampled_from(range(16)), ask=st.booleans())
+    def begin(self, steps: int, ask: bool) -> None:
         self.days = self.run(DeadlinesSource().get(self.tx))
         self.source = ranking.CatalogueSource()
-        for number, far in enumerate((steps, more)):
+        for number, far in enumerate((steps, 2 * ask, 1)):
             self.submit()
             self.go_on(n=number, steps=far)
+        if ask:
+            self.serve(n=1, step="decline", own=True)
 
     @rule(n=which, steps=st.sampled_from(range(1, 6)))
     def go_on(self, n: int, steps: int) -> None:
@@ -231,7 +233,10 @@ class Lifecycle(Ground):
 
     @rule(n=which, who=coordinator, step=st.sampled_from(["take", "offer", "accept", "turn_down", "call_off"]))
     def hand_over(self, n: int, who: str, step: str) -> None:
-        wish = self.pick(n)
+        open_ones = [one for one in self.wishes if one.state not in ENDED]
+        wish = open_ones[n % len(open_ones)] if open_ones and n % 4 else self.pick(n)
+        if n % 2:  # what is due
+            step = step if wish.offered_to else "offer" if wish.owner else "take"
         who = {"offer": wish.owner, "call_off": wish.owner}.get(step, wish.offered_to) or who if n % 3 else who
         actor = self.who[who]
         to = "coordinator" if who == "coordinator2" else "coordinator2"
