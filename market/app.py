@@ -1,44 +1,41 @@
 """The application put together: the only place that knows all modules."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import cast
 
-import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar import Litestar, MediaType, Response, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.enums import HttpMethod, ScopeType
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.compression import CompressionMiddleware
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.htmx import HTMXPlugin
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
-from litestar.types import HTTPScope, LifeSpanScope, Message, Receive, Scope, Send
 from redis.asyncio import Redis
 
 from infra.cipher import keys_of
 from infra.db import Database
 from infra.limits import Limiter
-from infra.observe import ADDRESS, Metrics, bind_request
+from infra.observe import Metrics
 from infra.settings import Settings
-from market import answering, health, i18n, presenting
+from market import describing, health, presenting
 from market.accounts import api as accounts_api
 from market.accounts.oidc import Provider
 from market.accounts.passwords import Hasher
 from market.accounts.sessions import Sessions
+from market.application import HEADERS, SECURE_HEADERS, Application
 from market.audit import api as audit_api
 from market.auth import CSRF_COOKIE, Authenticate, cookie_name
+from market.caching import Tagged
 from market.calendars import api as calendars_api
 from market.calendars.service import DeadlinesSource
 from market.catalogue import api as catalogue_api
@@ -76,124 +73,15 @@ from market.supervision import api as supervision_api
 from market.web import (
     AppRequest,
     Services,
-    hash_address,
     provide_catalogue,
     provide_deadlines,
     provide_finder,
     provide_tx,
     services,
 )
-from matching.types import Lang
 from search.breaker import Breaker
 
 HERE = Path(__file__).parent
-CSP = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": CSP,
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-# No includeSubDomains: the other hosts of a city's domain are not ours to speak for.
-SECURE_HEADERS = {**HEADERS, "Strict-Transport-Security": "max-age=31536000"}
-UNSEEN = ("/static", "/healthz", "/readyz", "/metrics")
-"""Paths that need no account and no line in the log."""
-STREAMS = "/live/"
-
-log = structlog.get_logger()
-
-
-class Application(Litestar):
-    """Gives each request an id, a line in the log, its place in the metrics, and the headers of every answer.
-
-    Not as Litestar middleware, which runs only where a route matches: an address that leads nowhere counts too.
-    """
-
-    metrics: Metrics
-    fixed_headers: Mapping[str, str]
-    most_at_once: int
-    at_once: int = 0
-
-    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """ASGI."""
-        if scope["type"] == ScopeType.HTTP:
-            await self._observed(cast("HTTPScope", scope), receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-    def _origin(self, scope: HTTPScope) -> dict[str, str]:
-        """Where the request came from, for the audit trail and the log: never the address itself."""
-        client = scope["client"]
-        return {ADDRESS: hash_address(client[0], self.state.services.secret).hex()} if client else {}
-
-    async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = bind_request(given, **self._origin(scope))
-        scope["user"] = None  # until the middleware finds somebody; the page of an error asks
-        head = scope["method"] == "HEAD"
-        if head:  # answered as GET, without the body
-            scope["method"] = HttpMethod.GET
-        started, status, crowded = time.perf_counter(), 500, self.at_once >= self.most_at_once
-        self.at_once += 1
-        request = Request[None, None, State](scope)
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableScopeHeaders.from_message(message)
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("Content-Language", i18n.TAGS[i18n.lang()])
-                # Not no-store, which would take what was typed from whoever comes back with the back button.
-                headers.setdefault("Cache-Control", "private, no-cache")
-                if not scope["path"].startswith(UNSEEN):
-                    headers.setdefault("Vary", i18n.VARY)
-                for name, value in self.fixed_headers.items():
-                    headers[name] = value
-            elif head and message["type"] == "http.response.body":
-                message["body"] = b""
-            await send(message)
-
-        try:
-            with i18n.speaking(_language(request, self.state.services.settings)):
-                if crowded and not scope["path"].startswith(UNSEEN):
-                    self.metrics.refused.labels("crowded").inc()
-                    await answering.crowded(scope, observed)
-                else:
-                    await answering.answer(super().__call__, scope, answering.impatient(receive), observed)
-        finally:
-            self.at_once -= 1
-            seconds = time.perf_counter() - started
-            route = scope.get("path_template") or "unknown"
-            self.metrics.requests.labels(scope["method"], route, status).inc()
-            if not scope["path"].startswith(STREAMS):  # open as long as somebody looks
-                self.metrics.seconds.labels(route).observe(seconds)
-            if not scope["path"].startswith(UNSEEN):
-                took = round(seconds * 1000, 1)
-                who = {"account": scope["user"].id} if scope["user"] else {}
-                log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=took, **who)
-
-
-def _language(request: Request[None, None, State], settings: Settings) -> Lang:
-    """What the address asks for, else what the browser's switch says, else what Accept-Language prefers.
-
-    The API knows no switch. An account's own language takes its place once it is known (``Authenticate``).
-    """
-    chosen = i18n.known(request.query_params.get("lang"))
-    if chosen is None and not request.url.path.startswith("/api/"):
-        chosen = i18n.known(request.cookies.get(cookie_name(settings, i18n.COOKIE)))
-    return chosen or i18n.preferred(request.headers.get("accept-language", ""))
 
 
 @get("/healthz", include_in_schema=False, media_type=MediaType.TEXT)
@@ -218,9 +106,40 @@ async def metrics(request: AppRequest) -> Response[bytes]:
 
 def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
     """The web application. ``settings`` name the servers; ``csrf_secret`` has to be the same in every process."""
+    held = _services(settings, csrf_secret)
+    openapi = _openapi()
+    app = Application(
+        route_handlers=[healthz, readyz, metrics, _api(), *page_routers(), _static()],
+        dependencies={
+            "tx": Provide(provide_tx),
+            "deadlines": Provide(provide_deadlines),
+            "catalogue": Provide(provide_catalogue),
+            "finder": Provide(provide_finder, sync_to_thread=False),
+        },
+        middleware=[DefineMiddleware(Authenticate, exclude=["^/static", "^/healthz", "^/readyz", "^/metrics"])],
+        csrf_config=_csrf(settings, csrf_secret),
+        guards=[closed],
+        exception_handlers={Exception: on_error},
+        lifespan=[partial(_lifespan, held)],
+        logging_config=None,
+        openapi_config=openapi,
+        plugins=[HTMXPlugin()],
+        request_max_body_size=settings.body_bytes,
+        state=State({"services": held}),
+        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
+    )
+    openapi.app = app
+    app.metrics = held.metrics
+    app.fixed_headers = SECURE_HEADERS if settings.secure_cookies else HEADERS
+    app.most_at_once = settings.requests_at_once
+    held.metrics.at_once.set_function(lambda: app.at_once)
+    return app
+
+
+def _services(settings: Settings, secret: str) -> Services:
     assert settings.database_url is not None
     assert settings.redis_url is not None
-    keys = keys_of(settings, csrf_secret)
+    keys = keys_of(settings, secret)
     database = Database(
         settings.database_url,
         size=settings.db_connections,
@@ -231,13 +150,10 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         keys=keys,
     )
     redis = Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    engine = open_engine(settings)
-    cipher = keys()
-    finder = Finder(engine, Breaker())
-    counted = Metrics()
-    held = Services(
+    finder, cipher, counted = Finder(open_engine(settings), Breaker()), keys(), Metrics()
+    return Services(
         settings=settings,
-        secret=csrf_secret,
+        secret=secret,
         db=database,
         redis=redis,
         sessions=Sessions(redis, settings, cipher),
@@ -255,69 +171,43 @@ def create_app(settings: Settings, *, csrf_secret: str) -> Litestar:
         stopping=asyncio.Event(),
     )
 
-    @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
-        listening = asyncio.create_task(held.hub.run())
-        yield
-        held.hub.close()
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await engine.aclose()
-        await database.close()
-        await redis.aclose()
 
-    app = Application(
-        route_handlers=[
-            healthz,
-            readyz,
-            metrics,
-            _api(),
-            *page_routers(),
-            create_static_files_router(
-                "/static/dist",
-                directories=[HERE / "static" / "dist"],
-                cache_control=presenting.STATIC_CACHE,
-                # Files only: a page holds a token, and what it reflects would let others measure that (BREACH).
-                middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
-                include_in_schema=False,
-                opt={"exclude_from_auth": True},
-            ),
-        ],
-        dependencies={
-            "tx": Provide(provide_tx),
-            "deadlines": Provide(provide_deadlines),
-            "catalogue": Provide(provide_catalogue),
-            "finder": Provide(provide_finder, sync_to_thread=False),
-        },
-        middleware=[
-            DefineMiddleware(Authenticate, exclude=["^/static", "^/healthz", "^/readyz", "^/metrics"]),
-        ],
-        csrf_config=CSRFConfig(
-            secret=csrf_secret,
-            cookie_name=cookie_name(settings, CSRF_COOKIE),
-            cookie_secure=settings.secure_cookies,
-            cookie_httponly=True,
-            # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
-            exclude=[
-                *("^/api/", r"^/feed\.", r"^/(sitemap\.xml|robots\.txt|\.well-known/)"),
-                *("^/statistics/", "^/static/", "^/mail/"),
-            ],
-        ),
-        guards=[closed],
-        exception_handlers={Exception: on_error},
-        lifespan=[lifespan],
-        logging_config=None,
-        openapi_config=_openapi(),
-        plugins=[HTMXPlugin()],
-        request_max_body_size=settings.body_bytes,
-        state=State({"services": held}),
-        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(_templates(settings))),
+@asynccontextmanager
+async def _lifespan(held: Services, _app: Litestar) -> AsyncGenerator[None, None]:
+    listening = asyncio.create_task(held.hub.run())
+    yield
+    held.hub.close()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await held.finder.aclose()
+    await held.db.close()
+    await held.redis.aclose()
+
+
+def _static() -> Router:
+    return create_static_files_router(
+        "/static/dist",
+        directories=[HERE / "static" / "dist"],
+        cache_control=presenting.STATIC_CACHE,
+        # Files only: a page holds a token, and what it reflects would let others measure that (BREACH).
+        middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
+        include_in_schema=False,
+        opt={"exclude_from_auth": True},
     )
-    app.metrics = held.metrics
-    app.fixed_headers = SECURE_HEADERS if settings.secure_cookies else HEADERS
-    app.most_at_once = settings.requests_at_once
-    held.metrics.at_once.set_function(lambda: app.at_once)
-    return app
+
+
+def _csrf(settings: Settings, secret: str) -> CSRFConfig:
+    return CSRFConfig(
+        secret=secret,
+        cookie_name=cookie_name(settings, CSRF_COOKIE),
+        cookie_secure=settings.secure_cookies,
+        cookie_httponly=True,
+        # An answer that others may keep carries no cookie; letters' links are signed, and posted by mail programs.
+        exclude=[
+            *("^/api/", r"^/feed\.", r"^/(sitemap\.xml|robots\.txt|\.well-known/)"),
+            *("^/statistics/", "^/static/", "^/mail/"),
+        ],
+    )
 
 
 def _api() -> Router:
@@ -351,17 +241,19 @@ def _api() -> Router:
             statistics_api.router(),
             supervision_api.router(),
         ],
+        middleware=[Tagged()],
         security=[{"token": []}],
     )
 
 
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
+def _openapi() -> describing.Config:
+    return describing.Config(
         title="Zhipei 知配",  # not translated: the name
         version="1",
         description="Supply of and demand for public intellectual-property services. See docs/api.md.",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         path="/api",
+        use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin()],
     )
 

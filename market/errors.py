@@ -195,6 +195,22 @@ class IdempotencyMissing(DomainError):
     title = N_("缺少 Idempotency-Key")
 
 
+class ChangedSinceRead(DomainError):
+    """您读取之后，这份内容有了变化。请重新读取，核对后带上新的 ETag（If-Match）再提交。"""
+
+    status = 412
+    slug = "changed-since-read"
+    title = N_("内容有了变化")
+
+
+class IfMatchMissing(DomainError):
+    """请先读取这份内容，再把答复中的 ETag 放进请求头 If-Match 提交，这样不会盖掉别人的修改；If-Match: * 表示不比较。"""
+
+    status = 428
+    slug = "if-match-missing"
+    title = N_("缺少 If-Match")
+
+
 class ProviderAway(SignInFailed):
     """统一身份平台暂时连不上，请过一会儿再试；也可以用密码登录。"""
 

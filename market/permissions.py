@@ -199,13 +199,14 @@ def rows(app: Litestar) -> list[Row]:
         UndeclaredError: a route has no guard and is not PUBLIC, or names an object that REACH does not know; or PUBLIC
             names a route that is not there.
     """
-    found = [_row(method, path, handler) for method, path, handler in _handlers(app)]
+    found = [_row(method, path, handler) for method, path, handler in handlers(app)]
     if gone := PUBLIC - {f"{row.method} {row.path}" for row in found}:
         raise UndeclaredError(f"PUBLIC names what is not there: {', '.join(sorted(gone))}")
     return sorted(found, key=lambda row: (row.path, row.method))
 
 
-def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+def handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Method, path and handler of every route."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Redirect, Template
 from litestar.status_codes import HTTP_303_SEE_OTHER
+from litestar.types import HTTPScope
 from msgspec import Meta, Struct
 from redis.asyncio import Redis
 
@@ -42,6 +45,8 @@ from market.statistics.service import StatisticsSource
 from matching.types import Lang
 
 T = TypeVar("T")
+KEY = re.compile(r"[!-~]{1,255}")
+"""An Idempotency-Key."""
 AppRequest = Request[Actor | None, Session | None, State]
 MOST_ID, MOST_VERSION = 2**63 - 1, 2**31 - 1
 """What PostgreSQL's bigint and integer hold."""
@@ -89,13 +94,29 @@ def services(request: AppRequest) -> Services:
     return held
 
 
+TRANSACTION = "zhipei_transaction"
+"""Where a request keeps what ends its transaction; it ends once, whoever is first."""
+
 # what handlers are given ---------------------------------------------------------------------------------------------
 
 
 async def provide_tx(request: AppRequest) -> AsyncGenerator[Transaction, None]:
     """One request, one transaction: committed after the answer is rendered, before it is sent."""
-    async with services(request).db.transaction() as tx:
-        yield tx
+    async with AsyncExitStack() as held:
+        request.scope["state"][TRANSACTION] = held
+        yield await held.enter_async_context(services(request).db.transaction())
+
+
+async def end_abandoned(scope: HTTPScope) -> None:
+    """Give back the connection of a request whose handler was never called.
+
+    Litestar checks parameters and body when the transaction is open already, and then forgets it: until the garbage is
+    collected, a few bad requests would hold all connections there are.
+    """
+    held: AsyncExitStack | None = scope["state"].pop(TRANSACTION, None)
+    if held is not None:
+        error = RuntimeError("abandoned")
+        await held.__aexit__(type(error), error, None)
 
 
 async def provide_deadlines(request: AppRequest, tx: NamedDependency[Transaction]) -> Deadlines:
@@ -184,9 +205,11 @@ class Replayed(Exception):
 
 
 async def once(
-    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[Any]], *, status: int = 200, at: str | None = None
-) -> Response[bytes]:
+    request: AppRequest, tx: Transaction, act: Callable[[], Awaitable[T]], *, status: int = 200, at: str | None = None
+) -> Response[T]:
     """Answer with what ``act`` returns; under an Idempotency-Key only the first call acts.
+
+    The answer is encoded already; its type is what the API's description says it holds.
 
     ``at``: where to find what was made (Location), with the answer's fields in braces.
 
@@ -197,7 +220,7 @@ async def once(
     key = request.headers.get("idempotency-key")
     if key is None:
         return made(msgspec.json.encode(await act()), status, at)
-    if not 1 <= len(key) <= 255 or not key.isprintable():
+    if not KEY.fullmatch(key):
         raise errors.InvalidInput(fields={"Idempotency-Key": _("请用 1 到 255 个可见字符。")})
     actor = actor_of(request)
     asked = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
@@ -214,7 +237,7 @@ async def once(
     return made(body, status, at)
 
 
-def made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+def made(body: bytes, status: int, at: str | None, headers: Mapping[str, str] | None = None) -> Response[Any]:
     """An answer that says where to find what it tells of."""
     fields = msgspec.json.decode(body) if at and "{" in at else {}
     location = {"Location": at.format_map(fields)} if at else {}
@@ -230,7 +253,7 @@ async def _replay(tx: Transaction, actor: Actor, key: str, fingerprint: bytes, a
     raise Replayed(kept, at)
 
 
-def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[bytes]:
+def json_bytes(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response[Any]:
     """An answer that is encoded already."""
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 

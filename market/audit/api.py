@@ -24,7 +24,7 @@ async def listing(
     return page_of(rows, limit, lambda row: row.id)
 
 
-@get("/export", guards=ADMIN, summary="Download the audit trail")
+@get("/export", guards=ADMIN, summary="Download the audit trail", opt={"files": ("text/csv",)})
 async def export(request: AppRequest, tx: NamedDependency[Transaction], wanted: NamedDependency[Filter]) -> Stream:
     """All entries that fit, as CSV; the download itself is told of in the trail."""
     return await as_csv(request, tx, wanted)

@@ -63,17 +63,24 @@ class CalendarFile(Struct, frozen=True, forbid_unknown_fields=True):
     guards=[allow(Role.COORDINATOR, Role.ADMIN)],
     summary="Try a notice of days off",
 )
-async def preview(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[CalendarFile]) -> Announced:
+async def preview(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[CalendarFile]
+) -> Response[Announced]:
     """Which days would change, and which open deadlines would move; nothing is stored."""
-    found = await announce(tx, actor_of(request), data.text.encode(), "text")
-    await start_over(tx)
-    return found
+    actor = actor_of(request)
+
+    async def act() -> Announced:
+        found = await announce(tx, actor, data.text.encode(), "text")
+        await start_over(tx)
+        return found
+
+    return await once(request, tx, act)
 
 
 @post("/calendar/days", status_code=200, guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Announce days off")
 async def announcement(
     request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[CalendarFile]
-) -> Response[bytes]:
+) -> Response[Announced]:
     """Store days of your region, all or none. Deadlines that run are counted again, and never due earlier."""
     actor = actor_of(request)
     return await once(request, tx, lambda: announce(tx, actor, data.text.encode(), "text"))

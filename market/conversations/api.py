@@ -20,7 +20,7 @@ async def letters(request: AppRequest, tx: NamedDependency[Transaction], need_id
 @post("/{need_id:int}/letters", guards=[allow(*WRITERS)], summary="Write a letter")
 async def write(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[NewLetter]
-) -> Response[bytes]:
+) -> Response[Letter]:
     """Write to the others whom the need concerns, while it is open. A letter cannot be changed or taken back."""
     actor = actor_of(request)
     return await once(

@@ -64,6 +64,10 @@ class Finder:
             log.warning("search is away", reason=str(error))
             return None
 
+    async def aclose(self) -> None:
+        """Let the engine go."""
+        await self._engine.aclose()
+
     async def recall(self, index: IndexName, text: str, filters: tuple[Filter, ...], depth: int) -> list[int]:
         """Ids of candidates for a need; none while the engine is away, or where it lets people wait."""
         asked = asyncio.ensure_future(

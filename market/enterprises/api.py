@@ -7,9 +7,10 @@ from litestar.params import JSONBody
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.enterprises import members, queries, service
 from market.enterprises.model import Member, OwnEnterprise, ProfileForm
-from market.web import AppRequest, actor_of, once
+from market.web import AppRequest, actor_of
 
 OWN = [allow(Role.ENTERPRISE)]
 
@@ -20,10 +21,19 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> OwnEnte
     return await service.own(tx, members.enterprise_of(actor_of(request)))
 
 
-@put("/", guards=OWN, summary="Change your enterprise's profile")
-async def change(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[ProfileForm]) -> Response[bytes]:
+@put("/", guards=OWN, summary="Change your enterprise's profile", opt={"if_match_required": True})
+async def change(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[ProfileForm]
+) -> Response[OwnEnterprise]:
     """Write the profile; needs filed before keep what they had."""
-    return await once(request, tx, lambda: members.change_profile(tx, actor_of(request), data))
+    actor = actor_of(request)
+    return await edited(
+        request,
+        tx,
+        lambda: service.held(tx, members.enterprise_of(actor)),
+        lambda: members.change_profile(tx, actor, data),
+        demanded=True,
+    )
 
 
 @get("/accounts", guards=OWN, summary="List your enterprise's accounts")

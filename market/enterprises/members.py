@@ -33,7 +33,7 @@ async def change_profile(tx: Transaction, actor: Actor, form: ProfileForm) -> Ow
         Forbidden: the actor acts for no enterprise.
         InvalidInput: an unknown region, kind or industry, by field.
     """
-    before = await service.own(tx, enterprise_of(actor))
+    before = await service.held(tx, enterprise_of(actor))
     fields = {}
     if await regions.region(tx, form.region_code) is None:
         fields["region_code"] = _(service.UNKNOWN_REGION)

@@ -18,9 +18,9 @@ from market.accounts.model import Role
 from market.accounts.pages import HINTS
 from market.auth import allow, enter
 from market.enterprises import members, queries, service
-from market.enterprises.model import Invitation, Invited, Joining, ProfileForm
-from market.errors import Conflict, DomainError, InvalidInput, LinkUsedUp
-from market.forms import decode
+from market.enterprises.model import Enterprise, Invitation, Invited, Joining, ProfileForm
+from market.errors import Conflict, DomainError, EditedMeanwhile, InvalidInput, LinkUsedUp
+from market.forms import decode, merged
 from market.i18n import Words, _, lang
 from market.regions import service as regions
 from market.web import AppRequest, PathId, Rejected, actor_of, form_page, go, services
@@ -41,9 +41,14 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction]) -> Templat
 
 @post("/account/enterprise", guards=OWN)
 async def change(request: AppRequest, tx: NamedDependency[Transaction], data: Form) -> Redirect:
-    """Write the profile."""
+    """Write the profile, unless a colleague has written it since the form was opened."""
+    actor, seen = actor_of(request), _seen(data)
     try:
-        await members.change_profile(tx, actor_of(request), decode(ProfileForm, data, HINTS))
+        now = _values(await service.held(tx, members.enterprise_of(actor)))
+        if seen and seen != now:
+            data = merged(data, seen, now)
+            raise EditedMeanwhile
+        await members.change_profile(tx, actor, decode(ProfileForm, data, HINTS))
     except DomainError as error:
         await start_over(tx)
         raise Rejected(await _page(request, tx, typed=data, error=error)) from None
@@ -135,7 +140,7 @@ async def _page(
 ) -> Template:
     actor = actor_of(request)
     enterprise = await service.own(tx, members.enterprise_of(actor))
-    values = msgspec.structs.asdict(enterprise) | {"industry_code": (enterprise.industry_code or "")[:3]}
+    values = _values(enterprise)
     own = enterprise.kind == service.INDIVIDUAL
     kinds = await queries.kinds(tx)
     done = DONE.get(request.query_params.get("done", ""))
@@ -145,6 +150,7 @@ async def _page(
         error,
         enterprise=enterprise,
         values=typed or values,
+        seen=msgspec.json.encode(values).decode(),
         kinds={code: name for code, name in kinds.items() if (code == service.INDIVIDUAL) is own},
         regions=await regions.choices(tx),
         industries=await queries.divisions(tx),
@@ -153,6 +159,20 @@ async def _page(
         link=link,
         **told,
     )
+
+
+def _values(enterprise: Enterprise) -> dict[str, str]:
+    """What the form shows of the profile."""
+    values = {name: getattr(enterprise, name) or "" for name in ProfileForm.__struct_fields__}
+    return values | {"industry_code": values["industry_code"][:3]}
+
+
+def _seen(form: Mapping[str, Any]) -> dict[str, str]:
+    """What the form showed when it was opened; nothing where it does not say."""
+    try:
+        return msgspec.json.decode(str(form.get("seen", "")), type=dict[str, str])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def router() -> Router:

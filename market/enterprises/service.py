@@ -1,7 +1,7 @@
 """Use cases of enterprises."""
 
 from infra.cipher import CannotOpenError
-from infra.db import Transaction
+from infra.db import Transaction, hold
 from market.accounts import queries as account_queries
 from market.accounts import service as accounts
 from market.accounts.model import Role
@@ -114,6 +114,12 @@ async def own(tx: Transaction, enterprise_id: int) -> OwnEnterprise:
     if enterprise is None:
         raise NotFound
     return enterprise
+
+
+async def held(tx: Transaction, enterprise_id: int) -> OwnEnterprise:
+    """As ``own``, while nobody else changes it."""
+    await hold(tx, f"enterprise {enterprise_id}")
+    return await own(tx, enterprise_id)
 
 
 async def profile(tx: Transaction, enterprise_id: int) -> Profile:

@@ -15,7 +15,11 @@ from market.exporting.model import MEDIA_TYPES, Format, What, file_name
 from market.web import AppRequest, services
 
 
-@get("/exports/{what:str}", opt={"limits": "export"}, summary="Download lists, offerings or institutions")
+@get(
+    "/exports/{what:str}",
+    opt={"limits": "export", "files": ("text/csv", "application/json")},
+    summary="Download lists, offerings or institutions",
+)
 async def export(
     request: AppRequest,
     tx: NamedDependency[Transaction],

@@ -9,13 +9,14 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from infra.db import Transaction
 from market.calendars.service import Deadlines
 from market.ledger import service
-from market.ledger.exporting import Form
+from market.ledger.exporting import MEDIA_TYPES, Form
 from market.ledger.model import Area, Ledger, ListLine, RecordLine, Sort, What, ordered
 from market.ledger.params import READERS, STAFF, institution_file, list_file
 from market.ledger.periods import period
 from market.supervision import service as supervision
 from market.web import AppRequest, Page, PageSize, PathId, actor_of, page_of, read_cursor
 
+FILES = {"files": [kind.partition(";")[0] for kind in MEDIA_TYPES.values()]}
 PeriodQuery = Annotated[str, QueryParameter(name="period", max_length=10, description="2026-07, 2026Q3 or 2026")]
 
 
@@ -86,7 +87,12 @@ async def records(
     return page_of(rows, limit, lambda row: row.id)
 
 
-@get("/ledger/{institution_id:int}/files/{form:str}", guards=READERS, summary="Download an institution's ledger")
+@get(
+    "/ledger/{institution_id:int}/files/{form:str}",
+    guards=READERS,
+    summary="Download an institution's ledger",
+    opt=FILES,
+)
 async def download(
     request: AppRequest,
     tx: NamedDependency[Transaction],
@@ -98,7 +104,7 @@ async def download(
     return await institution_file(tx, actor_of(request), institution_id, period(period_code), form)
 
 
-@get("/ledger/files/{form:str}", guards=STAFF, summary="Download the list of ledgers")
+@get("/ledger/files/{form:str}", guards=STAFF, summary="Download the list of ledgers", opt=FILES)
 async def download_list(
     request: AppRequest,
     tx: NamedDependency[Transaction],

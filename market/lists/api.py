@@ -10,6 +10,7 @@ from msgspec import Struct
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.lists import queries, service, taking_up
 from market.lists.model import (
     Lists,
@@ -50,7 +51,9 @@ async def listing(
 
 
 @post("/item-revisions", guards=WRITERS, summary="Draft a revision")
-async def draft(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NewRevision]) -> Response[bytes]:
+async def draft(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NewRevision]
+) -> Response[Revision]:
     """A draft of a new item, or of the next version of the item with that code."""
     actor = actor_of(request)
 
@@ -76,21 +79,21 @@ async def events(request: AppRequest, tx: NamedDependency[Transaction], revision
 @put("/item-revisions/{revision_id:int}", guards=WRITERS, summary="Save a draft")
 async def save(
     request: AppRequest, tx: NamedDependency[Transaction], revision_id: PathId, data: JSONBody[Save]
-) -> Response[bytes]:
+) -> Response[Revision]:
     """Replace what a draft says; 409 if somebody saved it since the edit you read."""
     actor = actor_of(request)
-
-    async def act() -> Revision:
-        await service.save(tx, actor, revision_id, data)
-        return await service.find(tx, actor, revision_id)
-
-    return await once(request, tx, act)
+    return await edited(
+        request,
+        tx,
+        lambda: service.find(tx, actor, revision_id),
+        lambda: service.save(tx, actor, revision_id, data),
+    )
 
 
 @post("/item-revisions/{revision_id:int}/move", status_code=200, guards=STAFF, summary="Move a revision")
 async def move(
     request: AppRequest, tx: NamedDependency[Transaction], revision_id: PathId, data: JSONBody[Move]
-) -> Response[bytes]:
+) -> Response[dict[str, RevisionState]]:
     """Submit, take_back or discard your own; approve or send_back (with a note) what you review. The new state."""
     actor = actor_of(request)
 
@@ -103,7 +106,7 @@ async def move(
 @post("/items/{code:str}/withdrawal", status_code=201, guards=WRITERS, summary="Ask for an item's withdrawal")
 async def withdraw(
     request: AppRequest, tx: NamedDependency[Transaction], code: FromPath[str], data: JSONBody[Withdrawal]
-) -> Response[bytes]:
+) -> Response[Revision]:
     """A revision that would withdraw the item, sent to review."""
     actor = actor_of(request)
 
@@ -120,7 +123,9 @@ async def taken(request: AppRequest, tx: NamedDependency[Transaction]) -> list[T
 
 
 @post("/take-ups", status_code=200, guards=INSTITUTIONS, summary="Take up the common list")
-async def take_up(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[Taking]) -> Response[bytes]:
+async def take_up(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[Taking]
+) -> Response[list[TakeUp]]:
     """Take up items of the common list. What is taken up cannot be refused: a decline becomes a request."""
     actor = actor_of(request)
 

@@ -54,7 +54,7 @@ class Shortlist(Struct, frozen=True):
 
 async def _need_after(
     request: AppRequest, tx: Transaction, need_id: int, act: Callable[[], Awaitable[object]]
-) -> Response[bytes]:
+) -> Response[Need]:
     """The need as it is once ``act`` is done."""
 
     async def acted() -> Need:
@@ -66,12 +66,14 @@ async def _need_after(
 
 async def _match_after(
     request: AppRequest, tx: Transaction, match_id: int, act: Callable[[], Awaitable[object]]
-) -> Response[bytes]:
+) -> Response[Match]:
     """The match as it is once ``act`` is done."""
 
-    async def acted() -> Match | None:
+    async def acted() -> Match:
         await act()
-        return await queries.find(tx, match_id)
+        found = await queries.find(tx, match_id)
+        assert found is not None, "act has found it"
+        return found
 
     return await once(request, tx, acted)
 
@@ -100,7 +102,7 @@ async def approve(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[Approval],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Assign the proposed offering."""
     actor = actor_of(request)
     return await _need_after(
@@ -115,7 +117,7 @@ async def override(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[Override],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Assign another candidate, for a reason."""
     actor = actor_of(request)
     return await _need_after(
@@ -133,7 +135,7 @@ async def return_once(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[OneTimeNotice],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Send a need back, once, with everything that is missing; again only for what the answer ``opened``."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.give_notice(tx, actor, need_id, data, deadlines))
@@ -146,14 +148,14 @@ async def escalate(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Hand a need to the node above."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.escalate(tx, actor, need_id, data.note, deadlines))
 
 
 @post("/needs/{need_id:int}/rank-again", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Rank again")
-async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[Need]:
     """Have a need ranked anew."""
     actor = actor_of(request)
 
@@ -167,7 +169,7 @@ async def rank_again(request: AppRequest, tx: NamedDependency[Transaction], need
 @post("/needs/{need_id:int}/close", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Close")
 async def close(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
-) -> Response[bytes]:
+) -> Response[Need]:
     """End a need that no service can answer."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.close(tx, actor, need_id, data.note))
@@ -181,7 +183,7 @@ async def close(
 )
 async def withdraw(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Remark]
-) -> Response[bytes]:
+) -> Response[Need]:
     """Take a need back."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.withdraw(tx, actor, need_id, data.note))
@@ -193,7 +195,7 @@ async def withdraw(
     guards=[allow(Role.ENTERPRISE, Role.CLERK)],
     summary="Confirm the result",
 )
-async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+async def confirm(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[Need]:
     """Accept the delivered result."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.confirm(tx, actor, need_id))
@@ -211,7 +213,7 @@ async def rework(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Ask the institution to go on."""
     actor = actor_of(request)
     return await _need_after(request, tx, need_id, lambda: service.rework(tx, actor, need_id, data.note, deadlines))
@@ -245,7 +247,7 @@ async def accept(
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
     match_id: PathId,
-) -> Response[bytes]:
+) -> Response[Match]:
     """Take what was assigned to your institution."""
     actor = actor_of(request)
     return await _match_after(request, tx, match_id, lambda: service.accept(tx, actor, match_id, deadlines))
@@ -258,7 +260,7 @@ async def decline(
     deadlines: NamedDependency[Deadlines],
     match_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Match]:
     """Decline for a reason. An item of the common list is not declined but put before the coordinator."""
     actor = actor_of(request)
     return await _match_after(request, tx, match_id, lambda: service.decline(tx, actor, match_id, data.note, deadlines))
@@ -276,7 +278,7 @@ async def answer_decline(
     deadlines: NamedDependency[Deadlines],
     match_id: PathId,
     data: JSONBody[Answer],
-) -> Response[bytes]:
+) -> Response[Match]:
     """Grant or refuse an institution's request to decline an item of the common list."""
     actor = actor_of(request)
     return await _match_after(
@@ -294,7 +296,7 @@ async def deliver(
     deadlines: NamedDependency[Deadlines],
     match_id: PathId,
     data: JSONBody[Delivery],
-) -> Response[bytes]:
+) -> Response[Match]:
     """Hand over the result."""
     actor = actor_of(request)
     return await _match_after(

@@ -63,7 +63,7 @@ async def listing(
 
 
 @post("/{message_id:int}/read", status_code=200, guards=[allow()], summary="Mark a message read")
-async def read(request: AppRequest, tx: NamedDependency[Transaction], message_id: PathId) -> Response[bytes]:
+async def read(request: AppRequest, tx: NamedDependency[Transaction], message_id: PathId) -> Response[Told]:
     """Mark one of your messages read; again changes nothing."""
 
     async def act() -> Told:
@@ -73,7 +73,7 @@ async def read(request: AppRequest, tx: NamedDependency[Transaction], message_id
 
 
 @post("/read", status_code=200, guards=[allow()], summary="Mark messages read")
-async def read_all(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[UpTo]) -> Response[bytes]:
+async def read_all(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[UpTo]) -> Response[Marked]:
     """Mark your messages up to that id read."""
 
     async def act() -> Marked:

@@ -22,13 +22,13 @@ from market.web import AppRequest, Page, PageSize, PathId, actor_of, once, page_
 NODE = [allow(Role.COORDINATOR)]
 
 
-@post("/", guards=[allow(Role.ENTERPRISE, Role.CLERK)], summary="Submit a need")
+@post("/", guards=[allow(Role.ENTERPRISE, Role.CLERK)], summary="Submit a need", opt={"key_required": True})
 async def submit(
     request: AppRequest,
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
     data: JSONBody[Submission],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Submit a need (一键提交). Needs an ``Idempotency-Key``; the same key gives the same need."""
     if "idempotency-key" not in request.headers:
         raise IdempotencyMissing
@@ -66,7 +66,7 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction], need_id: P
     status_code=200,
     summary="Show a need's contact",
 )
-async def reveal(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+async def reveal(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[Need]:
     """The need with its contact whole. Who asked is recorded, for the enterprise to see; it stays shown for a while."""
     return await once(request, tx, lambda: service.reveal(tx, actor_of(request), need_id))
 
@@ -97,7 +97,7 @@ async def resubmit(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[Submission],
-) -> Response[bytes]:
+) -> Response[Need]:
     """Submit a returned need again, completed."""
     actor = actor_of(request)
 
@@ -109,7 +109,7 @@ async def resubmit(
 
 
 @post("/{need_id:int}/take", status_code=200, guards=NODE, summary="Take a need")
-async def take(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+async def take(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[Need]:
     """Own a need that nobody owns (首问负责)."""
     actor = actor_of(request)
     return await _after(request, tx, need_id, lambda: ownership.take(tx, actor, need_id))
@@ -118,7 +118,7 @@ async def take(request: AppRequest, tx: NamedDependency[Transaction], need_id: P
 @post("/{need_id:int}/offer", status_code=200, guards=NODE, summary="Offer a need to a colleague")
 async def offer(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Offer]
-) -> Response[bytes]:
+) -> Response[Need]:
     """Ask a colleague to take your need on; it stays yours until the colleague accepts."""
     actor = actor_of(request)
     return await _after(request, tx, need_id, lambda: ownership.offer(tx, actor, need_id, data.to_account, data.note))
@@ -127,14 +127,14 @@ async def offer(
 @post("/{need_id:int}/offer/reply", status_code=200, guards=NODE, summary="Answer an offer")
 async def reply(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Reply]
-) -> Response[bytes]:
+) -> Response[Need]:
     """Take on the need you were offered, or turn it down with a reason."""
     actor = actor_of(request)
     return await _after(request, tx, need_id, lambda: ownership.reply(tx, actor, need_id, data))
 
 
 @post("/{need_id:int}/offer/call-off", status_code=200, guards=NODE, summary="Call an offer off")
-async def call_off(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[bytes]:
+async def call_off(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Response[Need]:
     """Take back an offer that has not been answered."""
     actor = actor_of(request)
     return await _after(request, tx, need_id, lambda: ownership.call_off(tx, actor, need_id))
@@ -143,7 +143,7 @@ async def call_off(request: AppRequest, tx: NamedDependency[Transaction], need_i
 @post("/{need_id:int}/take-over", status_code=200, guards=NODE, summary="Take a need over")
 async def take_over(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, data: JSONBody[Handover]
-) -> Response[bytes]:
+) -> Response[Need]:
     """Own what its owner has let slip: a limit was brought before the node, or the owner's account is closed."""
     actor = actor_of(request)
     return await _after(request, tx, need_id, lambda: ownership.take_over(tx, actor, need_id, data.note))
@@ -151,7 +151,7 @@ async def take_over(
 
 async def _after(
     request: AppRequest, tx: Transaction, need_id: int, act: Callable[[], Awaitable[None]]
-) -> Response[bytes]:
+) -> Response[Need]:
     """The need as it is once ``act`` is done."""
 
     async def acted() -> Need:

@@ -7,6 +7,7 @@ from litestar.params import JSONBody
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.discovery import service as discovery
 from market.discovery.model import Found, NoticeFilter, Order
 from market.discovery.params import asked, provide_notice_filter
@@ -44,7 +45,9 @@ async def show(request: AppRequest, tx: NamedDependency[Transaction], notice_id:
 
 
 @post("/", guards=[allow(Role.COORDINATOR)], summary="Publish a notice")
-async def publish(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NoticeForm]) -> Response[bytes]:
+async def publish(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NoticeForm]
+) -> Response[Notice]:
     """Publish a notice of your node."""
     actor = actor_of(request)
 
@@ -57,19 +60,19 @@ async def publish(request: AppRequest, tx: NamedDependency[Transaction], data: J
 @put("/{notice_id:int}", guards=[allow(Role.COORDINATOR)], summary="Revise a notice")
 async def revise(
     request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId, data: JSONBody[Revision]
-) -> Response[bytes]:
+) -> Response[Notice]:
     """Change a notice of your node."""
     actor = actor_of(request)
-
-    async def act() -> Notice:
-        await service.revise(tx, actor, notice_id, data.version, data)
-        return await service.own(tx, actor, notice_id)
-
-    return await once(request, tx, act)
+    return await edited(
+        request,
+        tx,
+        lambda: service.own(tx, actor, notice_id),
+        lambda: service.revise(tx, actor, notice_id, data.version, data),
+    )
 
 
 @post("/{notice_id:int}/withdraw", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Withdraw a notice")
-async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId) -> Response[bytes]:
+async def withdraw(request: AppRequest, tx: NamedDependency[Transaction], notice_id: PathId) -> Response[Notice]:
     """Take a notice of your node back."""
     actor = actor_of(request)
 

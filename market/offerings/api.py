@@ -8,6 +8,7 @@ from msgspec import Struct
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.discovery import service as discovery
 from market.discovery.model import Found, Order
 from market.discovery.params import asked, provide_offering_filter
@@ -70,7 +71,7 @@ async def show(
 
 
 @post("/", guards=[allow(Role.INSTITUTION)], summary="Add an offering")
-async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NewOffering]) -> Response[bytes]:
+async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[NewOffering]) -> Response[Offering]:
     """Add an offering of your institution."""
     actor = actor_of(request)
 
@@ -84,21 +85,21 @@ async def add(request: AppRequest, tx: NamedDependency[Transaction], data: JSONB
 @put("/{offering_id:int}", guards=[allow(Role.INSTITUTION)], summary="Revise an offering")
 async def revise(
     request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: JSONBody[Revision]
-) -> Response[bytes]:
+) -> Response[Offering]:
     """Store a new version. Matches made before keep theirs."""
     actor = actor_of(request)
-
-    async def act() -> Offering:
-        await service.revise(tx, actor, offering_id, data.version, data)
-        return await service.own(tx, actor, offering_id)
-
-    return await once(request, tx, act)
+    return await edited(
+        request,
+        tx,
+        lambda: service.own(tx, actor, offering_id),
+        lambda: service.revise(tx, actor, offering_id, data.version, data),
+    )
 
 
 @post("/{offering_id:int}/state", status_code=200, guards=[allow(Role.INSTITUTION)], summary="Publish or pause")
 async def set_state(
     request: AppRequest, tx: NamedDependency[Transaction], offering_id: PathId, data: JSONBody[StateChange]
-) -> Response[bytes]:
+) -> Response[Offering]:
     """Publish or pause. A paused offering finishes what it has and takes nothing new."""
     actor = actor_of(request)
 

@@ -14,7 +14,7 @@ from market.web import AppRequest, PathId, actor_of, once
 
 
 @post("/plans", guards=[allow(Role.COORDINATOR)], summary="Plan a whole queue")
-async def make(request: AppRequest, tx: NamedDependency[Transaction]) -> Response[bytes]:
+async def make(request: AppRequest, tx: NamedDependency[Transaction]) -> Response[Plan]:
     """Have a plan made for all needs that wait for approval at your node and below. Ask for it until it is done."""
     return await once(request, tx, lambda: service.make(tx, actor_of(request)), status=201, at="/api/v1/plans/{id}")
 
@@ -32,14 +32,14 @@ async def approve(
     deadlines: NamedDependency[Deadlines],
     plan_id: PathId,
     data: JSONBody[Selection],
-) -> Response[bytes]:
+) -> Response[Plan]:
     """Assign the planned offerings of these needs. `outcomes` tells which could not be, and why."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.approve(tx, actor, plan_id, data.needs, deadlines))
 
 
 @post("/plans/{plan_id:int}/cancel", status_code=200, guards=[allow(Role.COORDINATOR)], summary="Cancel a plan")
-async def cancel(request: AppRequest, tx: NamedDependency[Transaction], plan_id: PathId) -> Response[bytes]:
+async def cancel(request: AppRequest, tx: NamedDependency[Transaction], plan_id: PathId) -> Response[Plan]:
     """End a plan that waits or is being made. What is done does nothing until it is approved."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.cancel(tx, actor, plan_id))
@@ -52,7 +52,9 @@ async def rules(request: AppRequest, tx: NamedDependency[Transaction]) -> list[P
 
 
 @post("/plans/rules", guards=[allow(Role.COORDINATOR)], summary="Pin or bar a pair")
-async def set_rule(request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[RuleForm]) -> Response[bytes]:
+async def set_rule(
+    request: AppRequest, tx: NamedDependency[Transaction], data: JSONBody[RuleForm]
+) -> Response[list[PairRule]]:
     """Have every plan keep a need with one of its candidates (`pin`), or apart from it (`bar`, for a reason)."""
     actor = actor_of(request)
 
@@ -71,7 +73,7 @@ async def set_rule(request: AppRequest, tx: NamedDependency[Transaction], data: 
 )
 async def drop_rule(
     request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId, offering_id: PathId
-) -> Response[bytes]:
+) -> Response[list[PairRule]]:
     """Leave the pair to plans again; answers with the rules that remain."""
     actor = actor_of(request)
 

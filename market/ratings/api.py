@@ -118,7 +118,7 @@ async def rate(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[RatingForm],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Rate the service that ended a need, once; a clerk for somebody at the counter."""
     actor, source = actor_of(request), address_hash(request)
     return await once(
@@ -143,7 +143,7 @@ async def add_remark(
     deadlines: NamedDependency[Deadlines],
     need_id: PathId,
     data: JSONBody[LaterRemark],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Add to your rating, once (追评)."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.add_remark(tx, actor, need_id, data.remark, deadlines))
@@ -186,7 +186,7 @@ async def suspicions(request: AppRequest, tx: NamedDependency[Transaction]) -> l
 @post("/ratings/{rating_id:int}/reply", status_code=200, guards=RATED, summary="Reply to a rating")
 async def reply(
     request: AppRequest, tx: NamedDependency[Transaction], rating_id: PathId, data: JSONBody[Remark]
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Answer a rating of your institution, once, for everybody to read."""
     return await once(request, tx, lambda: service.reply(tx, actor_of(request), rating_id, data.note))
 
@@ -198,7 +198,7 @@ async def report(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Put a rating before the coordinator as abuse, once; it stays public until the ruling, which has a limit."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.report(tx, actor, rating_id, data.note, deadlines))
@@ -211,7 +211,7 @@ async def rule(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Ruling],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Keep a reported rating, or withhold it from the public and the figures; it stays on record either way."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.rule(tx, actor, rating_id, data, deadlines))
@@ -224,7 +224,7 @@ async def verify(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Finding],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Say what you found: the institution is to rectify, or there is nothing to rectify."""
     actor = actor_of(request)
     return await once(request, tx, lambda: rectification.verify(tx, actor, rating_id, data, deadlines))
@@ -237,7 +237,7 @@ async def rectify(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Say what your institution has done."""
     actor = actor_of(request)
     return await once(request, tx, lambda: rectification.rectify(tx, actor, rating_id, data.note, deadlines))
@@ -250,7 +250,7 @@ async def answer(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Tell whoever rated what has been done; everybody reads it with the rating."""
     actor = actor_of(request)
     return await once(request, tx, lambda: rectification.answer(tx, actor, rating_id, data.note, deadlines))
@@ -268,7 +268,7 @@ async def revisit(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Revisit],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Satisfied now, or not: the first time it goes back to the institution, then it stays on record."""
     actor = actor_of(request)
     return await once(request, tx, lambda: rectification.revisit(tx, actor, rating_id, data, deadlines))
@@ -281,7 +281,7 @@ async def close(
     deadlines: NamedDependency[Deadlines],
     rating_id: PathId,
     data: JSONBody[Remark],
-) -> Response[bytes]:
+) -> Response[Rating]:
     """Close it after the revisit, or once nobody has answered that within its time limit."""
     actor = actor_of(request)
     return await once(request, tx, lambda: rectification.close(tx, actor, rating_id, data.note, deadlines))

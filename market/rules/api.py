@@ -7,10 +7,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.regions.model import NATION
 from market.rules import service
 from market.rules.model import Rule, RuleChange
-from market.web import AppRequest, actor_of, once
+from market.web import AppRequest, actor_of
 
 
 @get("/", summary="List time limits by region")
@@ -22,9 +23,14 @@ async def listing(tx: NamedDependency[Transaction], region_code: FromQuery[str] 
 @put("/{region_code:str}", guards=[allow(Role.COORDINATOR, Role.ADMIN)], summary="Set a region's time limit")
 async def change(
     request: AppRequest, tx: NamedDependency[Transaction], region_code: FromPath[str], data: JSONBody[RuleChange]
-) -> Response[bytes]:
+) -> Response[list[Rule]]:
     """A region's own limit in working days; null: as in the region above. What is due already keeps its day."""
-    return await once(request, tx, lambda: service.change(tx, actor_of(request), region_code, [data]))
+    return await edited(
+        request,
+        tx,
+        lambda: service.held(tx, region_code),
+        lambda: service.change(tx, actor_of(request), region_code, [data]),
+    )
 
 
 def router() -> Router:

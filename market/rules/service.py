@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from infra.db import Transaction
+from infra.db import Transaction, hold
 from market.accounts.model import Actor, Role
 from market.audit import service as audit
 from market.audit.model import Action
@@ -26,6 +26,12 @@ async def in_force(tx: Transaction, region_code: str) -> list[Rule]:
     return sorted(await queries.in_force(tx, region_code), key=lambda rule: order.index(rule.name))
 
 
+async def held(tx: Transaction, region_code: str) -> list[Rule]:
+    """As ``in_force``, while nobody else changes the region's own."""
+    await hold(tx, f"rules {region_code}")
+    return await in_force(tx, region_code)
+
+
 async def change(tx: Transaction, actor: Actor, region_code: str, changes: Iterable[RuleChange]) -> list[Rule]:
     """Set or give up a region's own limits; what is due already keeps its day.
 
@@ -36,7 +42,7 @@ async def change(tx: Transaction, actor: Actor, region_code: str, changes: Itera
     """
     if actor.role not in (Role.COORDINATOR, Role.ADMIN) or not region_code.startswith(actor.node_prefix or ""):
         raise Forbidden(_("这个地区不在您的辖区内，不能修改它的期限。"))
-    await in_force(tx, region_code)
+    await held(tx, region_code)
     wrong = {}
     for one in changes:
         await audit.record(tx, actor, Action.SET_RULE, f"rule:{region_code}", name=one.name, days=one.working_days)

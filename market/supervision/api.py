@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from infra.db import Transaction
 from market.accounts.model import Role
 from market.auth import allow
+from market.caching import edited
 from market.calendars.service import Deadlines
 from market.regions.model import NATION
 from market.supervision import queries, service
@@ -38,9 +39,14 @@ async def change(
     tx: NamedDependency[Transaction],
     region_code: FromPath[str],
     data: JSONBody[SupervisionRuleChange],
-) -> Response[bytes]:
+) -> Response[list[RuleInForce]]:
     """A region's own threshold; `own` false: as in the region above. Flags follow in the next night."""
-    return await once(request, tx, lambda: service.change(tx, actor_of(request), region_code, [data]))
+    return await edited(
+        request,
+        tx,
+        lambda: service.held(tx, region_code),
+        lambda: service.change(tx, actor_of(request), region_code, [data]),
+    )
 
 
 @get("/ledger/{institution_id:int}/flags", guards=READERS, summary="Show by which rules an institution is behind")
@@ -81,7 +87,7 @@ async def notice(
     tx: NamedDependency[Transaction],
     deadlines: NamedDependency[Deadlines],
     data: JSONBody[Notice],
-) -> Response[bytes]:
+) -> Response[Supervision]:
     """Tell an institution of your region in what it is behind, and ask for a plan. One at a time."""
     actor = actor_of(request)
     return await once(request, tx, lambda: service.give_notice(tx, actor, data, deadlines), status=201)
@@ -99,7 +105,7 @@ async def step(
     supervision_id: PathId,
     action: FromPath[SupervisionAction],
     data: JSONBody[Said],
-) -> Response[bytes]:
+) -> Response[Supervision]:
     """`plan` by the institution; `send_back`, `check`, `close` and `call_off` by a coordinator."""
     actor = actor_of(request)
     return await once(

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from infra.db import Transaction
+from infra.db import Transaction, hold
 from market.accounts.model import Actor, Role
 from market.audit import service as audit
 from market.audit.model import Action
@@ -63,6 +63,12 @@ async def in_force(tx: Transaction, region_code: str) -> list[RuleInForce]:
     return sorted(await queries.in_force(tx, region_code), key=lambda rule: order.index(rule.name))
 
 
+async def held(tx: Transaction, region_code: str) -> list[RuleInForce]:
+    """As ``in_force``, while nobody else changes the region's own."""
+    await hold(tx, f"supervision rules {region_code}")
+    return await in_force(tx, region_code)
+
+
 async def change(
     tx: Transaction, actor: Actor, region_code: str, changes: Iterable[SupervisionRuleChange]
 ) -> list[RuleInForce]:
@@ -75,7 +81,7 @@ async def change(
     """
     if actor.role not in (Role.COORDINATOR, Role.ADMIN) or not region_code.startswith(actor.node_prefix or ""):
         raise Forbidden(_("这个地区不在您的辖区内，不能修改它的督导规则。"))
-    before = await in_force(tx, region_code)
+    before = await held(tx, region_code)
     wrong = {}
     for one in changes:
         if one.own:

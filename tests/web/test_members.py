@@ -1,8 +1,10 @@
 """Several people of one enterprise: a link that opens once, accounts that end, the profile that needs start from."""
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import asyncpg
 import httpx
@@ -17,6 +19,7 @@ from tests.web.test_pages_staff import NASTY, post
 pytestmark = pytest.mark.anyio
 
 NEW = "lamp-otter-ninety-rain"
+WHATEVER = {"If-Match": "*"}
 PROFILE = {
     "name": "深圳甲科技有限公司",
     "kind": "hnte",
@@ -157,7 +160,24 @@ async def test_the_profile_is_where_needs_start(login: Login, api: Api, db: Data
     async with db.reading() as tx:
         data = await tx.fetchval("SELECT data FROM enterprise_events WHERE action = 'change' ORDER BY id DESC LIMIT 1")
     assert set(data["fields"]) >= {"industry_code", "region_code", "contact_name"}
-    assert (await api("enterprise").put("/enterprise", json=PROFILE)).status_code == 200
+    assert (await api("enterprise").put("/enterprise", json=PROFILE, headers=WHATEVER)).status_code == 200
+
+
+async def test_a_colleague_was_faster(login: Login) -> None:
+    """Nothing of either is lost: what the second typed is there, and what the first changed."""
+    first, second = await login("enterprise"), await login("enterprise")
+    shown = (await second.get("/account/enterprise")).text
+    seen = unescape(re.findall(r'name="seen" value="([^"]*)"', shown)[0])
+    was = json.loads(seen)
+    assert (await post(first, "/account/enterprise", **was | {"contact_phone": "0755-7654321"})).status_code == 303
+    late = await post(second, "/account/enterprise", **was | {"contact_name": "后来的人", "seen": seen})
+    assert late.status_code == 409
+    assert "后来的人" in late.text
+    assert "0755-7654321" in late.text
+    again = unescape(re.findall(r'name="seen" value="([^"]*)"', late.text)[0])
+    now = json.loads(again)
+    saved = await post(second, "/account/enterprise", **now | {"contact_name": "后来的人", "seen": again})
+    assert saved.status_code == 303
 
 
 async def test_everything_wrong_at_once_is_told_beside_each_field(login: Login, api: Api) -> None:
@@ -178,7 +198,7 @@ async def test_everything_wrong_at_once_is_told_beside_each_field(login: Login, 
 
 
 async def test_the_log_stays_as_written(api: Api, db: Database) -> None:
-    await api("enterprise").put("/enterprise", json={**PROFILE, "contact_name": "孙工"})
+    await api("enterprise").put("/enterprise", json={**PROFILE, "contact_name": "孙工"}, headers=WHATEVER)
     for statement in ("UPDATE enterprise_events SET action = 'join'", "DELETE FROM enterprise_events"):
         with pytest.raises(asyncpg.PostgresError, match="enterprise_events"):
             async with db.transaction() as tx:
