@@ -35,7 +35,8 @@ format: $(VENV)/.dev  ## let ruff format and fix
 	$(BIN)/ruff format .
 
 faults: $(VENV)/.dev market/static/dist/manifest.json  ## kill, cut and poison everything under load, for ten minutes
-	ZHIPEI_TEST_FAULTS=long OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/faults/test_killed.py tests/faults/test_network.py
+	ZHIPEI_TEST_FAULTS=long OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/faults/test_killed.py tests/faults/test_network.py \
+	  tests/faults/test_clock.py
 
 bench: $(VENV)/.bench market/static/dist/manifest.json  ## measure against peers (bench/README.md)
 	$(BIN)/python -m bench

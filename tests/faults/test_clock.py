@@ -22,17 +22,18 @@ from infra import embedded, housing
 from infra.db import Database
 from infra.settings import load
 from infra.supervise import supervised
-from tests.conftest import UNLIMITED, open_database
+from tests.conftest import open_database
 from tests.factories import PASSWORD
 from tests.faults.invariants import settle
 from tests.faults.load import Caller, Load
 from tests.faults.site import Site
-from tests.faults.test_killed import SEED, furnish, until_back
+from tests.faults.test_killed import LONG, SEED, SETTINGS, furnish, until_back
 
 COMPILER = shutil.which("cc")
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.faults,
+    pytest.mark.skipif(not LONG, reason="a minute long: make faults"),
     pytest.mark.skipif(COMPILER is None, reason="no C compiler to make a clock with"),
 ]
 
@@ -77,9 +78,8 @@ async def clocked(clock: Clock, folder: Path) -> AsyncIterator[Site]:
         stepped = [structs.replace(one, env={**(one.env or {}), **clock.env}) for one in programs]
         await stack.enter_async_context(supervised(stepped, logs=settings.data_dir / "logs", say=lambda _: None))
         ready = embedded.with_urls(settings)
-        more = {f"ZHIPEI_{name.upper()}": str(value) for name, value in UNLIMITED.items()}
-        more |= {"ZHIPEI_DATABASE_URL": str(ready.database_url), "ZHIPEI_MIGRATE_URL": str(ready.migrate_url)}
-        more |= {"ZHIPEI_REDIS_URL": str(ready.redis_url), "ZHIPEI_UNDO_SECONDS": "0", "ZHIPEI_LOG_LEVEL": "WARNING"}
+        more = SETTINGS | {"ZHIPEI_DATABASE_URL": str(ready.database_url), "ZHIPEI_MIGRATE_URL": str(ready.migrate_url)}
+        more |= {"ZHIPEI_REDIS_URL": str(ready.redis_url)}
         site = Site(folder / "site", **more, **clock.env)
         site.folder.mkdir()
         await asyncio.to_thread(site.start)
