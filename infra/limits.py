@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 
 MOST_LOCAL = 10_000
 """Keys that a process counts by itself; the oldest is forgotten."""
+# What was counted at a moment to come, before the clock was put back, is forgotten, or somebody would wait for it; the
+# clocks of several machines differ by less than the minute.
 # KEYS: what is counted. ARGV: now, then four numbers a key: free, step, longest, memory (see ``Rule``). A value is
 # "count last". Answers how long to wait; only if that is 0 have all keys been counted.
 COUNT = """
@@ -25,7 +27,7 @@ for i, key in ipairs(KEYS) do
     local value = redis.call('GET', key)
     if value then
         local a, b = string.match(value, '(%S+) (%S+)')
-        if memory == 0 or now - tonumber(b) <= memory then
+        if (memory == 0 or now - tonumber(b) <= memory) and tonumber(b) <= now + 60 then
             count, last = tonumber(a), tonumber(b)
         end
     end
@@ -127,7 +129,7 @@ class Limiter:
         wait, writes = 0.0, {}
         for key, rule in rules.items():
             count, last = self._local.get(key, (0.0, 0.0))
-            if rule.memory and now - last > rule.memory:
+            if (rule.memory and now - last > rule.memory) or last > now + 60:
                 count = last = 0.0
             if rule.longest:
                 if count >= rule.free:

@@ -48,6 +48,12 @@ GIVE_BACK = """
 UPDATE outbox SET attempt = attempt - 1, leased_by = NULL, leased_until = '-infinity'
 WHERE id = ANY($1::bigint[]) AND leased_by = $2
 """
+# Longer than any lease or pause we give.
+LONGEST_SECONDS = 900
+MEND = """
+UPDATE outbox SET leased_until = now() WHERE leased_until > now() + make_interval(secs => $1) AND parked_at IS NULL
+RETURNING id
+"""
 DONE = "DELETE FROM outbox WHERE id = $1 AND attempt = $2 RETURNING id"
 # The next attempt waits 1, 2, 4 … seconds, at most five minutes.
 FAIL = """
@@ -168,6 +174,11 @@ async def give_back(tx: Transaction, row_ids: list[int], holder: str) -> None:
     Should one have done so after all, there are two jobs with one lease: only one of them finds its row to delete.
     """
     await tx.execute(GIVE_BACK, row_ids, holder)
+
+
+async def mend(tx: Transaction, lease_seconds: float) -> int:
+    """End leases and pauses of before the clock was put back, which would last for as long as that; how many."""
+    return len(await tx.fetch(MEND, max(LONGEST_SECONDS, 2 * lease_seconds)))
 
 
 async def done(tx: Transaction, row_id: int, attempt: int) -> None:

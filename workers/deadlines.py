@@ -9,6 +9,7 @@ from infra.db import Database
 from market.calendars import service as calendars
 from market.deadlines import service
 from market.matches import service as matches
+from market.messages import delivery_queries as deliveries
 from market.supervision import service as supervision
 from workers.context import Context
 
@@ -27,11 +28,20 @@ async def keep_time(ctx: dict[str, Any]) -> None:
     the middle, the next minute goes on.
     """
     context: Context = ctx["context"]
+    await mend_leases(context)
     recounted, postponed = await count_anew(context.db)
     moved = await move_all(context.db)
     supervised = await move_supervisions(context.db)
     if recounted or moved or supervised:
         log.info("deadlines kept", recounted=recounted, postponed=postponed, moved=moved, supervisions=supervised)
+
+
+async def mend_leases(context: Context) -> None:
+    """Once a clock was put back, what was leased before it would be left alone for as long."""
+    async with context.db.transaction() as tx:
+        mended = await outbox.mend(tx, context.settings.outbox_lease_seconds) + await deliveries.mend(tx)
+    if mended:
+        log.warning("leases of a clock that was put back ended", count=mended)
 
 
 async def count_anew(database: Database, batch: int = BATCH) -> tuple[int, int]:

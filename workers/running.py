@@ -1,6 +1,7 @@
 """arq's worker, made to outlive Redis: arq's own ends with the first call that fails, and to start takes seconds."""
 
 import asyncio
+import time
 
 import structlog
 from arq import Worker
@@ -9,12 +10,17 @@ from redis.exceptions import RedisError
 AWAY_SECONDS = 0.5
 """Between two looks whether Redis is back."""
 AWAY = (RedisError, OSError)
+BACK_SECONDS, FORWARD_SECONDS = 5.0, 120.0
+"""A clock that goes back or forward by more was put there. Less is waited for, or caught up with."""
 
 log = structlog.get_logger()
 
 
 class LastingWorker(Worker):
-    """Waits while Redis is away, and goes on."""
+    """Waits while Redis is away, and goes on; also where the clock is put back or forward. arq plans by it, and would
+    do nothing until it is as late again, or everything as often as was missed."""
+
+    _ahead = time.time() - time.monotonic()
 
     async def main(self) -> None:
         """Until cancelled."""
@@ -37,9 +43,22 @@ class LastingWorker(Worker):
 
     async def _poll_iteration(self) -> None:
         try:
+            ahead = time.time() - time.monotonic()
+            if not -BACK_SECONDS < ahead - self._ahead < FORWARD_SECONDS:
+                await self._plan_anew(ahead - self._ahead)
+            self._ahead = ahead
             await super()._poll_iteration()
         except AWAY as error:
             await _wait(error)
+
+    async def _plan_anew(self, seconds: float) -> None:
+        """Jobs of the clock go on from now, as after an outage; those of the queue are not for some moment to come."""
+        log.warning("clock was put forward or back", seconds=round(seconds))
+        for job in self.cron_jobs:
+            job.next_run = None
+        queued = await self.pool.zrange(self.queue_name, 0, -1)
+        if queued:
+            await self.pool.zadd(self.queue_name, dict.fromkeys(queued, round(time.time() * 1000)), xx=True)
 
 
 async def _wait(error: Exception) -> None:

@@ -50,6 +50,10 @@ UPDATE deliveries SET state = $3::text, next_at = coalesce($4, next_at), failure
     last_error = $6, leased_until = '-infinity', ended_at = CASE WHEN $3::text <> 'waiting' THEN now() END
 WHERE id = $1 AND attempt = $2 AND state = 'waiting' RETURNING id
 """
+MEND = """
+UPDATE deliveries SET leased_until = now() WHERE state = 'waiting' AND leased_until > now() + interval '15 min'
+RETURNING id
+"""
 DELIVER = "INSERT INTO deliveries (account_id, channel, purpose) VALUES ($1, $2, $3) RETURNING id"
 ASKED_TODAY = """
 SELECT count(*) FROM deliveries WHERE account_id = $1 AND purpose = $2 AND created_at > now() - interval '1 day'
@@ -166,3 +170,8 @@ async def make_digests(tx: Transaction, digests: Sequence[dict[str, Any]], befor
     """Gather what waits into a delivery a reader; how many had none for that day."""
     count: int = await tx.fetchval(MAKE_DIGESTS, digests, before)
     return count
+
+
+async def mend(tx: Transaction) -> int:
+    """End leases of before the clock was put back, as ``outbox.mend`` does; how many."""
+    return len(await tx.fetch(MEND))

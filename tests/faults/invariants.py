@@ -56,14 +56,14 @@ NEVER: Mapping[str, str] = {
 COMMANDS = (("ledger", "recompute", "--check"), ("search", "diff"), ("audit", "verify"))
 
 
-async def settle(database: Database) -> None:
-    """Until the outbox is empty: what stays in it is an effect that did not happen."""
+async def settle(database: Database, *, parked: int = 0) -> None:
+    """Until the outbox is empty but for what was given up: what stays in it is an effect that did not happen."""
     last: list[dict[str, object]] = []
     for _ in range(int(SETTLED_SECONDS * 5)):
         async with database.reading() as tx:
             depth = await outbox.depth(tx)
             last = [dict(row) for row in await tx.fetch("SELECT * FROM outbox ORDER BY id LIMIT 5")]
-        if depth.waiting == depth.parked == 0:
+        if (depth.waiting, depth.parked) == (0, parked):
             return
         await asyncio.sleep(0.2)
     raise AssertionError(f"the outbox does not empty: {depth}, first {last}")

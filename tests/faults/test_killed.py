@@ -14,7 +14,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from redis.asyncio import Redis
 
+from infra import outbox
 from infra.db import Database
 from infra.settings import Settings
 from market.calendars import service as calendars
@@ -29,14 +31,19 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 LONG = os.environ.get("ZHIPEI_TEST_FAULTS") == "long"
 SEED = int(os.environ.get("ZHIPEI_TEST_SEED") or Random().randrange(10**6))
-KINDS = ("web", "worker", "redis", "postgres", "search")
-"""The embedded search engine's writer is in the worker: ``search`` kills it while it has changes to write."""
-ROUNDS = 8 if LONG else 1
+KINDS = ("web", "worker", "redis", "postgres", "search", "emptied", "cut")
+"""The embedded search engine's writer is in the worker: ``search`` kills it while it has changes to write. The last two
+kill nothing: Redis is emptied, and every connection to PostgreSQL is cut."""
+POISONED = 3
+"""Rows of the outbox whose job always raises."""
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('zhipei-web', 'zhipei-worker')"
+ROUNDS = 6 if LONG else 1
 BACK_SECONDS = 5.0
 REPORT = Path("build") / "faults.json"
 SETTINGS = {f"ZHIPEI_{name.upper()}": str(value) for name, value in UNLIMITED.items()} | {
     "ZHIPEI_UNDO_SECONDS": "0",
     "ZHIPEI_LOG_LEVEL": "WARNING",
+    "ZHIPEI_OUTBOX_ATTEMPTS": "5",
 }
 # Some offerings stay small, so that approvals fight for them; the others bear the rest.
 ROOM = "UPDATE offerings SET capacity = 100000 WHERE item_code = 'SZ-2024-30' OR capacity = 20"
@@ -67,9 +74,16 @@ async def kill(site: Site, database: Database, kind: str, offerings: Sequence[in
             await asyncio.sleep(0.002)
     else:
         await asyncio.sleep(rng.random())
-    pid = site.pid("worker" if kind == "search" else kind)
-    assert pid is not None, f"{kind} does not run"
-    os.kill(pid, signal.SIGKILL)
+    if kind == "emptied":
+        async with Redis.from_url(str(site.settings.redis_url)) as redis:
+            await redis.flushall()
+    elif kind == "cut":
+        async with database.reading() as tx:
+            await tx.execute(CUT)
+    else:
+        pid = site.pid("worker" if kind == "search" else kind)
+        assert pid is not None, f"{kind} does not run"
+        os.kill(pid, signal.SIGKILL)
 
 
 async def until_back(caller: Caller, rng: Random) -> tuple[float, float]:
@@ -85,6 +99,27 @@ async def until_back(caller: Caller, rng: Random) -> tuple[float, float]:
         assert now() - began < 90, "nothing is ranked any more"
         await asyncio.sleep(0.05)
     return taken, now() - began
+
+
+async def poison(database: Database) -> None:
+    """Work that can never be done."""
+    async with database.transaction() as tx:
+        for number in range(POISONED):
+            await outbox.add(tx, "poison", number=number)
+
+
+async def see_poison(site: Site, database: Database) -> None:
+    """It was given up, everybody can see it, and a command tries it again; then it goes."""
+    await settle(database, parked=POISONED)
+    examined = await asyncio.to_thread(site.run, "doctor")
+    assert examined.returncode == 1
+    assert f"{POISONED} parked" in examined.stdout
+    assert f"zhipei_outbox_parked {POISONED}.0" in (await asyncio.to_thread(site.get, "/metrics")).text
+    retried = await asyncio.to_thread(site.run, "outbox", "retry")
+    assert f"{POISONED} rows will be tried again" in retried.stdout
+    async with database.transaction() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM outbox WHERE topic = 'poison' AND parked_at IS NULL") == POISONED
+        await tx.execute("DELETE FROM outbox WHERE topic = 'poison'")
 
 
 async def count_ledger(database: Database) -> None:
@@ -134,6 +169,7 @@ async def test_nothing_is_lost_and_nothing_doubled() -> None:
         world = await furnish(site.settings)
         database = open_database(site.settings)
         own = [world.offerings[title] for title in ("专利申请辅导", "专利侵权维权援助", "知识产权法律政策咨询")]
+        await poison(database)
         load = Load(f"http://127.0.0.1:{site.port}", world.token, own, SEED, pause=0.4)
         running = asyncio.create_task(load.run())
         try:
@@ -141,6 +177,7 @@ async def test_nothing_is_lost_and_nothing_doubled() -> None:
         finally:
             load.stopping.set()
             await running
+        await see_poison(site, database)
         await settle(database)
         await count_ledger(database)
         async with database.reading() as tx:
