@@ -182,7 +182,8 @@ async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, 
         need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)
         return f"/needs/{need.id}"
 
-    return await go_once(tx, actor, form, act)
+    # What is ticked below the text comes and goes by itself: the text says whether it is the same wish.
+    return await go_once(tx, actor, form, act, wish={"body": wish.body})
 
 
 def _settled(wish: Wish, catalogue: Catalogue) -> Wish:
