@@ -31,6 +31,7 @@ from market.institutions import queries as institutions
 from market.institutions.model import InstitutionFilter
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, meant, understand
+from market.needs import queries as need_queries
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, NeedBody, Submission
 from market.notices import queries as notices
@@ -177,6 +178,10 @@ async def compare_versions(
 async def _submit(tx: Transaction, actor: Actor, wish: Wish, form: Mapping[str, Any], deadlines: Deadlines) -> Redirect:
     if actor.role is not Role.ENTERPRISE:
         raise Forbidden(_("您以{role}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。", role=actor.role_name))
+
+    # A browser that has gone back may have the text in a page made anew, whose key is another.
+    if (same := await need_queries.same(tx, actor.id, wish.body)) is not None:
+        return go(f"/needs/{same}?again=1")
 
     async def act() -> str:
         need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)
