@@ -104,7 +104,7 @@ UPDATE needs SET body = $2, item_codes = $3, wanted_by = $4, contact_name = coal
 WHERE id = $1
 """
 _DESCRIBED = """
-SELECT n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
+n.id, e.name AS enterprise_name, n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
        d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
        m.due_at AS match_due_at, coalesce(m.due_provisional, false) AS match_due_provisional, n.created_at
 FROM chosen n JOIN enterprises e ON e.id = n.enterprise_id JOIN regions r ON r.code = n.region_code
@@ -120,7 +120,7 @@ WITH chosen AS MATERIALIZED (
     WHERE {VISIBLE} AND ($6::text IS NULL OR n.state = $6::text) AND ($7::bigint IS NULL OR n.id < $7::bigint)
     ORDER BY n.id DESC LIMIT $8
 )
-{_DESCRIBED} ORDER BY n.id DESC
+SELECT {_DESCRIBED} ORDER BY n.id DESC
 """
 COUNTS = """
 SELECT n.state, count(*) AS n FROM needs n JOIN nodes d ON d.id = n.node_id
