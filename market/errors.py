@@ -71,6 +71,13 @@ class Conflict(DomainError):
     title = N_("内容有了变化")
 
 
+class FiledAlready(Conflict):
+    """这张表单刚才已经提交过，没有重复提交。如果这是另一件事，请核对后再点一次提交。"""
+
+    slug = "filed-already"
+    title = N_("已经提交过")
+
+
 class EditedMeanwhile(Conflict):
     """您打开之后，别人改过这份内容。您填写的都还在，没动过的项目已换成新的；请核对后再保存。"""
 

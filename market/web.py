@@ -306,34 +306,49 @@ def one_time_key() -> str:
 
 
 async def go_once(
-    tx: Transaction, actor: Actor, form: Mapping[str, Any], act: Callable[[], Awaitable[str]]
+    tx: Transaction,
+    actor: Actor,
+    form: Mapping[str, Any],
+    act: Callable[[], Awaitable[str]],
+    *,
+    wish: Mapping[str, Any] | None = None,
 ) -> Redirect:
     """Do what a form asks and go where ``act`` says; the same form posted again goes there too, and does nothing.
 
-    Only the same form: with another text, after the back button, it is another wish. A form without a ``key`` says
-    nothing of which one it is, and is done each time.
+    Only the same form: with another text, after the back button, it is another wish. Where that could be a mistake,
+    ``wish`` is what it asks for, and asking for something else with the same key is refused, so that the page can ask
+    what was meant. A form without a ``key`` says nothing of which one it is, and is done each time.
 
     Raises:
         Rejected: it was posted before.
+        FiledAlready: it was posted before, with another wish.
         DomainError: what ``act`` refuses, but for a form that was posted before: there its first answer counts.
     """
     if not form.get("key"):
         return go(await act())
     fields = {name: value for name, value in form.items() if name != "_csrf_token"}
-    fingerprint = hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).digest()
-    key = f"form:{fingerprint.hex()}"
+    fingerprint = _hash(fields if wish is None else wish)
+    key = f"form:{(fingerprint if wish is None else _hash(form['key'])).hex()}"
     try:
         path = await act()
     except errors.DomainError:
         # What was posted again finds the world changed by the first time, as in ``once``.
         await start_over(tx)
-        if (kept := await idempotency.find(tx, actor.id, key)) is not None:
+        kept = await idempotency.find(tx, actor.id, key)
+        if kept is not None and kept.fingerprint == fingerprint:
             raise Rejected(go(kept.body.decode())) from None
         raise
     if not await idempotency.claim(tx, actor.id, key, idempotency.Answer(fingerprint, 303, path.encode())):
         kept = await idempotency.find(tx, actor.id, key)
+        if kept and kept.fingerprint != fingerprint:
+            await start_over(tx)  # what was just done is not done
+            raise errors.FiledAlready
         raise Rejected(go(kept.body.decode() if kept else path))
     return go(path)
+
+
+def _hash(value: Any) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).digest()
 
 
 def came_from(request: Request[Any, Any, Any]) -> str:

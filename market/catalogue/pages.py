@@ -31,6 +31,7 @@ from market.institutions import queries as institutions
 from market.institutions.model import InstitutionFilter
 from market.matches.preview import MOST, fitting
 from market.matches.ranking import Catalogue, meant, understand
+from market.needs import queries as need_queries
 from market.needs import service as needs
 from market.needs.model import BODY_LIMIT, NeedBody, Submission
 from market.notices import queries as notices
@@ -180,12 +181,17 @@ async def _submit(
     if actor.role is not Role.ENTERPRISE:
         raise Forbidden(_("您以{role}的身份登录，需求要由企业自己提交，或由窗口人员代为登记。", role=actor.role_name))
 
+    # A browser that has gone back may have the text in a page made anew, whose key is another.
+    if (same := await need_queries.same(tx, actor.id, wish.body)) is not None:
+        return go(f"/needs/{same}?again=1")
+
     async def act() -> str:
         await services(request).pressure.admit(tx, person=True)
         need = await needs.submit(tx, actor, Submission(body=wish.body, item_codes=wish.item_codes), deadlines)
         return f"/needs/{need.id}"
 
-    return await go_once(tx, actor, form, act)
+    # What is ticked below the text comes and goes by itself: the text says whether it is the same wish.
+    return await go_once(tx, actor, form, act, wish={"body": wish.body})
 
 
 def _settled(wish: Wish, catalogue: Catalogue) -> Wish:

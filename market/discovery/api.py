@@ -2,6 +2,7 @@
 
 from litestar import Router, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from infra.db import Transaction
 from market.accounts.model import Role
@@ -15,10 +16,13 @@ from search.engine import IndexName, Suggestion
 
 @get("/search", opt={"limits": "search"}, summary="Search everything")
 async def everything(
-    tx: NamedDependency[Transaction], finder: NamedDependency[Finder], q: SearchQuery = ""
+    tx: NamedDependency[Transaction],
+    finder: NamedDependency[Finder],
+    q: SearchQuery = "",
+    as_typed: FromQuery[bool] = False,
 ) -> Everything:
     """The first offerings, institutions, items and notices that a text finds. More, and filters: at the lists."""
-    found = await service.everything(tx, finder, q)
+    found = await service.everything(tx, finder, q, as_typed=as_typed)
     await service.count_search(tx, q, found.total)
     return found
 

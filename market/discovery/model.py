@@ -21,6 +21,7 @@ class TextOnly(Struct, frozen=True, kw_only=True):
     """A text looked for everywhere."""
 
     q: SearchText = ""
+    as_typed: bool = False
 
 
 class ItemFilter(Struct, frozen=True, kw_only=True):
@@ -43,20 +44,24 @@ class NoticeFilter(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True):
-    """The order and the page of what is found; ``near``: the region that nearness is measured from."""
+    """The order and the page of what is found; ``near``: the region that nearness is measured from.
+
+    ``as_typed``: the text is right as it stands, no slip in it is mended.
+    """
 
     sort: Annotated[str, Meta(max_length=30)] = RELEVANCE
     near: RegionCode | None = None
     page: Annotated[int, Meta(ge=1, le=MOST_HITS)] = 1
     size: Annotated[int, Meta(ge=1, le=MOST_PER_PAGE)] = 20
+    as_typed: bool = False
 
 
 class Found(Struct, Generic[T], frozen=True, kw_only=True):
     """One page of what was found.
 
     ``facets``: field → value → how many there would be. ``snippets``: id → field → the text around what was found.
-    ``corrected``: did you mean. ``total`` is None, and ``facets`` empty, where ``degraded``: the search engine is away,
-    and the database lists what has every word, in no order of merit.
+    ``corrected``: what was looked for instead, where the text has a slip. ``total`` is None, and ``facets`` empty,
+    where ``degraded``: the search engine is away, and the database lists what has every word, in no order of merit.
     """
 
     items: list[T]

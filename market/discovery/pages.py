@@ -19,8 +19,9 @@ async def everything(
     request: AppRequest, tx: NamedDependency[Transaction], finder: NamedDependency[Finder]
 ) -> Template:
     """The first offerings, institutions, guides and notices that a text finds."""
-    q = of_page(request, TextOnly).q
-    found = await service.everything(tx, finder, q)
+    wanted = of_page(request, TextOnly)
+    q = wanted.q
+    found = await service.everything(tx, finder, q, as_typed=wanted.as_typed)
     await count(request, tx, q, found.total)
     return page("discovery/everything.html", q=q, found=found, completions=await service.completions(finder, q))
 

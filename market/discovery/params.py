@@ -31,10 +31,17 @@ def asked(provide_filter: Callable[..., Any]) -> dict[str, Provide]:
 
 
 async def provide_order(
-    sort: Sort = RELEVANCE, near: Region = None, page: PageNumber = 1, limit: PageSize = 20
+    sort: Sort = RELEVANCE,
+    near: Region = None,
+    page: PageNumber = 1,
+    limit: PageSize = 20,
+    as_typed: FromQuery[bool] = False,
 ) -> Order:
-    """``sort``: relevance, satisfaction, promised_limit, newest, or nearness to the region ``near``."""
-    return Order(sort=sort, near=near, page=page, size=limit)
+    """``sort``: relevance, satisfaction, promised_limit, newest, or nearness to the region ``near``.
+
+    ``as_typed``: no slip in the text is mended.
+    """
+    return Order(sort=sort, near=near, page=page, size=limit, as_typed=as_typed)
 
 
 async def provide_offering_filter(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from infra.db import Transaction
 from market.catalogue import queries as catalogue
@@ -155,7 +156,7 @@ def of_items(wanted: ItemFilter, order: Order) -> Query:
 def of_notices(wanted: NoticeFilter, order: Order) -> Query:
     """Published notices; without a text the newest first."""
     if not wanted.q and order.sort == Order().sort:
-        order = Order(sort="newest", page=order.page, size=order.size)
+        order = replace(order, sort="newest", near=None)
     return _query(
         IndexName.NOTICES,
         wanted.q,
@@ -185,6 +186,7 @@ def _query(
         near=order.near,
         page=order.page,
         size=order.size,
+        as_typed=order.as_typed,
     )
 
 
@@ -240,13 +242,13 @@ async def notices(tx: Transaction, finder: Finder, wanted: NoticeFilter, order: 
     return await _notices(tx, results[0], order)
 
 
-async def everything(tx: Transaction, finder: Finder, text: str) -> Everything:
-    """The first of each kind that the text finds.
+async def everything(tx: Transaction, finder: Finder, text: str, *, as_typed: bool = False) -> Everything:
+    """The first of each kind that the text finds; ``as_typed``: no slip in it is mended.
 
     Raises:
         InvalidInput: the text is too long.
     """
-    few = Order(size=FIRST)
+    few = Order(size=FIRST, as_typed=as_typed)
     results = await finder.search(
         [
             of_offerings(OfferingFilter(q=text), few),

@@ -24,7 +24,7 @@ from market.matches.model import Answer, Approval, OneTimeNotice, Override, Rema
 from market.needs import service as need_service
 from market.queue import holding
 from market.queue import queries as queue
-from market.queue.model import ALL, TABS, Decision, Tab
+from market.queue.model import ALL, TABS, Decision, Filter, Tab
 from market.ratings import service as ratings
 from market.web import (
     AppRequest,
@@ -63,7 +63,8 @@ async def work_page(
 ) -> Template:
     """A need as staff see it: what ``/needs/{need_id}`` shows to coordinators and admins.
 
-    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one.
+    ``?pick=`` names a candidate to look at, ``?done=`` the need that was decided before this one, ``?queue=`` what the
+    queue showed that somebody comes from and goes on with.
     """
     actor, asked = actor_of(request), request.query_params
     done = _number(asked.get("done"))
@@ -72,6 +73,7 @@ async def work_page(
         "queue/work.html",
         status=status,
         work=opened,
+        within=_within(draft.values if draft else asked).query,
         rating=await ratings.of_need(tx, actor, opened.need),
         talk=await conversation(tx, actor, opened.need),
         decided=done and await work.last_decision(tx, actor, done),
@@ -212,10 +214,10 @@ def _queue_at(query: str) -> str:
 
 @get("/needs/{need_id:int}/next", guards=[allow(Role.COORDINATOR)])
 async def following(request: AppRequest, tx: NamedDependency[Transaction], need_id: PathId) -> Redirect:
-    """The need to work on after this one; the queue where there is none."""
+    """The need to work on after this one, of those the queue showed; the queue where there is none."""
     await need_service.find(tx, actor_of(request), need_id)
-    found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
-    return go(f"/needs/{found}" if found else "/queue")
+    within = _within(request.query_params)
+    return _onward(within, await queue.following(tx, actor_of(request), within, TABS[Tab.OPEN], need_id))
 
 
 async def decide(
@@ -243,10 +245,29 @@ async def decide(
         await queue.forget(tx, need_id)  # what was decided before and is not sent is overtaken
     if then:
         return go(then)
-    found = await queue.following(tx, actor_of(request), ALL, TABS[Tab.OPEN], need_id)
+    within = _within(typed)
+    found = await queue.following(tx, actor_of(request), within, TABS[Tab.OPEN], need_id)
     # What can be taken back is told on every page of its author's until it is sent.
-    told = "" if form in HELD and services(request).settings.undo_seconds else f"?done={need_id}"
-    return go(f"/needs/{found}{told}" if found else f"/queue{told}")
+    told = form not in HELD or not services(request).settings.undo_seconds
+    return _onward(within, found, done=need_id if told else None)
+
+
+def _within(given: Mapping[str, Any]) -> Filter:
+    """What the queue showed that somebody works through; everything where that is not said, or not understood."""
+    try:
+        return decode(Filter, dict(parse_qsl(str(given.get("queue", "")))))
+    except InvalidInput:
+        return ALL
+
+
+def _onward(within: Filter, need_id: int | None, *, done: int | None = None) -> Redirect:
+    """To the next need, or back to the queue as it was."""
+    told = [("done", str(done))] if done else []
+    if need_id is None:
+        query = urlencode([*parse_qsl(within.query), *told])
+        return go(f"/queue?{query}" if query else "/queue")
+    query = urlencode([*([("queue", within.query)] if within.query else []), *told])
+    return go(f"/needs/{need_id}?{query}" if query else f"/needs/{need_id}")
 
 
 async def _again(request: AppRequest, tx: Transaction, need_id: int, draft: Draft, error: DomainError) -> Template:

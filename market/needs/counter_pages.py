@@ -18,7 +18,7 @@ from market.calendars.model import ZONE
 from market.calendars.service import Deadlines
 from market.enterprises import uscc
 from market.enterprises.model import EnterpriseName, Party
-from market.errors import InvalidInput
+from market.errors import FiledAlready, InvalidInput
 from market.forms import decode, visible
 from market.i18n import N_
 from market.matches.ranking import Catalogue, meant
@@ -32,6 +32,8 @@ HINTS = {"contact_phone": N_("请填写手机号，或带区号的座机号，�
 MOST_ITEMS = 5
 MOST_STRUCK = 20
 MOST_TODAY = 50
+UNWRITTEN = frozenset({"key", "_csrf_token", "item_codes", "without"})
+"""Fields of the form that the clerk does not write: what is ticked below the text comes and goes by itself."""
 Form = dict[str, Any]
 
 
@@ -75,7 +77,10 @@ async def file(
         return f"/counter/{need.id}"
 
     try:
-        return await go_once(tx, actor, data, act)
+        written = {name: value for name, value in data.items() if name not in UNWRITTEN}
+        return await go_once(tx, actor, data, act, wish=written)
+    except FiledAlready as error:
+        raise Rejected(await _form(tx, actor, data, notice=("wait", error.detail), status=error.status)) from None
     except InvalidInput as error:
         wrong = {name.removeprefix("party."): words for name, words in error.fields.items()}
         raise Rejected(await _form(tx, actor, data, errors=wrong)) from None
@@ -142,14 +147,21 @@ def _intake(data: Form) -> Intake:
 
 
 async def _form(
-    tx: Transaction, actor: Actor, values: Mapping[str, Any], *, errors: Mapping[str, str] | None = None
+    tx: Transaction,
+    actor: Actor,
+    values: Mapping[str, Any],
+    *,
+    errors: Mapping[str, str] | None = None,
+    notice: tuple[str, str] | None = None,
+    status: int = 200,
 ) -> Template:
     assert actor.node_prefix is not None, "accounts' CHECK gives a clerk a node"
     home = f"{actor.node_prefix:0<6}"
     here = await region_queries.region(tx, home)
     return page(
         "counter/form.html",
-        status=422 if errors else 200,
+        status=422 if errors else status,
+        notice=notice,
         values={"region_code": home, **values},
         errors=errors or {},
         regions=({home: here.name} if here else {}) | _within(await regions.choices(tx), actor.node_prefix),

@@ -18,7 +18,7 @@ from market.calendars.service import Deadlines
 from market.conversations.service import at_need as conversation
 from market.errors import DomainError
 from market.forms import decode
-from market.i18n import N_
+from market.i18n import N_, _
 from market.matches import service as matches
 from market.matches.outlook import allowed, outlook
 from market.matches.pages import work_page
@@ -33,6 +33,7 @@ Form = URLEncodedBody[dict[str, Any]]
 Act = Callable[[], Awaitable[None]]
 ROWS = 20
 STAFF = (Role.COORDINATOR, Role.ADMIN)
+AGAIN = N_("这条需求已经提交过，没有重复提交。")
 HINTS = {"contact_phone": N_("请填写电话号码，只用数字、空格和 + - ( )。")}
 FILERS = [allow(Role.ENTERPRISE, Role.CLERK)]
 
@@ -176,7 +177,7 @@ async def refused(shown: Shown, error: DomainError, *, form: str, typed: Mapping
 async def _page(
     shown: Shown, *, form: str = "", typed: Mapping[str, Any] | None = None, error: DomainError | None = None
 ) -> Template:
-    actor = actor_of(shown.request)
+    actor, asked = actor_of(shown.request), shown.request.query_params
     need = await service.show(shown.tx, actor, shown.need_id)
     match = await matches.current(shown.tx, actor, need)
     codes = dict.fromkeys((*need.item_codes, *need.understanding.item_codes))
@@ -199,7 +200,7 @@ async def _page(
         form=form,
         values=typed or msgspec.structs.asdict(need),
         errors=error.fields if error else {},
-        notice=("bad", error.detail) if error else None,
+        notice=("bad", error.detail) if error else ("info", _(AGAIN)) if "again" in asked else None,
     )
 
 

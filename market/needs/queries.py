@@ -12,7 +12,7 @@ from infra.observe import request_id
 from market import masking
 from market.accounts.model import Actor
 from market.deadlines.model import NewDeadline
-from market.needs.model import Contact, Event, Need, NeedAction, NeedRow, NeedState, Understanding
+from market.needs.model import OPEN, Contact, Event, Need, NeedAction, NeedRow, NeedState, Understanding
 
 NEED = """
 SELECT n.id, n.enterprise_id, party_name(e.name, e.kind) AS enterprise_name, n.submitted_by, n.channel, n.state,
@@ -128,8 +128,8 @@ SERVES = """
 SELECT EXISTS (SELECT FROM matches m WHERE m.need_id = $1 AND m.institution_id = $2
                AND m.state IN ('approved', 'decline_requested', 'accepted', 'delivered'))
 """
-DESCRIBED = """
-SELECT n.id,
+_DESCRIBED = """
+n.id,
        CASE WHEN $1::text IN ('enterprise', 'clerk') THEN e.name ELSE party_name(e.name, e.kind) END AS enterprise_name,
        n.state, left(n.body, 200) AS body, n.region_code, r.name AS region_name,
        d.name AS node_name, o.name AS owner_name, v.name AS institution_name, n.due_at, n.due_provisional,
@@ -147,7 +147,7 @@ WITH chosen AS MATERIALIZED (
     WHERE {VISIBLE} AND ($6::text IS NULL OR n.state = $6::text) AND ($7::bigint IS NULL OR n.id < $7::bigint)
     ORDER BY n.id DESC LIMIT $8
 )
-{DESCRIBED} ORDER BY n.id DESC
+SELECT {_DESCRIBED} ORDER BY n.id DESC
 """
 COUNTS = """
 SELECT n.state, count(*) AS n FROM needs n JOIN nodes d ON d.id = n.node_id
@@ -159,6 +159,12 @@ SELECT v.id, v.need_id, v.match_id, v.machine, v.from_state, v.action, v.to_stat
 FROM events v LEFT JOIN accounts a ON a.id = v.actor_id LEFT JOIN matches m ON m.id = v.match_id
 LEFT JOIN institution_versions i ON i.institution_id = m.institution_id AND i.version = m.institution_version
 WHERE v.need_id = $1 ORDER BY v.id
+"""
+# Of today and still open: what ended may be asked for again in the same words.
+SAME = """
+SELECT id FROM needs
+WHERE submitted_by = $1 AND body = $2 AND created_at > now() - interval '1 day' AND state = ANY($3::text[])
+ORDER BY id DESC LIMIT 1
 """
 FILED_AT_COUNTER = "SELECT submitted_by FROM needs WHERE id = $1 AND channel = 'counter'"
 APPROVED_MATCHES = """
@@ -347,6 +353,12 @@ async def visible_rows(
 async def counts(tx: Transaction, prefix: str) -> dict[NeedState, int]:
     """How many needs stand where, at nodes below ``prefix``."""
     return {NeedState(row["state"]): row["n"] for row in await tx.fetch(COUNTS, prefix)}
+
+
+async def same(tx: Transaction, account_id: int, body: str) -> int | None:
+    """The open need that the account submitted in these words today."""
+    need_id: int | None = await tx.fetchval(SAME, account_id, body, list(OPEN))
+    return need_id
 
 
 async def filed_at_counter(tx: Transaction, need_id: int) -> int | None:

@@ -37,8 +37,8 @@ SELECT n.id, party_name(e.name, e.kind) AS enterprise_name, n.state, n.body, n.r
        m.offering_id, m.run_id, m.state AS match_state, h.failed
 {FROM} {WHERE}
 """
-DESCRIBED = """
-SELECT k.id, k.enterprise_name, k.state, left(k.body, 200) AS body, k.region_code, r.name AS region_name, k.node_name,
+_DESCRIBED = """
+k.id, k.enterprise_name, k.state, left(k.body, 200) AS body, k.region_code, r.name AS region_name, k.node_name,
        k.owner_id, o.name AS owner_name, v.name AS institution_name, k.due_at, k.due_provisional, k.match_due_at,
        k.match_due_provisional, k.created_at, k.match_id, s.score, s.next_score, f.capacity - f.load AS room, k.failed
 FROM chosen k JOIN regions r ON r.code = k.region_code LEFT JOIN accounts o ON o.id = k.owner_id
@@ -55,17 +55,17 @@ ROWS = f"""
 WITH chosen AS MATERIALIZED ({CHOSEN} AND n.state = ANY($8::text[])
   AND ($9::timestamptz IS NULL OR (n.due_at, n.id) > ($9::timestamptz, $10::bigint))
 ORDER BY n.due_at, n.id LIMIT $11)
-{DESCRIBED} ORDER BY k.due_at, k.id
+SELECT {_DESCRIBED} ORDER BY k.due_at, k.id
 """
 # What has ended is looked up, not worked: newest first. The cursor is the last row's id.
 ENDED = f"""
 WITH chosen AS MATERIALIZED ({CHOSEN} AND n.state = ANY($8::text[]) AND ($9::bigint IS NULL OR n.id < $9::bigint)
 ORDER BY n.id DESC LIMIT $10)
-{DESCRIBED} ORDER BY k.id DESC
+SELECT {_DESCRIBED} ORDER BY k.id DESC
 """
 COUNTS = f"SELECT n.state, count(*) AS n {FROM} {WHERE} GROUP BY n.state"
 OF_IDS = f"""
-WITH chosen AS MATERIALIZED ({CHOSEN} AND n.id = ANY($8::bigint[])) {DESCRIBED} ORDER BY k.due_at, k.id
+WITH chosen AS MATERIALIZED ({CHOSEN} AND n.id = ANY($8::bigint[])) SELECT {_DESCRIBED} ORDER BY k.due_at, k.id
 """
 NEXT = f"""
 SELECT n.id {FROM} {WHERE} AND n.state = ANY($8::text[]) AND n.id <> $9

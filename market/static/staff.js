@@ -52,7 +52,7 @@ const KEYS = {
   e: () => there("escalate"),
   u: () => click("[data-undo]"),
   n: () => click("[data-next]"),
-  q: () => { if (!inQueue) location.href = "/queue"; },
+  q: () => { if (!inQueue) location.href = document.querySelector("[data-queue]")?.href ?? "/queue"; },
   "/": () => {
     const box = document.getElementById("f-q");
     if (box) box.focus();

@@ -102,9 +102,9 @@ async def visit(browser: Browser, site: str) -> AsyncIterator[Visit]:
     contexts = []
     complaints: list[str] = []
 
-    async def open_page(login: str = "", *, width: int = 1440, javascript: bool = True) -> Page:
+    async def open_page(login: str = "", *, width: int = 1440, javascript: bool = True, locale: str = "zh-CN") -> Page:
         context = await browser.new_context(
-            base_url=site, locale="zh-CN", viewport={"width": width, "height": 900}, java_script_enabled=javascript
+            base_url=site, locale=locale, viewport={"width": width, "height": 900}, java_script_enabled=javascript
         )
         contexts.append(context)
         page = await context.new_page()

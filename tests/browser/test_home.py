@@ -35,9 +35,13 @@ async def test_the_back_button_finds_the_text(visit: Visit) -> None:
     await page.fill("#f-body", SENTENCE)
     await page.get_by_role("button", name="提交给").click()
     await page.wait_for_url("**/needs/*")
+    first = page.url
     await page.go_back()
     await expect(page.locator("#f-body")).to_have_value(SENTENCE)
     await expect(page.get_by_role("button", name="提交给")).to_be_enabled()
+    await page.get_by_role("button", name="提交给").click()
+    await page.wait_for_url("**/needs/*")
+    assert page.url == f"{first}?again=1", "no second need"
 
 
 async def test_the_menu_opens_without_javascript(visit: Visit) -> None:

@@ -406,6 +406,9 @@ async def test_a_double_click_files_one_need(db: Database, login: Login) -> None
     html = (await browser.get(first.headers["location"])).text
     assert "需求受理回执" in html
     assert NASTY not in html
+    changed = await post(browser, "/counter", **intake(key="double-click", body="另一位来访人想办商标续展"))
+    assert changed.status_code == 409
+    assert "另一位来访人想办商标续展</textarea>" in changed.text
     third = await post(browser, "/counter", **intake(key="next-visitor"))
     assert third.headers["location"] != first.headers["location"]
     assert (await browser.get("/counter/999999")).status_code == 404

@@ -60,7 +60,7 @@ async def approve(browser: httpx.AsyncClient, need_id: int, **form: str) -> http
 
 def listed(html: str) -> list[int]:
     """Needs in the rows of a queue's page."""
-    return [int(one) for one in re.findall(r'class="q-what"><a href="/needs/(\d+)"', html)]
+    return [int(one) for one in re.findall(r'class="q-what"><a href="/needs/(\d+)[?"]', html)]
 
 
 # filters -------------------------------------------------------------------------------------------------------------
@@ -100,6 +100,30 @@ async def test_filters_narrow_rows_and_counts(db: Database, settings: Settings, 
 @pytest.mark.parametrize("query", ["tab=nothing", "region=44", "region='--", "owner=x", "overdue=x", "q=" + "长" * 101])
 async def test_an_address_that_makes_no_sense_is_refused(login: Login, query: str) -> None:
     assert (await (await login("coordinator")).get(f"/queue?{query}")).status_code in (400, 422)
+
+
+async def test_who_works_through_a_filter_stays_in_it(
+    db: Database, settings: Settings, world: World, login: Login
+) -> None:
+    """After a decision, by 下一条, and once the last is done."""
+    first, second = [await file_need(db, settings, world, f"{AID_TEXT} 甲") for _ in range(2)]
+    other = await file_need(db, settings, world, "想申请专利", PATENT)
+    async with db.transaction() as tx:
+        await tx.execute("UPDATE needs SET due_at = now() - interval '2 days' WHERE id = $1", other)
+    browser = await login("coordinator")
+    opened = f"/needs/{first}?queue=item%3D{AID}"
+    assert f'href="{opened}"' in (await browser.get(f"/queue?item={AID}")).text
+    page = (await browser.get(opened)).text
+    assert page.count(f'name="queue" value="item={AID}"') >= 3
+    onward = re.search(r'href="(/needs/\d+/next[^"]*)"', page)
+    assert onward
+    following = opened.replace(f"/{first}?", f"/{second}?")
+    assert (await browser.get(onward[1])).headers["location"] == following
+    assert (await approve(browser, first, queue=f"item={AID}")).headers["location"] == following
+    last = await approve(browser, second, queue=f"item={AID}")
+    assert last.headers["location"] == f"/queue?item={AID}", "the other need is none of these"
+    nonsense = await approve(browser, other, queue="region=nowhere&tab=x")
+    assert nonsense.headers["location"] == "/queue"
 
 
 async def test_a_filter_is_kept_by_name_for_its_account(login: Login) -> None:
@@ -153,7 +177,9 @@ async def test_an_approval_waits_and_is_sent(db: Database, settings: Settings, w
     institution = await login("institution")
     assert (await institution.get(f"/needs/{need_id}")).status_code == 404, "the institution learns nothing"
     async with db.reading() as tx:
-        row = await tx.fetchrow("SELECT payload, leased_until - now() AS wait FROM outbox WHERE topic = 'send_held'")
+        row = await tx.fetchrow(
+            "SELECT payload, leased_until - now() AS wait FROM outbox WHERE topic = 'send_held' ORDER BY id DESC"
+        )
         assert row
         assert 5 < row["wait"].total_seconds() <= 10, "the relay leaves it alone until then"
         assert await outbox.lease(tx, holder="test", limit=0, seconds=1, attempts=9) == []

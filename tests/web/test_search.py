@@ -1,5 +1,6 @@
 """Searching through pages and API: on an index built from the small world, and while there is none."""
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -69,6 +70,19 @@ async def test_letters_slips_and_words_find_the_same_service(site: httpx.AsyncCl
     assert offering["id"] in await ids(site, q=offering["item_name"])
     page = await site.get("/offerings", params={"q": offering["title"][:4]})
     assert "<mark>" in page.text
+
+
+@pytest.mark.parametrize("path", ["/offerings", "/search"])
+async def test_a_mended_slip_is_told_and_can_be_kept(site: httpx.AsyncClient, path: str) -> None:
+    """The results are of the right spelling; the link looks for what was typed."""
+    html = (await site.get(f"{path}?q=砖利申请")).text
+    told = re.search(r'已按<strong>([^<]+)</strong>查找。<a href="([^"]+)">仍按“砖利申请”查找', html)
+    assert told
+    assert told[1] != "砖利申请"
+    as_typed = (await site.get(told[2].replace("&amp;", "&"))).text
+    assert "已按<strong>" not in as_typed
+    assert 'value="砖利申请"' in as_typed
+    assert 'name="as_typed"' not in as_typed, "another text is mended again"
 
 
 async def test_a_filter_holds_and_its_own_facet_still_counts_the_others(site: httpx.AsyncClient) -> None:
