@@ -103,8 +103,8 @@ async def provide_tx(request: AppRequest) -> AsyncGenerator[Transaction, None]:
 async def end_abandoned(scope: HTTPScope) -> None:
     """Give back the connection of a request whose handler was never called.
 
-    Litestar checks and fills what handlers are given side by side; where that fails, it may forget a transaction that is
-    open already. tests/fuzz found connections held until the garbage is collected; pytest fails there on any such.
+    Litestar checks and fills what handlers are given side by side; where that fails, it may forget a transaction that
+    is open already. tests/fuzz found connections held until the garbage is collected, and fails on any such.
     """
     held: AsyncExitStack | None = scope["state"].pop(TRANSACTION, None)
     if held is not None:
