@@ -70,7 +70,7 @@ class Application(Litestar):
 
     def _allowed(self, scope: HTTPScope) -> str:
         """All methods of an address: Litestar names those of the first router that has it."""
-        methods = {str(method) for method, path, _ in handlers(self) if path == scope["path_template"]}
+        methods = {str(method) for method, path, _handler in handlers(self) if path == scope["path_template"]}
         return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
 
     async def _observed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
