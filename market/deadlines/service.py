@@ -94,13 +94,15 @@ async def end_all(tx: Transaction, need_id: int, *, done: bool) -> None:
 async def pause(tx: Transaction, deadlines: Deadlines, need_id: int, region_code: str, *kinds: LimitKind) -> None:
     """Stop the clocks while somebody else owes an answer.
 
-    What is left in working days is kept, today not counted; at least one, for whoever goes on after the pause.
+    What is left in working days is kept, the day on which the pause counts as begun not counted; at least one, for
+    whoever goes on after the pause.
     """
-    calendar, today = deadlines.calendar(region_code), datetime.now(ZONE).date()
+    calendar = deadlines.calendar(region_code)
+    begun = calendar.received(datetime.now(ZONE))
     for kind in kinds:
         live = await queries.lock_live(tx, need_id, kind)
         if live is not None and live.state is not DeadlineState.PAUSED:
-            left = calendar.working_days_between(today, live.due_at.astimezone(ZONE).date())
+            left = calendar.working_days_between(begun, live.due_at.astimezone(ZONE).date())
             await queries.pause(tx, live, max(left, 1))
 
 

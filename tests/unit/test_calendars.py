@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from market.calendars.model import ZONE, Calendar, Calendars, DueDate, Hours, Period
@@ -157,6 +157,15 @@ def test_what_comes_after_closing_or_on_a_day_off_counts_from_the_next_working_d
 def test_who_comes_later_is_never_due_earlier(a: date, b: date, at: time, by: time, n: int) -> None:
     first, last = sorted((datetime.combine(a, at, ZONE), datetime.combine(b, by, ZONE)))
     assert CALENDAR.due_at(first, n) <= CALENDAR.due_at(last, n)
+
+
+@given(days, st.times(), st.integers(1, 60), st.integers(0, 60 * 24))
+def test_a_pause_of_no_time_moves_nothing(day: date, at: time, n: int, hours: int) -> None:
+    came = datetime.combine(day, at, ZONE)
+    due, paused = CALENDAR.due_at(came, n)[0], came + timedelta(hours=hours % (24 * n))
+    left = CALENDAR.working_days_between(CALENDAR.received(paused), due.date())
+    assume(left >= 1)
+    assert CALENDAR.due_at(paused, left)[0] == due
 
 
 @given(days, st.integers(1, 400))
