@@ -85,6 +85,7 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
     Raises:
         Forbidden: the role files no needs.
         InvalidInput: a region without a node, an unknown item, or a party where there must be none, or none.
+        ContactUnreadable: the key of the profile's contact is not there.
     """
     _check_role(actor, NeedAction.SUBMIT)
     party = submission.party
@@ -98,7 +99,10 @@ async def submit(tx: Transaction, actor: Actor, submission: Submission, deadline
     assert enterprise_id is not None, "accounts' CHECK gives an enterprise account its enterprise"
     region_code = submission.region_code or (party.region_code if party else actor.region_code)
     assert region_code is not None, "every enterprise is somewhere"
-    need_id, known = await queries.draw(tx, enterprise_id)
+    try:
+        need_id, known = await queries.draw(tx, enterprise_id)
+    except CannotOpenError:
+        raise ContactUnreadable from None
     known = _contact(submission, known)
     if not known.name or not known.phone:  # erased on request
         raise InvalidInput(fields={"contact_phone": _("单位资料里没有联系人和电话，请先补上，再提交需求。")})

@@ -69,6 +69,7 @@ async def _process(settings: Settings, port: int, *module: str) -> AsyncIterator
     env = dict(os.environ) | {
         "ZHIPEI_DATABASE_URL": str(settings.database_url),
         "ZHIPEI_REDIS_URL": str(settings.redis_url),
+        "ZHIPEI_DATA_KEY": settings.data_key or "",
         "ZHIPEI_PORT": str(port),
         "ZHIPEI_UNDO_SECONDS": str(settings.undo_seconds),
         "ZHIPEI_SECRET": "browser" * 5,
