@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 
-from infra import outbox
+import msgspec
+
+from infra import idempotency, outbox
 from infra.db import Database, Transaction
 from tests.faults.load import Load
 from tests.faults.site import Site
 
 SETTLED_SECONDS = 90.0
 """A row may wait for a lease, or for the pause after a failed attempt."""
-KEYS = """
-SELECT key, (convert_from(body, 'UTF8')::jsonb ->> 'id')::bigint AS need_id FROM idempotency_keys WHERE status = 201
-"""
+KEYS = "SELECT account_id, key FROM idempotency_keys WHERE status = 201"
 NEEDS = "SELECT id FROM needs"
 # Each names what must not be; none may find a row.
 NEVER: Mapping[str, str] = {
@@ -71,7 +71,7 @@ async def settle(database: Database, *, parked: int = 0) -> None:
 
 async def broken(tx: Transaction, load: Load) -> list[str]:
     """What is not as it has to be, in words; empty where all is well."""
-    kept = {row["key"]: row["need_id"] for row in await tx.fetch(KEYS)}
+    kept = {row["key"]: await _promised(tx, row["account_id"], row["key"]) for row in await tx.fetch(KEYS)}
     there = {row["id"] for row in await tx.fetch(NEEDS)}
     found = [
         f"acknowledged and lost: {key}, need {need_id}"
@@ -86,6 +86,14 @@ async def broken(tx: Transaction, load: Load) -> list[str]:
         rows = await tx.fetch(query)
         found += [f"{what}: {len(rows)}, first {tuple(rows[0])}"] if rows else []
     return found + load.surprises
+
+
+async def _promised(tx: Transaction, account_id: int, key: str) -> int:
+    """The need that was answered under the key; answers lie sealed."""
+    answer = await idempotency.find(tx, account_id, key)
+    assert answer is not None
+    need_id: int = msgspec.json.decode(answer.body)["id"]
+    return need_id
 
 
 def disagreeing(site: Site) -> list[str]:

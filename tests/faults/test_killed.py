@@ -21,7 +21,7 @@ from infra.db import Database
 from infra.settings import Settings
 from market.calendars import service as calendars
 from market.ledger import recording
-from tests.conftest import UNLIMITED, open_database
+from tests.conftest import DATA_KEY, UNLIMITED, open_database
 from tests.factories import World, make_world
 from tests.faults.invariants import broken, disagreeing, settle
 from tests.faults.load import Caller, Load
@@ -41,6 +41,7 @@ ROUNDS = 6 if LONG else 1
 BACK_SECONDS = 5.0
 REPORT = Path("build") / "faults.json"
 SETTINGS = {f"ZHIPEI_{name.upper()}": str(value) for name, value in UNLIMITED.items()} | {
+    "ZHIPEI_DATA_KEY": DATA_KEY,
     "ZHIPEI_UNDO_SECONDS": "0",
     "ZHIPEI_LOG_LEVEL": "WARNING",
     "ZHIPEI_OUTBOX_ATTEMPTS": "5",

@@ -12,7 +12,7 @@ import pytest
 
 from infra import embedded, housing
 from infra.settings import Settings, load
-from tests.conftest import open_database
+from tests.conftest import DATA_KEY, open_database
 from tests.faults.invariants import broken, disagreeing, settle
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
@@ -31,7 +31,7 @@ async def line(rng: Random) -> AsyncIterator[tuple[Settings, Proxy, Proxy, Path]
     """Servers of our own, proxies before them, and the settings by which one goes through the proxies."""
     folder = Path(tempfile.mkdtemp(prefix="zhipei-line-"))
     folder.chmod(0o711)
-    direct = load({}, data_dir=folder / "direct")
+    direct = load({}, data_dir=folder / "direct", data_key=DATA_KEY)
     try:
         async with AsyncExitStack() as stack:
             ready = await stack.enter_async_context(embedded.servers(direct, shared=True, say=lambda _: None))

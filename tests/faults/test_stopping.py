@@ -26,6 +26,7 @@ BLOCKED = "SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regcl
 async def start(settings: Settings, *words: str, **more: str) -> asyncio.subprocess.Process:
     env = {name: value for name, value in os.environ.items() if not name.startswith("ZHIPEI_")} | {
         "ZHIPEI_DATA_DIR": str(settings.data_dir),
+        "ZHIPEI_DATA_KEY": str(settings.data_key),
         "ZHIPEI_DATABASE_URL": str(settings.database_url),
         "ZHIPEI_REDIS_URL": str(settings.redis_url),
         "ZHIPEI_LOG_LEVEL": "ERROR",
@@ -69,7 +70,7 @@ async def test_a_web_server_ends_streams_and_finishes_requests(clone: Clone) -> 
         port = probe.getsockname()[1]
     more = {"ZHIPEI_PORT": str(port), "ZHIPEI_DRAIN_SECONDS": "1.5", "ZHIPEI_LOCK_TIMEOUT_MS": "9000"}
     process = await start(settings, "market.cli", "serve", **more)
-    headers = {"Authorization": f"Bearer {world.token('enterprise')}", "Idempotency-Key": "in flight"}
+    headers = {"Authorization": f"Bearer {world.token('enterprise')}", "Idempotency-Key": "in-flight"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         await until_ready(client)
         await log_in(client, "coordinator")

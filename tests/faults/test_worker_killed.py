@@ -34,6 +34,7 @@ SELECT (SELECT count(*) FROM outbox WHERE topic NOT IN ('index', 'tell')) AS out
 
 async def start_worker(settings: Settings) -> asyncio.subprocess.Process:
     env = dict(os.environ) | {
+        "ZHIPEI_DATA_KEY": str(settings.data_key),
         "ZHIPEI_DATABASE_URL": str(settings.database_url),
         "ZHIPEI_REDIS_URL": str(settings.redis_url),
         "ZHIPEI_OUTBOX_LEASE_SECONDS": str(LEASE_SECONDS),
