@@ -87,7 +87,11 @@ async def test_every_answer_is_as_described(role: str, server: Server, db: Datab
         command += ["--phases", "examples,fuzzing,stateful"]
     if token:
         command += ["-H", f"Authorization: Bearer {token}"]
-    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "ZHIPEI_TEST_THERE": json.dumps(there)}
+    environment = os.environ | {
+        "PYTHONPATH": str(CONFIG.parents[2]),  # it runs elsewhere, and the tests are not installed
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+        "ZHIPEI_TEST_THERE": json.dumps(there),
+    }
     run = await asyncio.to_thread(
         subprocess.run, command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )

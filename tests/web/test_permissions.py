@@ -287,6 +287,7 @@ def filled(row: Row, values: Mapping[str, Any]) -> str:
         "what": "lists",
         "path": "none",
         "file_path": "none",
+        "file": "needs-by-month.csv",
         "notice_id": 1,
         "offering_id": 1,
         "form": "csv",
