@@ -290,7 +290,7 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
     from market.demo import service as demos
 
     say("")
-    say(f"  知配 Zhipei is ready:  {settings.address}")
+    say(f"  知配 Zhipei is ready:  {settings.address}")  # not translated: the name
     if demo:
         say("")
         say("  log in as                              login         password")

@@ -9,6 +9,7 @@ import click
 
 from infra.db import Database, Transaction
 from infra.settings import Settings
+from market.i18n import _
 from market.learning import service, training
 from market.learning.model import ON_TRIAL, By, Climb, Evidence, StoredHealth, StoredModel
 from market.learning.serving import champion
@@ -138,7 +139,7 @@ def _person(why: str) -> By:
     name = ""
     with suppress(OSError, KeyError):  # nobody has the process's user id a name
         name = getpass.getuser()
-    return By(f"{name}（命令行）", why)
+    return By(_("{name}（命令行）", name=name), why)
 
 
 def _line(model: StoredModel) -> str:

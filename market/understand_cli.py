@@ -89,7 +89,7 @@ def shipped_items() -> tuple[ItemText, ...]:
             rights=item.rights,
             stages=item.stages,
             group=item.group,
-            consultation="咨询" in item.name,
+            consultation="咨询" in item.name,  # not translated: a word of the catalogue
         )
         for item in data.load_items().items
     )

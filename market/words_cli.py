@@ -8,6 +8,7 @@ from infra.settings import Settings
 from market.catalogue.model import RIGHT_NAMES, STAGE_NAMES, ChainStage, RightKind
 from market.data import language
 from market.data.language import Language, LanguageError
+from market.i18n import _
 from market.terminal import Failure
 from market.understand_cli import shipped_understander
 from matching.text import normalise
@@ -29,9 +30,15 @@ def check(settings: Settings, folder: Path | None) -> None:
     _read(own)
     present = {name: read for name, read in language.OWN_FILES.items() if (own / name).is_file()}
     for name, read in present.items():
-        click.echo(f"{own / name}：没有错误，共 {len(read((own / name).read_bytes(), name))} 项")
+        click.echo(_("{file}：没有错误，共 {n} 项", file=own / name, n=len(read((own / name).read_bytes(), name))))
     if not present:
-        click.echo(f"{own} 里没有自己的词。可以放 {'、'.join(language.OWN_FILES)}，写法见 docs/data.md")
+        click.echo(
+            _(
+                "{folder} 里没有自己的词。可以放 {files}，写法见 docs/data.md",
+                folder=own,
+                files=", ".join(language.OWN_FILES),
+            )
+        )
 
 
 @words.command()
@@ -42,16 +49,17 @@ def show(settings: Settings, word: str | None) -> None:
     mine, shipped = _read(settings.own_words), language.load()
     if word is not None:
         lines = _about(mine, shipped, normalise(word))
-        click.echo("\n".join(lines) or f"「{word}」不是已知的词。")
+        click.echo("\n".join(lines) or _("「{word}」不是已知的词。", word=word))
         return
     for cue in mine.words.cues:
         if cue not in shipped.words.cues:
             click.echo(_line(cue))
     for group in mine.words.synonyms:
         if group not in shipped.words.synonyms:
-            click.echo(f"同义词：{' = '.join(group)}")
+            click.echo(_("同义词：{words}", words=" = ".join(group)))
     for example in mine.examples[len(shipped.examples) :]:
-        click.echo(f"例句：{example.text} → {'、'.join(example.items) or '范围之外'}")
+        meant = ", ".join(example.items) or _("范围之外")
+        click.echo(_("例句：{words} → {meant}", words=example.text, meant=meant))
 
 
 @words.command("try")
@@ -63,15 +71,15 @@ def try_text(settings: Settings, text: str) -> None:
     mine, shipped = shipped_understander(settings.own_words), shipped_understander()
     evidence = mine.evidence(text)
     if evidence.mended != normalise(text):
-        click.echo(f"改正错字：{evidence.mended}")
+        click.echo(_("改正错字：{words}", words=evidence.mended))
     if evidence.plain != evidence.mended:
-        click.echo(f"换成通用说法：{evidence.plain}")
+        click.echo(_("换成通用说法：{words}", words=evidence.plain))
     for cue in dict.fromkeys(evidence.cues):
         click.echo(_line(cue))
     found, before = _result(mine, text), _result(shipped, text)
-    click.echo(f"结果：{found}")
+    click.echo(_("结果：{found}", found=found))
     if found != before:
-        click.echo(f"没有自己的词时：{before}")
+        click.echo(_("没有自己的词时：{found}", found=before))
 
 
 def _read(own: Path) -> Language:
@@ -85,19 +93,19 @@ def _about(mine: Language, shipped: Language, word: str) -> list[str]:
     lines = [_line(cue) for cue in mine.words.cues if cue.word == word]
     if lines:
         own = not any(cue.word == word and cue in shipped.words.cues for cue in mine.words.cues)
-        lines.append("来自：自己的 cues.json" if own else "来自：自带的词")
-    return lines + [f"同义词：{' = '.join(group)}" for group in mine.words.synonyms if word in group]
+        lines.append(_("来自：自己的 cues.json") if own else _("来自：自带的词"))
+    return lines + [_("同义词：{words}", words=" = ".join(group)) for group in mine.words.synonyms if word in group]
 
 
 def _line(cue: Cue) -> str:
     told = [RIGHT_NAMES[RightKind(right)] for right in cue.rights]
-    told += [f"{STAGE_NAMES[ChainStage(stage)]}环节" for stage in cue.stages]
-    told += [f"主题 {topic}" for topic in cue.topics]
-    return "，".join([f"词「{cue.word}」：权重 {cue.weight:g}", *told])
+    told += [_("{stage}环节", stage=STAGE_NAMES[ChainStage(stage)]) for stage in cue.stages]
+    told += [_("主题 {topic}", topic=topic) for topic in cue.topics]
+    return _("，").join([_("词「{word}」：权重 {weight}", word=cue.word, weight=f"{cue.weight:g}"), *told])
 
 
 def _result(understander: Understander, text: str) -> str:
     found = understander.understand(text)
     if found.outside_scope:
-        return "范围之外"
-    return "；".join(f"{item.name} {item.score:.0%}" for item in found.items[:3])
+        return _("范围之外")
+    return _("；").join(f"{item.name} {item.score:.0%}" for item in found.items[:3])
