@@ -96,6 +96,7 @@ async def notice(
 @post(
     "/supervisions/{supervision_id:int}/{action:str}",
     guards=[allow(Role.INSTITUTION, Role.COORDINATOR)],
+    status_code=200,
     summary="Take a supervision's next step",
 )
 async def step(
